@@ -1,0 +1,85 @@
+"""The named formats, with their sources.  Adding a format is adding a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwsim.formats.types import FixedFormat, FloatFormat, Format, IntFormat
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A named format, where it is defined, and who uses it."""
+
+    name: str
+    format: Format
+    source: str
+
+
+def _float(name: str, fmt: FloatFormat, source: str) -> Entry:
+    return Entry(name, fmt, source)
+
+
+FLOATS = (
+    _float("fp64", FloatFormat(11, 53), "IEEE 754-2019 binary64"),
+    _float("fp32", FloatFormat(8, 24), "IEEE 754-2019 binary32"),
+    _float("tf32", FloatFormat(8, 11), "NVIDIA A100 whitepaper (2020): 1-8-10"),
+    _float("bf16", FloatFormat(8, 8), "Intel BFLOAT16 definition (2018)"),
+    _float("fp16", FloatFormat(5, 11), "IEEE 754-2019 binary16"),
+    _float(
+        "dlfloat16",
+        FloatFormat(6, 10, specials="merged", zero_field="normal"),
+        "Agrawal et al., DLFloat, ARITH 2019",
+    ),
+    _float("e6m9", FloatFormat(6, 10), "Wang et al. 2018, arXiv 1812.08011: (1,6,9)"),
+    _float("e5m2", FloatFormat(5, 3), "OCP OFP8 1.0"),
+    _float("e4m3", FloatFormat(4, 4, specials="fn"), "OCP OFP8 1.0"),
+    _float("e5m2fnuz", FloatFormat(5, 3, specials="fnuz"), "Noune et al. 2022; AMD CDNA3; ONNX"),
+    _float("e4m3fnuz", FloatFormat(4, 4, specials="fnuz"), "Noune et al. 2022; AMD CDNA3; ONNX"),
+    _float(
+        "e4m3b11fnuz", FloatFormat(4, 4, bias=11, specials="fnuz"), "Sun et al. 2019 (HFP8), bias 11"
+    ),
+    _float("e4m3ieee", FloatFormat(4, 4), "IEEE 754-like 1-4-3, ml_dtypes float8_e4m3"),
+    _float("e3m4", FloatFormat(3, 5), "IEEE 754-like 1-3-4, ml_dtypes float8_e3m4"),
+    _float("e3m2", FloatFormat(3, 3, specials="none"), "OCP MX 1.0 FP6"),
+    _float("e2m3", FloatFormat(2, 4, specials="none"), "OCP MX 1.0 FP6"),
+    _float("e2m1", FloatFormat(2, 2, specials="none"), "OCP MX 1.0 FP4"),
+    _float(
+        "e8m0",
+        FloatFormat(
+            8, 1, bias=127, specials="fn", signed=False, zero_field="normal", has_zero=False
+        ),
+        "OCP MX 1.0 scale format",
+    ),
+)
+INTEGERS = tuple(
+    Entry(str(fmt), fmt, "two's complement" if fmt.signed else "unsigned binary")
+    for signed in (True, False)
+    for fmt in (IntFormat(bits, signed) for bits in range(1, 33))
+)
+FIXED = (Entry("fixed8.8", FixedFormat(8, 8), "two's complement, an example of fixedI.F"),)
+
+CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in FLOATS + INTEGERS + FIXED}
+SHORT_NAMES = {e.format: e.name for e in FLOATS if isinstance(e.format, FloatFormat)}
+
+# What ml_dtypes and torch mean by their names; NumPy's integers are spelled as ours.
+ALIASES = {
+    "float64": "fp64",
+    "double": "fp64",
+    "float32": "fp32",
+    "single": "fp32",
+    "bfloat16": "bf16",
+    "float16": "fp16",
+    "half": "fp16",
+    "float8_e3m4": "e3m4",
+    "float8_e4m3": "e4m3ieee",
+    "float8_e4m3fn": "e4m3",
+    "float8_e4m3fnuz": "e4m3fnuz",
+    "float8_e4m3b11fnuz": "e4m3b11fnuz",
+    "float8_e5m2": "e5m2",
+    "float8_e5m2fnuz": "e5m2fnuz",
+    "float8_e8m0fnu": "e8m0",
+    "float6_e2m3fn": "e2m3",
+    "float6_e3m2fn": "e3m2",
+    "float4_e2m1fn": "e2m1",
+}

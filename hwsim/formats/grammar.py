@@ -1,0 +1,69 @@
+"""Read a format's name.
+
+    format = name in the catalogue | alias
+           | "e" X "m" Y [ "b" B ] [ "ieee" | "fn" | "fnuz" | "none" | "merged" ] { "_" field }
+           | ( "int" | "uint" ) N [ "_sym" ]  |  ( "fixed" | "ufixed" ) I "." F [ "_sym" ]
+    field  = "nosub" | "normal0" | "unsigned" | "nozero"
+    B      = digits, or "n" digits for a negative bias
+"""
+
+from __future__ import annotations
+
+import re
+
+from hwsim.errors import SpecError
+from hwsim.formats.catalogue import ALIASES, CATALOGUE
+from hwsim.formats.types import FixedFormat, FloatFormat, Format, IntFormat, default_specials
+
+_FLOAT = re.compile(
+    r"e(?P<x>\d+)m(?P<y>\d+)(?:b(?P<bias>n?\d+))?(?P<specials>ieee|fnuz|fn|none|merged)?"
+    r"(?P<fields>(?:_(?:nosub|normal0|unsigned|nozero))*)"
+)
+_FIXED = re.compile(r"(?P<u>u?)fixed(?P<i>\d+)\.(?P<f>\d+)(?P<sym>_sym)?")
+_INT = re.compile(r"(?P<u>u?)int(?P<n>\d+)(?P<sym>_sym)?")
+_NAMES = re.compile("|".join(sorted(map(re.escape, [*CATALOGUE, *ALIASES]), key=len, reverse=True)))
+
+
+def format_length(text: str, start: int) -> int:
+    """Length of the longest format name that begins at ``text[start]``; 0 when there is none."""
+    matches = (pattern.match(text, start) for pattern in (_NAMES, _FLOAT, _FIXED, _INT))
+    return max((m.end() - start for m in matches if m), default=0)
+
+
+def parse_format(text: str) -> Format:
+    """The format that ``text`` names.
+
+    >>> parse_format("e4m3b11fnuz").largest
+    Fraction(30, 1)
+    >>> str(parse_format("float8_e4m3"))
+    'e4m3ieee'
+    """
+    name = ALIASES.get(text, text)
+    if name in CATALOGUE:
+        return CATALOGUE[name].format
+    try:
+        if m := _FLOAT.fullmatch(name):
+            return _float(m)
+        if m := _INT.fullmatch(name):
+            return IntFormat(int(m["n"]), signed=not m["u"], symmetric=bool(m["sym"]))
+        if m := _FIXED.fullmatch(name):
+            return FixedFormat(int(m["i"]), int(m["f"]), not m["u"], bool(m["sym"]))
+    except SpecError as error:
+        raise SpecError(error.message, text, 0, len(text)) from None
+    raise SpecError(f"unknown format {text!r}", text, 0, len(text), [*CATALOGUE, *ALIASES])
+
+
+def _float(m: re.Match[str]) -> FloatFormat:
+    x, y = int(m["x"]), int(m["y"])
+    fields = set(m["fields"].split("_")[1:])
+    if {"nosub", "normal0"} <= fields:
+        raise SpecError("'nosub' and 'normal0' exclude each other")
+    return FloatFormat(
+        x,
+        y + 1,
+        bias=int(m["bias"].replace("n", "-")) if m["bias"] else None,
+        specials=m["specials"] or default_specials(x, y),
+        signed="unsigned" not in fields,
+        zero_field="zero" if "nosub" in fields else "normal" if "normal0" in fields else "subnormal",
+        has_zero="nozero" not in fields,
+    )
