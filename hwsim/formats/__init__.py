@@ -1,7 +1,7 @@
 """Number formats: types, names and the catalogue.  Imports nothing of hwsim but its errors."""
 
 from hwsim.formats.catalogue import ALIASES, CATALOGUE, Entry
-from hwsim.formats.grammar import format_length, parse_format
+from hwsim.formats.grammar import as_format, format_length, parse_format
 from hwsim.formats.types import (
     OVERFLOWS,
     ROUNDINGS,
@@ -23,6 +23,7 @@ __all__ = [
     "FloatFormat",
     "Format",
     "IntFormat",
+    "as_format",
     "check_overflow",
     "format_length",
     "parse_format",

@@ -53,6 +53,20 @@ def parse_format(text: str) -> Format:
     raise SpecError(f"unknown format {text!r}", text, 0, len(text), [*CATALOGUE, *ALIASES])
 
 
+def as_format(fmt: str | Format) -> Format:
+    """A format from its name, or itself; TypeError for anything else.
+
+    >>> as_format("e5m2")
+    FloatFormat(exponent_bits=5, precision=3, bias=15, specials='ieee', signed=True, \
+zero_field='subnormal', has_zero=True)
+    """
+    if isinstance(fmt, Format):
+        return fmt
+    if isinstance(fmt, str):
+        return parse_format(fmt)
+    raise TypeError(f"fmt={fmt!r}: a format or its name is needed")
+
+
 def _float(m: re.Match[str]) -> FloatFormat:
     x, y = int(m["x"]), int(m["y"])
     fields = set(m["fields"].split("_")[1:])

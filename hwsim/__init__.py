@@ -1,0 +1,119 @@
+"""hwsim: a bit-accurate hardware arithmetic simulator for deep-learning accelerators.
+
+One description of a MAC unit gives its numbers, its cost, its diagnosis and its proof::
+
+    import hwsim
+    c, telemetry = hwsim.matmul(a, b, "e5m2xe5m2+e6m9:chunk64", telemetry=True)
+
+Everything is loaded on first use, so that importing hwsim costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from hwsim.errors import HwsimError, SpecError, UnsupportedOperator
+
+if TYPE_CHECKING:
+    from hwsim import reference as reference
+    from hwsim.costs import Cost as Cost
+    from hwsim.costs import cost as cost
+    from hwsim.formats import FixedFormat as FixedFormat
+    from hwsim.formats import FloatFormat as FloatFormat
+    from hwsim.formats import IntFormat as IntFormat
+    from hwsim.formats import as_format as format  # noqa: A004
+    from hwsim.networks import Network as Network
+    from hwsim.networks import RunReport as RunReport
+    from hwsim.networks import run as run
+    from hwsim.simulate import conv2d as conv2d
+    from hwsim.simulate import decode as decode
+    from hwsim.simulate import encode as encode
+    from hwsim.simulate import matmul as matmul
+    from hwsim.simulate import round as round  # noqa: A004
+    from hwsim.sweeps import Sweep as Sweep
+    from hwsim.sweeps import sweep as sweep
+    from hwsim.units import Chunked as Chunked
+    from hwsim.units import Exact as Exact
+    from hwsim.units import ExactProduct as ExactProduct
+    from hwsim.units import MacUnit as MacUnit
+    from hwsim.units import RoundedProduct as RoundedProduct
+    from hwsim.units import Sequential as Sequential
+    from hwsim.units import Telemetry as Telemetry
+    from hwsim.units import as_unit as mac
+
+__version__ = "0.1.0"
+
+logging.getLogger("hwsim").addHandler(logging.NullHandler())
+
+# Public name → (module, name there).
+_WHERE = {
+    "format": ("hwsim.formats", "as_format"),
+    "mac": ("hwsim.units", "as_unit"),
+    **{name: ("hwsim.formats", name) for name in ("FixedFormat", "FloatFormat", "IntFormat")},
+    **{
+        name: ("hwsim.units", name)
+        for name in (
+            "Chunked",
+            "Exact",
+            "ExactProduct",
+            "MacUnit",
+            "RoundedProduct",
+            "Sequential",
+            "Telemetry",
+        )
+    },
+    **{
+        name: ("hwsim.simulate", name) for name in ("conv2d", "decode", "encode", "matmul", "round")
+    },
+    **{name: ("hwsim.costs", name) for name in ("Cost", "cost")},
+    **{name: ("hwsim.networks", name) for name in ("Network", "RunReport", "run")},
+    **{name: ("hwsim.sweeps", name) for name in ("Sweep", "sweep")},
+}
+
+__all__ = [
+    "Chunked",
+    "Cost",
+    "Exact",
+    "ExactProduct",
+    "FixedFormat",
+    "FloatFormat",
+    "HwsimError",
+    "IntFormat",
+    "MacUnit",
+    "Network",
+    "RoundedProduct",
+    "RunReport",
+    "Sequential",
+    "SpecError",
+    "Sweep",
+    "Telemetry",
+    "UnsupportedOperator",
+    "conv2d",
+    "cost",
+    "decode",
+    "encode",
+    "format",
+    "mac",
+    "matmul",
+    "reference",
+    "round",
+    "run",
+    "sweep",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "reference":
+        return importlib.import_module("hwsim.reference")
+    if name not in _WHERE:
+        raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
+    module, attribute = _WHERE[name]
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

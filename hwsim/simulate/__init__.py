@@ -1,0 +1,8 @@
+"""The same bits as the reference, for whole tensors, by kernels proved exact."""
+
+from hwsim.simulate.conversions import decode, encode, round, value_dtype
+from hwsim.simulate.convolution import conv2d
+from hwsim.simulate.lowering import describe
+from hwsim.simulate.matmul import matmul
+
+__all__ = ["conv2d", "decode", "describe", "encode", "matmul", "round", "value_dtype"]

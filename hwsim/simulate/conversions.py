@@ -1,0 +1,213 @@
+"""round, encode and decode for whole arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hwsim_kernels.codes import decode as decode_kernel
+from hwsim_kernels.codes import encode as encode_kernel
+from hwsim_kernels.float64 import round_array
+
+from hwsim import reference
+from hwsim.errors import SpecError
+from hwsim.formats import (
+    ROUNDINGS,
+    FixedFormat,
+    FloatFormat,
+    Format,
+    as_format,
+    check_overflow,
+)
+from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64
+from hwsim.simulate.inputs import as_real, carrier_exact, result_array
+
+Array = npt.NDArray[Any]
+NAN_CHOICES = ("error", "zero", "max")
+
+
+def value_dtype(fmt: Format) -> np.dtype[Any]:
+    """Dtype that holds every value of ``fmt``: float32 or float64; int64 or uint64."""
+    if isinstance(fmt, FixedFormat):
+        if fmt.fraction_bits == 0 or fmt.width > 53:
+            return np.dtype(np.int64 if fmt.signed else np.uint64)
+        return np.dtype(np.float64)
+    narrow = fmt.precision <= 24 and fmt.emax <= 127 and fmt.quantum_exponent >= -149
+    return np.dtype(np.float32 if narrow else np.float64)
+
+
+def code_dtype(fmt: Format) -> np.dtype[Any]:
+    """Smallest unsigned dtype that holds a code."""
+    return np.dtype(next(f"u{n}" for n in (1, 2, 4, 8) if 8 * n >= fmt.width))
+
+
+def round(  # noqa: A001 - the field's verb
+    x: npt.ArrayLike,
+    fmt: str | Format,
+    rounding: str = "rne",
+    overflow: str | None = None,
+    *,
+    out: Array | None = None,
+    dtype: npt.DTypeLike | None = None,
+    nan: str = "error",
+) -> Array:
+    """The values of ``fmt`` that ``x`` rounds to.
+
+    Parameters
+    ----------
+    x : real array of any shape, dtype (ml_dtypes too), stride or byte order.
+    fmt : format or its name.
+    rounding : rne, rna, rtz, rup, rdn or rto.
+    overflow : inf, inf_always, saturate, saturate_all, nan or wrap; by default the format's.
+    out : array of x's shape that receives the result.
+    dtype : of the result; by default float32 where every value of fmt fits, else float64, and
+        int64 or uint64 for integers.  One that would lose a value is an error.
+    nan : what becomes of NaN in a format without one: ``error``, ``zero`` or ``max``.
+
+    Raises TypeError (complex, object, masked arrays), ValueError (NaN without a code; Inf under
+    ``wrap``; a lossy dtype), SpecError (an overflow rule that the format cannot obey).
+    Source: IEEE 754-2019 §4.3, §7.4; OCP OFP8 1.0 §5.2.
+
+    >>> round([464.0, 465.0, -0.001], "e4m3")
+    array([ 4.48e+02,  4.48e+02, -0.00e+00], dtype=float32)
+    >>> round(2.5, "int8", "rna")
+    array(3)
+    """
+    fmt = as_format(fmt)
+    rule = _checked(fmt, rounding, overflow, nan)
+    values = rounded(as_real("x", x), fmt, rounding, rule, nan)
+    return result_array(values, fmt, value_dtype(fmt), out, dtype)
+
+
+def encode(
+    x: npt.ArrayLike,
+    fmt: str | Format,
+    rounding: str = "rne",
+    overflow: str | None = None,
+    *,
+    out: Array | None = None,
+    nan: str = "error",
+) -> Array:
+    """The codes of ``fmt`` that ``x`` rounds to, in the smallest unsigned dtype that holds them.
+
+    Integers and fixed point are two's complement bits.  Parameters and errors as in `round`.
+
+    >>> encode([1.0, -448.0, float("nan")], "e4m3")
+    array([ 56, 254, 127], dtype=uint8)
+    >>> encode([-1], "int4")
+    array([15], dtype=uint8)
+    """
+    fmt = as_format(fmt)
+    rule = _checked(fmt, rounding, overflow, nan)
+    codes = codes_of(rounded(as_real("x", x), fmt, rounding, rule, nan), fmt)
+    return result_array(codes, fmt, code_dtype(fmt), out, None)
+
+
+def decode(
+    codes: npt.ArrayLike,
+    fmt: str | Format,
+    *,
+    out: Array | None = None,
+    dtype: npt.DTypeLike | None = None,
+) -> Array:
+    """The values of codes.
+
+    ``codes``: integer array, 0 ≤ code < 2^width; ValueError otherwise.  Result as in `round`.
+
+    >>> decode([0x7E, 0xFF, 0x80], "e4m3")
+    array([448.,  nan,  -0.], dtype=float32)
+    """
+    fmt = as_format(fmt)
+    array = np.asarray(codes)
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"codes: an integer array is needed, not {array.dtype}")
+    if array.size and (int(array.min()) < 0 or int(array.max()) >> fmt.width):
+        raise ValueError(f"codes: {fmt} has codes 0 … {2**fmt.width - 1}; got some outside")
+    values = _decoded(array.astype(np.uint64), fmt)
+    return result_array(values, fmt, value_dtype(fmt), out, dtype)
+
+
+def rounded(x: Array, fmt: Format, rounding: str, overflow: str, nan: str = "error") -> Array:
+    """`round` on checked arguments; the result is float64, or int64/uint64 for wide integers."""
+    has_nan = x.dtype.kind == "f" and bool(np.isnan(x).any())
+    if has_nan and not fmt.has_nan:
+        x = _replace_nan(x, fmt, nan)
+    if isinstance(fmt, FixedFormat) and overflow == "wrap" and x.dtype.kind == "f":
+        if np.isinf(x).any():
+            raise ValueError(f"x holds Inf, which {fmt} cannot wrap")
+    if isinstance(fmt, FixedFormat) and x.dtype.kind in "iu" and fmt.fraction_bits == 0:
+        return _rounded_integers(x, fmt, overflow)
+    if fits_float64_grid(fmt):
+        return _rounded_slowly(x, fmt, rounding, overflow)
+    flat = np.ascontiguousarray(carrier_exact(x)).reshape(-1)
+    values = np.empty(flat.shape)
+    nothing = np.empty(0, np.uint8)
+    round_array(flat, values, nothing, grid64(fmt, rounding, overflow), overflow == "wrap")
+    return values.reshape(x.shape)
+
+
+def codes_of(values: Array, fmt: Format) -> Array:
+    """Codes (uint64) of values that lie on the format's grid."""
+    if isinstance(fmt, FixedFormat):
+        if values.dtype.kind == "f":
+            values = np.ldexp(values, fmt.fraction_bits).astype(np.int64)
+        return values.astype(np.uint64) & np.uint64((1 << fmt.width) - 1)
+    flat = np.ascontiguousarray(values, np.float64).reshape(-1)
+    codes = np.empty(flat.shape, np.uint64)
+    encode_kernel(flat, codes, code_fields(fmt))
+    return codes.reshape(values.shape)
+
+
+def _decoded(codes: Array, fmt: Format) -> Array:
+    flat = np.ascontiguousarray(codes).reshape(-1)
+    if isinstance(fmt, FloatFormat):
+        values = np.empty(flat.shape)
+        decode_kernel(flat, values, code_fields(fmt))
+        return values.reshape(codes.shape)
+    if fmt.symmetric and (flat == 1 << (fmt.width - 1)).any():
+        raise ValueError(f"codes: {1 << (fmt.width - 1)} is no code of {fmt}")
+    if not fmt.signed:
+        integers = flat
+    else:  # move the sign bit to the top of an int64 and back
+        spare = np.int64(64 - fmt.width)
+        integers = (flat.view(np.int64) << spare) >> spare
+    if value_dtype(fmt).kind == "f":
+        return np.ldexp(integers.astype(np.float64), -fmt.fraction_bits).reshape(codes.shape)
+    return integers.reshape(codes.shape)
+
+
+def _checked(fmt: Format, rounding: str, overflow: str | None, nan: str) -> str:
+    """The overflow rule in force, after checking all three choices."""
+    if rounding not in ROUNDINGS:
+        raise SpecError(f"rounding={rounding!r}: allowed are {', '.join(ROUNDINGS)}")
+    if nan not in NAN_CHOICES:
+        raise ValueError(f"nan={nan!r}: allowed are {', '.join(NAN_CHOICES)}")
+    if overflow is not None:
+        check_overflow(overflow, fmt)
+    return overflow or fmt.default_overflow
+
+
+def _replace_nan(x: Array, fmt: Format, nan: str) -> Array:
+    if nan == "error":
+        raise ValueError(f"x holds NaN, which {fmt} cannot hold; pass nan='zero' or nan='max'")
+    return np.where(np.isnan(x), x.dtype.type(0 if nan == "zero" else float(fmt.largest)), x)
+
+
+def _rounded_integers(x: Array, fmt: FixedFormat, overflow: str) -> Array:
+    """Integers into integers: no rounding, only the rule, in whole numbers."""
+    if overflow == "wrap":
+        codes = x.astype(np.uint64) & np.uint64((1 << fmt.width) - 1)
+        return _decoded(codes, fmt)
+    info = np.iinfo(x.dtype)
+    low = max(fmt.lowest_code, int(info.min))
+    high = min(fmt.largest_code, int(info.max))
+    return np.clip(x, low, high).astype(value_dtype(fmt))
+
+
+def _rounded_slowly(x: Array, fmt: Format, rounding: str, overflow: str) -> Array:
+    """Formats beyond the kernels: identity where nothing can happen, else the reference."""
+    if isinstance(fmt, FloatFormat) and fmt.precision == 53 and x.dtype.kind == "f":
+        if fmt.exponent_bits == 11 and x.dtype.itemsize <= 8 and overflow != "saturate_all":
+            return x.astype(np.float64)
+    return reference.round(x, fmt, rounding, overflow)

@@ -1,0 +1,209 @@
+"""Two-dimensional convolutions on a MAC unit, as matrix products of image patches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwsim.simulate.conversions import value_dtype
+from hwsim.simulate.inputs import as_real
+from hwsim.simulate.matmul import MEMORY_LIMIT, Options
+from hwsim.simulate.operands import to_operand
+from hwsim.simulate.products import multiply
+from hwsim.simulate.tally import LEVELS
+from hwsim.units import MacUnit, Telemetry, as_unit
+
+Array = npt.NDArray[Any]
+Pair = int | tuple[int, int]
+Padding = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Window:
+    """How the kernel moves over the image."""
+
+    stride: tuple[int, int]
+    padding: tuple[tuple[int, int], tuple[int, int]]
+    dilation: tuple[int, int]
+    groups: int
+
+    @classmethod
+    def check(cls, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> Window:
+        """A window from public arguments; ValueError names the wrong one."""
+        if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
+            raise ValueError(f"groups={groups!r}: a positive integer is needed")
+        sides = padding if isinstance(padding, tuple) else (padding, padding)
+        if len(sides) != 2:
+            raise ValueError(f"padding={padding!r}: int, (h, w) or ((top, bottom), (left, right))")
+        top, left = (_pair("padding", side, 0) for side in sides)
+        return cls(_pair("stride", stride, 1), (top, left), _pair("dilation", dilation, 1), groups)
+
+    def output_size(self, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the result; ValueError when the kernel does not fit."""
+        sizes = []
+        for i in (0, 1):
+            room = image[i] + sum(self.padding[i]) - (self.dilation[i] * (kernel[i] - 1) + 1)
+            if room < 0:
+                raise ValueError(
+                    f"w: a kernel of {kernel} with dilation {self.dilation} does not fit the "
+                    f"padded image {image} + {self.padding}"
+                )
+            sizes.append(room // self.stride[i] + 1)
+        return sizes[0], sizes[1]
+
+
+def conv2d(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    mac: str | MacUnit,
+    *,
+    c: npt.ArrayLike | None = None,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    telemetry: bool | str = False,
+    threads: int | None = None,
+    strict: bool = False,
+    memory_limit: int = MEMORY_LIMIT,
+) -> Any:
+    """Convolution (cross-correlation, as in every framework) on a MAC unit, bit for bit.
+
+    Parameters
+    ----------
+    x : real array (N, C, H, W), operand a.  w : (O, C/groups, KH, KW), operand b.
+    c : values that broadcast to the result: the initial value of each sum.
+    stride, dilation : int or (h, w).
+    padding : int, (h, w) or ((top, bottom), (left, right)); padding is a zero operand that keeps
+        its place in the sum.
+    groups : channel groups; C and O must be multiples of it.
+    telemetry, threads, strict, memory_limit : as in `matmul`.
+
+    k runs over (C/groups, KH, KW) in C order.  Returns (N, O, OH, OW), and a `Telemetry` when
+    asked for.  Raises as `matmul` does.
+
+    >>> conv2d([[[[1.0, 2.0], [3.0, 4.0]]]], [[[[1.0, 1.0]]]], "e4m3xe4m3+e4m3")
+    array([[[[3.],
+             [7.]]]], dtype=float32)
+    """
+    unit = as_unit(mac)
+    options = Options.check(telemetry, threads, strict, memory_limit)
+    window = Window.check(stride, padding, dilation, groups)
+    image, kernel = as_real("x", x), as_real("w", w)
+    start = None if c is None else as_real("c", c)
+    out, counted = conv2d_values(image, kernel, start, unit, window, options)
+    return out if options.level == 0 else (out, counted)
+
+
+def conv2d_values(
+    x: Array, w: Array, c: Array | None, unit: MacUnit, window: Window, options: Options
+) -> tuple[Array, Telemetry]:
+    """`conv2d` on checked arguments."""
+    _check_shapes(x, w, window.groups)
+    height, width = window.output_size(x.shape[2:], w.shape[2:])
+    out = np.empty((x.shape[0], w.shape[0], height, width), value_dtype(unit.output_format))
+    if c is not None:
+        try:
+            c = np.broadcast_to(c, out.shape)
+        except ValueError:
+            message = f"c {c.shape} does not broadcast to the result {out.shape}"
+            raise ValueError(message) from None
+    kernels = to_operand("w", w, unit.b, options.strict)
+    kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, -1)
+    # The kernels are the rows and the patches the columns: lanes run over pixels.
+    mirrored = _mirrored(unit)
+    telemetry = Telemetry(complete=options.level == LEVELS[True])
+    for images, rows in _pieces(x, w, (height, width), window, options):
+        patches = _patches(x[images], w, unit, window, rows, options.strict)
+        start = None if c is None else _by_group(c[images][:, :, rows], window.groups)
+        if start is not None:
+            start = to_operand("c", start, unit.outer_format, options.strict)
+        values, counted = multiply(
+            kernels, patches, start, mirrored, options.level, options.threads
+        )
+        telemetry += counted
+        shape = (values.shape[0], values.shape[1], *out[images, 0, rows].shape)
+        pixels = values.reshape(shape).transpose(2, 0, 1, 3, 4)
+        out[images, :, rows] = pixels.reshape(pixels.shape[0], -1, *pixels.shape[3:])
+    return out, telemetry
+
+
+def _mirrored(unit: MacUnit) -> MacUnit:
+    """The unit with its operands exchanged: products, and signs of zero, are the same."""
+    return MacUnit(
+        unit.b,
+        unit.a,
+        unit.accumulator,
+        unit.rounding,
+        unit.overflow,
+        unit.order,
+        unit.multiplier,
+        unit.output,
+    )
+
+
+def _pieces(
+    x: Array, w: Array, size: tuple[int, int], window: Window, options: Options
+) -> Iterator[tuple[slice, slice]]:
+    """(images, output rows) whose patches stay within the memory limit."""
+    k = w[0].size * window.groups
+    per_row = size[1] * (k * 24 + 64 * w.shape[0])  # bytes: patches, their copy, sums, counts
+    rows = max(1, min(size[0], options.memory_limit // max(1, per_row)))
+    images = 1
+    if rows == size[0]:
+        images = max(1, options.memory_limit // max(1, per_row * size[0]))
+    for image in range(0, x.shape[0], images):
+        for row in range(0, size[0], rows):
+            yield slice(image, image + images), slice(row, min(size[0], row + rows))
+
+
+def _patches(
+    x: Array,
+    w: Array,
+    unit: MacUnit,
+    window: Window,
+    rows: slice,
+    strict: bool,
+) -> Array:
+    """(groups, k, pixels): for each output pixel of these rows, the operands it meets."""
+    groups, (kh, kw) = window.groups, w.shape[2:]
+    values = to_operand("x", x, unit.a, strict)
+    padded = np.pad(values, ((0, 0), (0, 0), *window.padding))  # zeros, +0
+    (sh, sw), (dh, dw) = window.stride, window.dilation
+    span = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
+    views = np.lib.stride_tricks.sliding_window_view(padded, span, axis=(2, 3))
+    views = views[:, :, ::sh, ::sw, ::dh, ::dw][:, :, rows]
+    n, channels, oh, ow = views.shape[:4]
+    split = views.reshape(n, groups, channels // groups, oh, ow, kh, kw)  # a view
+    return split.transpose(1, 2, 5, 6, 0, 3, 4).reshape(groups, -1, n * oh * ow)
+
+
+def _by_group(c: Array, groups: int) -> Array:
+    """(n, channels, h, w) as (groups, channels/groups, n·h·w)."""
+    n, channels, h, w = c.shape
+    split = c.reshape(n, groups, channels // groups, h, w).transpose(1, 2, 0, 3, 4)
+    return split.reshape(groups, channels // groups, n * h * w)
+
+
+def _check_shapes(x: Array, w: Array, groups: int) -> None:
+    if x.ndim != 4 or w.ndim != 4:
+        raise ValueError(f"x {x.shape} and w {w.shape}: (N, C, H, W) and (O, C/groups, KH, KW)")
+    if x.shape[1] != w.shape[1] * groups or w.shape[0] % groups:
+        raise ValueError(
+            f"x {x.shape}, w {w.shape}, groups={groups}: C must be groups·(C/groups), and O a "
+            "multiple of groups"
+        )
+
+
+def _pair(name: str, value: object, least: int) -> tuple[int, int]:
+    pair = value if isinstance(value, tuple) else (value, value)
+    good = len(pair) == 2 and all(
+        isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v >= least for v in pair
+    )
+    if not good:
+        raise ValueError(f"{name}={value!r}: an integer >= {least}, or a pair of them, is needed")
+    return int(pair[0]), int(pair[1])

@@ -1,0 +1,80 @@
+"""What is known about one matrix product before it runs: the data's part of the proofs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Operands (batch, m, k) and (batch, k, n) in their formats' values, and c or None."""
+
+    a: Array
+    b: Array
+    c: Array | None
+
+    @cached_property
+    def a_max(self) -> float:
+        """Largest |a|; NaN when there is one."""
+        return _largest(self.a)
+
+    @cached_property
+    def b_max(self) -> float:
+        """Largest |b|; NaN when there is one."""
+        return _largest(self.b)
+
+    @cached_property
+    def c_max(self) -> float:
+        """Largest |c|; 0 without c."""
+        return 0.0 if self.c is None else _largest(self.c)
+
+    @property
+    def finite(self) -> bool:
+        """Whether no operand and no c is NaN or Inf."""
+        return math.isfinite(self.a_max + self.b_max + self.c_max)
+
+    @cached_property
+    def c_minus_zero(self) -> bool:
+        """Whether some c is −0."""
+        return self.c is not None and bool((np.signbit(self.c) & (self.c == 0)).any())
+
+    @property
+    def quick_bound(self) -> float:
+        """An upper bound of Σ|a·b|: K·max|a|·max|b|."""
+        return self.a_max * self.b_max * self.a.shape[-1]
+
+    @cached_property
+    def sum_bound(self) -> float:
+        """An upper bound of Σ|a·b| over all outputs."""
+        if 0 in self.a.shape or 0 in self.b.shape:
+            return 0.0
+        if self.quick_bound == 0.0:
+            return 0.0
+        columns = np.abs(self.b).max(axis=-1, keepdims=True).astype(np.float64)
+        sums = float(np.matmul(np.abs(self.a).astype(np.float64), columns).max())
+        return sums * (1.0 + (self.a.shape[-1] + 2) * 2.0**-52)  # its own rounding errors
+
+
+class Unknown(NamedTuple):
+    """Finite data of any size: what holds of a unit alone."""
+
+    finite: bool = True
+    c_max: float = 0.0
+    c_minus_zero: bool = False
+    quick_bound: float = math.inf
+    sum_bound: float = math.inf
+
+
+def _largest(x: Array) -> float:
+    if not x.size:
+        return 0.0
+    # A maximum and a minimum allocate nothing, and both hand on NaN.
+    return max(abs(float(x.max())), abs(float(x.min()))) if not np.isnan(x.max()) else math.nan

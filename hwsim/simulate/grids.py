@@ -1,0 +1,155 @@
+"""From a format, a rounding mode and an overflow rule to the scalars that kernels take."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from functools import cache
+
+from hwsim_kernels.codes import Fields
+from hwsim_kernels.scalars import Grid32, Grid64, IntRange
+
+from hwsim.formats import FixedFormat, FloatFormat, Format
+
+ONE64 = 1 << 52  # one step of a float64's exponent field
+ONE32 = 1 << 23
+UNBOUNDED = 4  # binades under the smallest normal: results so small are flushed anyway
+FIXED_PRECISION = 50  # any fixed grid is rounded as if it had this many bits
+
+
+def significant_bits(fmt: Format) -> int:
+    """Most bits a significand of ``fmt`` has, trailing zeros not counted."""
+    if isinstance(fmt, FloatFormat):
+        return fmt.precision
+    return max(1, fmt.width - int(fmt.signed))
+
+
+def magnitude(fmt: Format) -> Fraction:
+    """Largest finite |value|."""
+    return max(abs(fmt.largest), abs(fmt.lowest))
+
+
+def fits_float64_grid(fmt: Format) -> str:
+    """Why float64 cannot round to ``fmt`` by (x + C) − C; empty when it can."""
+    if isinstance(fmt, FixedFormat):
+        return "" if fmt.width <= FIXED_PRECISION else f"{fmt} is wider than 50 bits"
+    if not 2 <= fmt.precision <= 51:
+        return f"{fmt} has a precision of {fmt.precision}, not 2 … 51"
+    if fmt.emax + 1 + 53 - fmt.precision > 1023 or fmt.emin - UNBOUNDED - fmt.precision < -1020:
+        return f"the exponents of {fmt} come too near to those of float64"
+    return ""
+
+
+@cache
+def grid64(fmt: Format, rounding: str, overflow: str) -> Grid64:
+    """Scalars for float64 kernels; ``fits_float64_grid`` must hold."""
+    floor, cap, precision = _exponents(fmt)
+    low, high = float(fmt.lowest), float(fmt.largest)
+    over_neg, over_pos = _overflow_values(fmt, rounding, overflow)
+    inf_neg, inf_pos = _infinity_values(fmt, overflow)
+    flushed = isinstance(fmt, FloatFormat) and not fmt.has_subnormals
+    return Grid64(
+        floor_bits=(floor + 1023) * ONE64,
+        cap_bits=(cap + 1023) * ONE64,
+        magic_bits=(53 - precision) * ONE64 + ONE64 // 2,
+        quantum_bits=(precision - 1) * ONE64,
+        smallest=float(fmt.smallest) if flushed else 0.0,
+        smallest_normal=float(fmt.smallest_normal),
+        lowest=low,
+        largest=high,
+        over_neg=over_neg,
+        over_pos=over_pos,
+        inf_neg=inf_neg,
+        inf_pos=inf_pos,
+        zero_add=-0.0 if fmt.has_negative_zero else 0.0,
+        span=2.0**fmt.width * float(fmt.smallest) if isinstance(fmt, FixedFormat) else 0.0,
+        up_pos=rounding == "rup",
+        up_neg=rounding in ("rup", "rtz"),
+        down_pos=rounding in ("rdn", "rtz"),
+        down_neg=rounding == "rdn",
+        tie=rounding == "rna",
+        odd=rounding == "rto",
+        minus_zero=rounding == "rdn",
+    )
+
+
+@cache
+def grid32(fmt: FloatFormat, overflow: str) -> Grid32:
+    """Scalars for float32 kernels, round to nearest even."""
+    over_neg, over_pos = _overflow_values(fmt, "rne", overflow)
+    return Grid32(
+        floor_bits=max(fmt.emin + 127, 0) * ONE32,
+        cap_bits=(fmt.emax + 1 + 127) * ONE32,
+        magic_bits=(24 - fmt.precision) * ONE32 + ONE32 // 2,
+        lowest=float(fmt.lowest),
+        largest=float(fmt.largest),
+        over_neg=over_neg,
+        over_pos=over_pos,
+    )
+
+
+@cache
+def int_range(fmt: FixedFormat, lane_bits: int) -> IntRange:
+    """Scalars for integer kernels; a circle as wide as the lane has mask −1."""
+    mask = (1 << fmt.width) - 1 if fmt.width < lane_bits else -1
+    lowest = fmt.lowest_code if fmt.width < 64 or fmt.signed else -(1 << 63)
+    return IntRange(lowest, min(fmt.largest_code, (1 << (lane_bits - 1)) - 1), mask)
+
+
+@cache
+def code_fields(fmt: FloatFormat) -> Fields:
+    """Scalars for encoding and decoding."""
+    hidden = 1 << (fmt.precision - 1)
+    flushed = {"subnormal": 0, "zero": hidden, "normal": int(fmt.has_zero)}[fmt.zero_field]
+    nan_from = 1 << 62
+    if fmt.specials == "ieee":
+        nan_from = fmt.inf_code + 1
+    elif fmt.specials in ("fn", "merged"):
+        nan_from = fmt.nan_code
+    return Fields(
+        precision=fmt.precision,
+        emin=fmt.emin,
+        hidden=hidden if fmt.zero_field == "normal" else 0,
+        flushed=flushed,
+        sign_bit=fmt.width - 1 if fmt.signed else -1,
+        inf_code=fmt.inf_code if fmt.has_inf else -1,
+        nan_code=fmt.nan_code if fmt.has_nan else 0,
+        nan_from=nan_from,
+        minus_zero_nan=fmt.specials == "fnuz",
+    )
+
+
+def _exponents(fmt: Format) -> tuple[int, int, int]:
+    """(floor, cap, precision): constant exponents make the grid of fixed point."""
+    if isinstance(fmt, FixedFormat):
+        floor = fmt.quantum_exponent + FIXED_PRECISION - 1
+        return floor, floor, FIXED_PRECISION
+    floor = fmt.emin if fmt.has_subnormals else fmt.emin - UNBOUNDED
+    return floor, fmt.emax + 1, fmt.precision
+
+
+def _overflow_values(fmt: Format, rounding: str, overflow: str) -> tuple[float, float]:
+    """What replaces results below lowest and above largest (IEEE 754-2019 §7.4 for ``inf``)."""
+    low, high = float(fmt.lowest), float(fmt.largest)
+    minus = -math.inf if fmt.lowest < 0 else math.nan  # unsigned formats have no −Inf
+    if overflow == "nan":
+        return math.nan, math.nan
+    if overflow == "inf_always":
+        return minus, math.inf
+    if overflow == "inf":
+        away = ("rne", "rna")
+        neg = minus if rounding in (*away, "rdn") or math.isnan(minus) else low
+        return neg, math.inf if rounding in (*away, "rup") else high
+    return low, high
+
+
+def _infinity_values(fmt: Format, overflow: str) -> tuple[float, float]:
+    """What replaces −Inf and +Inf; NaN where the rule has no answer (the caller refuses it)."""
+    low, high = float(fmt.lowest), float(fmt.largest)
+    if overflow == "saturate_all" or (overflow == "saturate" and not fmt.has_inf):
+        return low, high
+    if not fmt.has_inf:
+        return math.nan, math.nan
+    if fmt.lowest >= 0:
+        return (low if overflow == "saturate" else math.nan), math.inf
+    return -math.inf, math.inf

@@ -1,0 +1,249 @@
+"""Choose, for a unit and what is known of the data, the cheapest kernels proved exact.
+
+The conditions are those of docs/bits.md, "When a carrier is exact".  P is the carrier's
+precision, p the accumulator's, q the addend's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from hwsim_kernels import float32
+from hwsim_kernels.float64 import ALL, CHEAP, NONE
+from hwsim_kernels.rounding64 import EXACT, INNOCUOUS, STICKY
+
+from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.simulate.facts import Facts, Unknown
+from hwsim.simulate.grids import (
+    fits_float64_grid,
+    grid32,
+    grid64,
+    int_range,
+    magnitude,
+    significant_bits,
+)
+from hwsim.simulate.stages import (
+    Float32Stage,
+    Float64Stage,
+    IntegerStage,
+    NativeStage,
+    Stage,
+)
+from hwsim.units import Chunked, MacUnit, is_integer
+
+FP32 = FloatFormat(8, 24)
+FP64 = FloatFormat(11, 53)
+
+
+@dataclass(frozen=True)
+class Addend:
+    """What enters an accumulator: its bits, its grid (a multiple of 2^quantum), its range."""
+
+    bits: int
+    quantum: int
+    largest: Fraction
+    times: float  # data bound: Σ|addend| ≤ times·Σ|a·b|
+    what: str
+
+
+@dataclass(frozen=True)
+class Level:
+    """One accumulator to be lowered: its format and rule, what enters it, what is counted."""
+
+    unit: MacUnit
+    fmt: Format
+    addend: Addend
+    level: int
+
+    @property
+    def overflow(self) -> str:
+        return self.unit.overflow_of(self.fmt)
+
+    @property
+    def rounding(self) -> str:
+        return self.unit.rounding
+
+    def span_bits(self) -> int:
+        """Bits that hold every sum exactly: from the finest place to the largest magnitude."""
+        quantum = min(self.addend.quantum, self.fmt.quantum_exponent)
+        units = (magnitude(self.fmt) + self.addend.largest) / Fraction(2) ** quantum
+        return int(units).bit_length()
+
+    def sums(self, carrier_bits: int) -> tuple[int, str]:
+        """What is proved about sums in a carrier, and the proof."""
+        p, q = significant_bits(self.fmt), self.addend.bits
+        if self.span_bits() <= carrier_bits:
+            return EXACT, f"every sum fits {carrier_bits} bits"
+        floating = isinstance(self.fmt, FloatFormat)
+        if floating and self.rounding in ("rne", "rna") and q <= p and carrier_bits >= 2 * p + 2:
+            why = f"{self.addend.what} has {q} <= {p} bits and {carrier_bits} >= 2*{p} + 2"
+            return INNOCUOUS, why
+        return STICKY, f"sums are rounded to odd in {carrier_bits} >= {p} + 2 bits"
+
+
+def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Stage | None] | str:
+    """The stages of ``unit`` on this data, inner and outer; or why there are none."""
+    product = _product(unit)
+    if unit.product_format is None:
+        inner_addend = product
+    else:
+        fmt = unit.product_format
+        inner_addend = Addend(
+            significant_bits(fmt), fmt.quantum_exponent, magnitude(fmt), 2.0, f"product in {fmt}"
+        )
+    inner = _stage(Level(unit, unit.accumulator, inner_addend, level), facts, True)
+    if isinstance(inner, str) or not isinstance(unit.order, Chunked):
+        return inner if isinstance(inner, str) else (inner, None)
+    fmt = unit.accumulator
+    # Each step's rounding error is at most its addend, so a chunk sum is at most twice its mass.
+    times = 2.0 * inner_addend.times
+    sums = Addend(
+        significant_bits(fmt), fmt.quantum_exponent, magnitude(fmt), times, f"chunk sum in {fmt}"
+    )
+    outer = _stage(Level(unit, unit.outer_format, sums, level), facts, False)
+    return outer if isinstance(outer, str) else (inner, outer)
+
+
+def _product(unit: MacUnit) -> Addend:
+    """The exact product of two operands."""
+    bits = significant_bits(unit.a) + significant_bits(unit.b)
+    quantum = unit.a.quantum_exponent + unit.b.quantum_exponent
+    return Addend(bits, quantum, magnitude(unit.a) * magnitude(unit.b), 1.0, f"{unit.a}x{unit.b}")
+
+
+def _stage(level: Level, facts: Facts | Unknown, inner: bool) -> Stage | str:
+    """The cheapest stage that is proved; the reason of the last refusal where none is."""
+    for choose in (_native, _integer, _float32):
+        stage = choose(level, facts, inner)
+        if stage is not None:
+            return stage
+    return _float64(level, facts)
+
+
+def _exact_in(level: Level, bits: int, quantum: int, emax: int) -> bool:
+    """Whether the unit's exact product is exact in a carrier."""
+    product = _product(level.unit)
+    return (
+        product.bits <= bits
+        and product.quantum >= quantum
+        and product.largest < Fraction(2) ** (emax + 1)
+    )
+
+
+def _native(level: Level, facts: Facts | Unknown, inner: bool) -> Stage | None:
+    unit = level.unit
+    if level.level != NONE or level.rounding != "rne" or level.overflow != "inf":
+        return None
+    floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
+    if not floats or (inner and unit.product_format is not None):
+        return None
+    proof = f"the accumulator is the carrier: the machine's fma rounds once to {level.fmt}"
+    # Chunk sums enter by an addition, which is exact rounding whatever their format.
+    narrow = all(_within_float32(fmt) for fmt in (unit.a, unit.b, unit.accumulator))
+    if level.fmt == FP32 and narrow:
+        return NativeStage(np.float32, proof)
+    return NativeStage(np.float64, proof) if level.fmt == FP64 else None
+
+
+def _within_float32(fmt: Format) -> bool:
+    return magnitude(fmt) <= FP32.largest and fmt.quantum_exponent >= FP32.quantum_exponent
+
+
+def _integer(level: Level, facts: Facts | Unknown, inner: bool) -> Stage | None:
+    unit, fmt = level.unit, level.fmt
+    whole = all(is_integer(f) for f in (unit.a, unit.b, *unit.rounded_formats().values()))
+    if not whole or unit.product_format is not None or level.level == ALL:
+        return None
+    assert isinstance(fmt, FixedFormat)
+    wraps = level.overflow == "wrap"
+    reach = int(magnitude(fmt) + level.addend.largest)
+    for lane, bits in ((np.int32, 31), (np.int64, 63)):
+        if reach.bit_length() <= bits:
+            proof = f"acc + {level.addend.what} fits int{bits + 1}"
+            limits = int_range(fmt, bits + 1)
+            return IntegerStage(limits, lane, wraps, level.level >= CHEAP, proof)
+    return None
+
+
+def _float32(level: Level, facts: Facts | Unknown, inner: bool) -> Stage | None:
+    unit, fmt = level.unit, level.fmt
+    if not isinstance(fmt, FloatFormat) or not fmt.has_subnormals or level.level == ALL:
+        return None
+    if level.rounding != "rne" or (inner and unit.product_format is not None):
+        return None
+    if not 2 <= fmt.precision <= 22 or not _exact_in(level, 24, -149, 127):
+        return None
+    reach = magnitude(fmt) + level.addend.largest
+    highest = reach.numerator.bit_length() - reach.denominator.bit_length() + 1
+    if max(highest, fmt.emax + 1) + 24 - fmt.precision > 127 or fmt.emin < -126:
+        return None
+    if not inner and not _within_float32(unit.accumulator):
+        return None
+    sums, why = level.sums(24)
+    if sums == STICKY:
+        return None
+    variant, scope = _variant(level, facts)
+    if variant == float32.LIVE and (level.level != NONE or not _signs_are_ieee(unit)):
+        return None
+    proof = f"float32: {why}; {scope}"
+    return Float32Stage(grid32(fmt, level.overflow), variant, level.level >= CHEAP, proof)
+
+
+def _signs_are_ieee(unit: MacUnit) -> bool:
+    """Whether zero products and zero results have the signs that float32 gives them."""
+    floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
+    return floats and all(fmt.has_negative_zero for fmt in unit.rounded_formats().values())
+
+
+def _variant(level: Level, facts: Facts | Unknown) -> tuple[int, str]:
+    """How much of the rounding the data leaves to do."""
+    multiples = level.addend.quantum >= level.fmt.quantum_exponent
+    if not multiples or not facts.finite or facts.c_minus_zero:
+        return float32.LIVE, "exponents floored and capped, signed zeros kept"
+    saturates = level.overflow in ("saturate", "saturate_all")
+    limit = float(level.fmt.largest)
+    quick = saturates and level.level == NONE  # the clamp is cheaper than a tighter bound
+    bound = facts.quick_bound if quick else facts.sum_bound
+    if facts.c_max + 2.0 * level.addend.times * bound <= limit:
+        return float32.BARE, "no sum can overflow on this data, none is subnormal and inexact"
+    if saturates:
+        return float32.CLAMP, "no sum is subnormal and inexact"
+    return float32.LIVE, "overflow is possible"
+
+
+def _float64(level: Level, facts: Facts | Unknown) -> Stage | str:
+    unit, fmt = level.unit, level.fmt
+    for rounded in filter(None, (fmt, unit.product_format)):
+        if reason := fits_float64_grid(rounded):
+            return reason
+    if not _exact_in(level, 53, -1074, 1022):
+        return f"the product {unit.a}x{unit.b} is not exact in float64"
+    wraps = level.overflow == "wrap"
+    reach = magnitude(fmt) + level.addend.largest
+    if wraps and (reach / fmt.smallest >= 2**50 or not facts.finite):
+        return f"a wrapping {fmt} may meet sums beyond float64's exact integers"
+    sums, why = level.sums(53)
+    product = unit.product_format
+    zero_add = -0.0
+    if isinstance(unit.a, FixedFormat) or isinstance(unit.b, FixedFormat):
+        zero_add = 0.0
+    return Float64Stage(
+        grid=grid64(fmt, level.rounding, level.overflow),
+        product=product and grid64(product, level.rounding, unit.overflow_of(product)),
+        sums=sums,
+        directed=level.rounding != "rne",
+        wraps=wraps,
+        level=level.level,
+        zero_add=zero_add,
+        proof=f"float64: {why}",
+    )
+
+
+def describe(unit: MacUnit) -> tuple[str, ...]:
+    """The proofs for ``unit`` on finite data of unknown size, with nothing counted."""
+    plan = lower(unit, Unknown(), NONE)
+    if isinstance(plan, str):
+        return (f"computed by the exact reference, slowly: {plan}",)
+    return tuple(stage.proof for stage in plan if stage is not None)

@@ -1,0 +1,196 @@
+"""Matrix products on a MAC unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwsim.simulate.conversions import value_dtype
+from hwsim.simulate.inputs import as_real
+from hwsim.simulate.operands import carrier, to_operand
+from hwsim.simulate.products import multiply
+from hwsim.simulate.scheduler import thread_count
+from hwsim.simulate.tally import LEVELS
+from hwsim.units import MacUnit, Telemetry, as_unit
+
+Array = npt.NDArray[Any]
+MEMORY_LIMIT = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, none of which changes a bit of the result."""
+
+    level: int
+    threads: int
+    strict: bool
+    memory_limit: int
+
+    @classmethod
+    def check(
+        cls, telemetry: object, threads: int | None, strict: bool, memory_limit: int
+    ) -> Options:
+        """Options from public arguments; ValueError names the wrong one."""
+        if telemetry is not True and telemetry is not False and telemetry != "counts":
+            raise ValueError(f"telemetry={telemetry!r}: allowed are False, True, 'counts'")
+        if isinstance(memory_limit, bool) or not memory_limit >= 2**20:
+            raise ValueError(f"memory_limit={memory_limit!r}: at least 1 MiB (1048576) is needed")
+        return cls(LEVELS[telemetry], thread_count(threads), bool(strict), int(memory_limit))
+
+
+def matmul(
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    mac: str | MacUnit,
+    *,
+    c: npt.ArrayLike | None = None,
+    telemetry: bool | str = False,
+    threads: int | None = None,
+    strict: bool = False,
+    memory_limit: int = MEMORY_LIMIT,
+) -> Any:
+    """c + a·b as the unit computes it, bit for bit.
+
+    Parameters
+    ----------
+    a, b : real arrays (…, M, K) and (…, K, N), values; leading dimensions broadcast.  They are
+        rounded into the unit's formats first (rne, saturating).
+    mac : unit or its description.
+    c : values that broadcast to the result, rounded into the (outer) accumulator's format; the
+        initial value of the sum.  None is +0.
+    telemetry : True counts everything, ``"counts"`` the cheap part (swamping and overflow).
+    threads : by default HWSIM_NUM_THREADS or all processors; never changes a result.
+    strict : refuse operands that are not values of their formats.
+    memory_limit : bytes of working memory beyond inputs and outputs.
+
+    Returns the result (…, M, N), values in the output format's dtype; with telemetry, a pair of
+    it and a `Telemetry`.
+
+    Raises SpecError (description), TypeError (array kinds), ValueError (shapes, NaN where a
+    format has none, options).
+
+    >>> matmul([[1.0, 2.0]], [[3.0], [0.25]], "e4m3xe4m3+e4m3")
+    array([[3.5]], dtype=float32)
+    """
+    unit = as_unit(mac)
+    options = Options.check(telemetry, threads, strict, memory_limit)
+    left, right = as_real("a", a), as_real("b", b)
+    start = None if c is None else as_real("c", c)
+    out, counted = matmul_values(left, right, start, unit, options)
+    return out if options.level == 0 else (out, counted)
+
+
+def matmul_values(
+    a: Array, b: Array, c: Array | None, unit: MacUnit, options: Options
+) -> tuple[Array, Telemetry]:
+    """`matmul` on checked arguments."""
+    batch = _check_shapes(a, b)
+    shape = (*batch, a.shape[-2], b.shape[-1])
+    if c is not None:
+        c = _broadcast("c", c, shape)
+    out = np.empty(shape, value_dtype(unit.output_format))
+    telemetry = Telemetry(complete=options.level == LEVELS[True])
+    for block in _blocks(a, b, unit, options, batch):
+        telemetry += _block(a, b, c, out, unit, options, block)
+    return out, telemetry
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Part of a product: one index of the batch (or all of it), rows and columns."""
+
+    item: Any
+    rows: slice
+    columns: slice
+
+
+def _block(
+    a: Array,
+    b: Array,
+    c: Array | None,
+    out: Array,
+    unit: MacUnit,
+    options: Options,
+    block: _Block,
+) -> Telemetry:
+    """Compute one block into ``out``."""
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    left = to_operand("a", _pick(a, batch, block.item)[..., block.rows, :], unit.a, options.strict)
+    right = _pick(b, batch, block.item)[..., :, block.columns]
+    right = to_operand("b", right, unit.b, options.strict)
+    at = (*block.item, ..., block.rows, block.columns)
+    start = None
+    if c is not None:
+        start = to_operand("c", np.ascontiguousarray(c[at]), unit.outer_format, options.strict)
+        start = start.reshape(-1, *start.shape[-2:])
+    parts = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    left = np.broadcast_to(left, (*parts, *left.shape[-2:])).reshape(-1, *left.shape[-2:])
+    right = np.broadcast_to(right, (*parts, *right.shape[-2:])).reshape(-1, *right.shape[-2:])
+    values, telemetry = multiply(left, right, start, unit, options.level, options.threads)
+    out[at] = values.reshape(out[at].shape)
+    return telemetry
+
+
+def _pick(x: Array, batch: tuple[int, ...], item: tuple[int, ...]) -> Array:
+    """``x`` at one index of the broadcast batch; all of it for an empty index."""
+    if not item:
+        return x
+    own = x.ndim - 2
+    index = item[len(batch) - own :]
+    return x[tuple(i if size > 1 else 0 for i, size in zip(index, x.shape[:own], strict=True))]
+
+
+def _blocks(
+    a: Array, b: Array, unit: MacUnit, options: Options, batch: tuple[int, ...]
+) -> Iterator[_Block]:
+    """Cut the product so that the operands' copies stay within the memory limit."""
+    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
+    whole = slice(None)
+    size = _bytes(m, k, n, unit)
+    if size * math.prod(batch) <= options.memory_limit:
+        yield _Block((), whole, whole)
+        return
+    rows = columns = 1 << 62
+    while _bytes(min(rows, m), k, min(columns, n), unit) > options.memory_limit:
+        if min(rows, m) <= 1 and min(columns, n) <= 1:
+            break  # one output's operands are the least there can be
+        if min(rows, m) > min(columns, n):
+            rows = min(rows, m) // 2
+        else:
+            columns = max(1, min(columns, n) // 2)
+    for item in np.ndindex(*batch):
+        for column in range(0, n, min(columns, n) or 1):
+            for row in range(0, m, min(rows, m) or 1):
+                yield _Block(item, slice(row, row + rows), slice(column, column + columns))
+
+
+def _bytes(m: int, k: int, n: int, unit: MacUnit) -> int:
+    """Working memory of an (m, k) × (k, n) product: values, carriers' copies, sums, counts."""
+    operands = (m * carrier(unit.a).itemsize + n * carrier(unit.b).itemsize) * k
+    return 3 * operands + 16 * (m + n) * k + 64 * m * n
+
+
+def _check_shapes(a: Array, b: Array) -> tuple[int, ...]:
+    if a.ndim < 2 or b.ndim < 2:
+        raise ValueError(f"a {a.shape} and b {b.shape}: at least two dimensions each are needed")
+    if a.shape[-1] != b.shape[-2]:
+        raise ValueError(
+            f"a {a.shape} and b {b.shape}: a's last dimension must equal b's second to last"
+        )
+    try:
+        return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        message = f"a {a.shape} and b {b.shape}: leading dimensions do not broadcast"
+        raise ValueError(message) from None
+
+
+def _broadcast(name: str, x: Array, shape: tuple[int, ...]) -> Array:
+    try:
+        return np.broadcast_to(x, shape)
+    except ValueError:
+        raise ValueError(f"{name} {x.shape} does not broadcast to the result {shape}") from None

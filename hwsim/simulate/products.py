@@ -1,0 +1,125 @@
+"""One matrix product on a unit: values of its formats in, values of its output format out.
+
+Everything here works on operands that were already rounded into their formats.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hwsim_kernels.float64 import NONE, PRODUCT_OVERFLOW, round_array
+
+from hwsim import reference
+from hwsim.formats import FloatFormat, Format
+from hwsim.simulate.conversions import value_dtype
+from hwsim.simulate.exact import exact_product, integer_product
+from hwsim.simulate.facts import Facts
+from hwsim.simulate.grids import fits_float64_grid, grid64
+from hwsim.simulate.inputs import carrier_exact
+from hwsim.simulate.lowering import lower
+from hwsim.simulate.range_check import out_of_range
+from hwsim.simulate.stages import refuse_nan, zero_products
+from hwsim.simulate.tally import Totals, step_counts
+from hwsim.simulate.tiles import tiled_product
+from hwsim.units import Chunked, Exact, MacUnit, Telemetry
+
+Array = npt.NDArray[Any]
+
+
+def multiply(
+    a: Array, b: Array, c: Array | None, unit: MacUnit, level: int, threads: int
+) -> tuple[Array, Telemetry]:
+    """(batch, m, k) × (batch, k, n) + c on ``unit``; results in the value dtype of its output."""
+    facts = Facts(a, b, c)
+    done = None
+    if not _output_problem(unit):
+        done = _by_kernels(facts, unit, level, threads)
+    if done is None:
+        return _by_reference(facts, unit, level)
+    values, totals = done
+    values, converted = _convert(values, unit, totals)
+    values = values.astype(value_dtype(unit.output_format), copy=False)
+    if values.dtype.kind == "f" and unit.output_format.has_nan:
+        values[np.isnan(values)] = math.nan  # every NaN is the canonical one
+    telemetry = _telemetry(facts, unit, totals, converted) if level != NONE else Telemetry()
+    return values, telemetry
+
+
+def _by_kernels(
+    facts: Facts, unit: MacUnit, level: int, threads: int
+) -> tuple[Array, Totals] | None:
+    """The product in the accumulator's carrier; None when no kernel is proved."""
+    if isinstance(unit.order, Exact):
+        return exact_product(facts, unit, level, threads)
+    done = integer_product(facts, unit, level)
+    if done is not None:
+        return done
+    plan = lower(unit, facts, level)
+    return None if isinstance(plan, str) else tiled_product(facts, unit, plan, level, threads)
+
+
+def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:
+    """The exact reference, for the units that no kernel is proved for."""
+    if level == NONE:
+        return np.asarray(reference.matmul(facts.a, facts.b, unit, c=facts.c)), Telemetry()
+    values, telemetry = reference.matmul(facts.a, facts.b, unit, c=facts.c, telemetry=True)
+    return np.asarray(values), telemetry
+
+
+def _output_problem(unit: MacUnit) -> str:
+    """Why results cannot be converted by kernels; empty when they can."""
+    fmt = unit.output
+    if fmt is None or _is_wider(fmt, unit.outer_format):
+        return ""
+    return fits_float64_grid(fmt)
+
+
+def _is_wider(fmt: Format, inner: Format) -> bool:
+    """Whether fmt is fp64 and takes every float64 unchanged."""
+    plain = isinstance(fmt, FloatFormat) and fmt == FloatFormat(11, 53)
+    return plain and (isinstance(inner, FloatFormat) or inner.width <= 53)
+
+
+def _convert(values: Array, unit: MacUnit, totals: Totals) -> tuple[Array, int]:
+    """Results in the output format, and how many overflowed on the way."""
+    fmt = unit.output
+    if fmt is None:
+        return values, 0
+    refuse_nan(values, fmt)
+    rule = unit.overflow_of(fmt)
+    flat = np.ascontiguousarray(carrier_exact(values)).reshape(-1)
+    if _is_wider(fmt, unit.outer_format) and rule != "saturate_all":
+        return flat.reshape(values.shape), 0
+    out = np.empty(flat.shape)
+    flags = totals.struck.reshape(-1)
+    if rule == "wrap" and not np.isfinite(flat).all():
+        raise ValueError(f"Inf reached {fmt}, which cannot wrap it")
+    count = round_array(flat, out, flags, grid64(fmt, unit.rounding, rule), rule == "wrap")
+    return out.reshape(values.shape), int(count)
+
+
+def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, converted: int) -> Telemetry:
+    batch, m, k = facts.a.shape
+    n = facts.b.shape[2]
+    outputs = batch * m * n
+    chunks = -(-k // unit.order.length) if isinstance(unit.order, Chunked) else 0
+    inner = step_counts(totals.inner, outputs * k)
+    complete = totals.complete
+    return Telemetry(
+        **vars(inner),
+        outer=step_counts(totals.outer, outputs * chunks),
+        outputs=outputs,
+        products=outputs * k,
+        zero_operands=sum(zero_products(facts.a[i], facts.b[i]) for i in range(batch)),
+        overflow_products=int(totals.inner[PRODUCT_OVERFLOW]),
+        overflow_converted=converted,
+        overflow_outputs=int(np.count_nonzero(totals.struck)),
+        out_of_range=out_of_range(facts, unit.outer_format) if complete else 0,
+        lost=math.fsum(totals.lost),
+        mass=math.fsum(totals.mass),
+        complete=complete,
+    )
+

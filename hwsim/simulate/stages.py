@@ -1,0 +1,143 @@
+"""Stages: one accumulator as the kernels run it.
+
+A stage adds products to a tile (`add`), or chunk sums to a tile of totals (`merge`).  Each
+carries the proof that its kernel gives the exact bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from hwsim_kernels import float32, float64, integers
+from hwsim_kernels.scalars import Grid32, Grid64, IntRange
+
+from hwsim.formats import Format
+from hwsim.simulate.tally import Tally
+
+Array = npt.NDArray[Any]
+
+
+class Stage(Protocol):
+    """An accumulator's kernels; tiles and flags have the dtypes ``carrier`` and ``lane``."""
+
+    @property
+    def carrier(self) -> type: ...
+    @property
+    def lane(self) -> type: ...
+    @property
+    def proof(self) -> str: ...
+    def add(self, a: Array, b: Array, tile: Array, tally: Tally) -> None:
+        """tile ← R(tile + a·b) over k."""
+    def merge(self, total: Array, tile: Array, tally: Tally) -> None:
+        """total ← R(total + tile)."""
+
+
+@dataclass(frozen=True)
+class Float32Stage:
+    """Round to nearest even in float32."""
+
+    grid: Grid32
+    variant: int
+    counted: bool
+    proof: str
+    carrier: type = np.float32
+    lane: type = np.int32
+
+    def add(self, a: Array, b: Array, tile: Array, tally: Tally) -> None:
+        counts = np.zeros(float32.COUNTS, np.int64)
+        run = float32.mac_kernel(self.variant, self.counted)
+        run(a, b, tile, tally.flags, counts, self.grid)
+        if self.counted:
+            tally.add_kept(counts, zero_products(a, b), a.shape[1] * tile.size)
+
+    def merge(self, total: Array, tile: Array, tally: Tally) -> None:
+        counts = np.zeros(float32.COUNTS, np.int64)
+        run = float32.merge_kernel(self.variant, self.counted)
+        run(total, tile, tally.outer_flags, counts, self.grid)
+        if self.counted:
+            tally.add_kept(counts, tile.size - np.count_nonzero(tile), tile.size, outer=True)
+
+
+@dataclass(frozen=True)
+class Float64Stage:
+    """Any rounding and overflow in float64."""
+
+    grid: Grid64
+    product: Grid64 | None
+    sums: int
+    directed: bool
+    wraps: bool
+    level: int
+    zero_add: float
+    proof: str
+    carrier: type = np.float64
+    lane: type = np.int64
+
+    def add(self, a: Array, b: Array, tile: Array, tally: Tally) -> None:
+        rounded = self.product is not None
+        run = float64.mac_kernel(self.sums, self.directed, self.wraps, rounded, self.level)
+        product = self.product or self.grid
+        counts = tally.inner
+        lost, mass = tally.lost, tally.mass
+        run(a, b, tile, tally.flags, counts, lost, mass, self.grid, product, self.zero_add)
+
+    def merge(self, total: Array, tile: Array, tally: Tally) -> None:
+        run = float64.merge_kernel(self.sums, self.directed, self.wraps, self.level)
+        run(total, tile, tally.outer_flags, tally.outer, self.grid)
+
+
+@dataclass(frozen=True)
+class IntegerStage:
+    """Saturating or wrapping integers in int32 or int64 lanes."""
+
+    range: IntRange
+    lane: type
+    wraps: bool
+    counted: bool
+    proof: str
+
+    @property
+    def carrier(self) -> type:
+        return self.lane
+
+    def add(self, a: Array, b: Array, tile: Array, tally: Tally) -> None:
+        run = integers.mac_kernel(self.lane, self.wraps, self.counted)
+        run(a, b, tile, tally.flags, tally.inner[float64.OVERFLOW :], self.range)
+
+    def merge(self, total: Array, tile: Array, tally: Tally) -> None:
+        counts = tally.outer[float64.OVERFLOW :]
+        integers.merge(total, tile, tally.outer_flags, counts, self.range, self.wraps)
+
+
+@dataclass(frozen=True)
+class NativeStage:
+    """The accumulator is the carrier: the machine's own fused multiply-add, in its own order."""
+
+    carrier: type
+    proof: str
+    lane: type = np.int32
+
+    def add(self, a: Array, b: Array, tile: Array, tally: Tally) -> None:
+        (float32.native32 if self.carrier is np.float32 else float32.native64)(a, b, tile)
+
+    def merge(self, total: Array, tile: Array, tally: Tally) -> None:
+        np.add(total, tile, out=total)
+
+
+def zero_products(a: Array, b: Array) -> int:
+    """Number of products of a (m, k) and b (k, n) with a zero operand."""
+    m, n = a.shape[0], b.shape[1]
+    za = m - np.count_nonzero(a, axis=0).astype(np.int64)
+    zb = n - np.count_nonzero(b, axis=1).astype(np.int64)
+    return int((za * n + zb * m - za * zb).sum())
+
+
+
+
+def refuse_nan(values: Array, fmt: Format) -> None:
+    """Raise ValueError when NaN has reached a format that cannot hold it."""
+    if not fmt.has_nan and values.dtype.kind == "f" and np.isnan(values).any():
+        raise ValueError(f"NaN (or an Inf that cannot wrap) reached {fmt}, which cannot hold it")

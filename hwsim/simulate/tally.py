@@ -1,0 +1,87 @@
+"""Counters of one tile, and the `Telemetry` they become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hwsim_kernels import float32, float64
+
+from hwsim.units import StepCounts
+
+Array = npt.NDArray[Any]
+LEVELS = {False: float64.NONE, "counts": float64.CHEAP, True: float64.ALL}
+
+
+class Tally:
+    """What kernels count into, for one tile of (m, n) outputs."""
+
+    def __init__(self, shape: tuple[int, int], lanes: tuple[type, type], level: int) -> None:
+        self.inner = np.zeros(float64.COUNTS, np.int64)
+        self.outer = np.zeros(float64.COUNTS, np.int64)
+        nothing = (1, 1)
+        # Kernels vectorise where flags are as wide as values, so each level has its own.
+        self.flags = np.zeros(shape if level else nothing, lanes[0])
+        self.outer_flags = np.zeros(shape if level else nothing, lanes[1])
+        full = level == float64.ALL
+        self.lost = np.zeros(shape if full else nothing)
+        self.mass = np.zeros(shape if full else nothing)
+
+    def add_kept(self, counts: Array, zeros: int, steps: int, outer: bool = False) -> None:
+        """Turn the float32 kernels' counts into swamped ones (`float32.mac_kernel`).
+
+        A zero addend always leaves y = acc = acc + p; an overflow is neither kind of swamping,
+        and never has y = acc + p.
+        """
+        kept = int(counts[float32.KEPT])
+        exact = int(counts[float32.EXACT])
+        overflow = int(counts[float32.OVERFLOWED])
+        both = int(counts[float32.OVERFLOWED_KEPT])
+        slots = self.outer if outer else self.inner
+        slots[float64.FULL] += kept - zeros - both
+        slots[float64.PARTIAL] += (steps - kept) - (exact - zeros) - (overflow - both)
+        slots[float64.OVERFLOW] += overflow
+
+
+def step_counts(counts: Array, additions: int) -> StepCounts:
+    """The kernels' counts of one level, named."""
+    bits = np.int64(counts[float64.LARGEST])
+    return StepCounts(
+        additions=additions,
+        swamped_full=int(counts[float64.FULL]),
+        swamped_partial=int(counts[float64.PARTIAL]),
+        dominated=int(counts[float64.DOMINATED]),
+        overflow_steps=int(counts[float64.OVERFLOW]),
+        underflow=int(counts[float64.UNDERFLOW]),
+        largest=float(bits.view(np.float64)),
+    )
+
+
+class Totals:
+    """The tallies of all tiles, and which outputs an overflow struck."""
+
+    def __init__(self, shape: tuple[int, ...], level: int) -> None:
+        self.level = level
+        self.inner = np.zeros(float64.COUNTS, np.int64)
+        self.outer = np.zeros(float64.COUNTS, np.int64)
+        self.struck = np.zeros(shape if level else (0,), np.uint8)
+        self.lost: list[float] = []
+        self.mass: list[float] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was counted."""
+        return self.level == float64.ALL
+
+    def add(self, tally: Tally, where: Any) -> None:
+        """Take in a finished tile, whose outputs stand at ``where``."""
+        for mine, theirs in ((self.inner, tally.inner), (self.outer, tally.outer)):
+            largest = max(mine[float64.LARGEST], theirs[float64.LARGEST])
+            mine += theirs
+            mine[float64.LARGEST] = largest
+        self.struck[where] = (tally.flags != 0) | (tally.outer_flags != 0)
+        if self.complete:
+            # Correctly rounded partial sums do not add up to a correctly rounded total.
+            self.lost += tally.lost.ravel().tolist()
+            self.mass += tally.mass.ravel().tolist()

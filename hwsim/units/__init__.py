@@ -1,0 +1,31 @@
+"""MAC units: types, and the grammar of their names."""
+
+from hwsim.units.grammar import as_unit, parse_unit
+from hwsim.units.telemetry import StepCounts, Telemetry
+from hwsim.units.types import (
+    Chunked,
+    Exact,
+    ExactProduct,
+    MacUnit,
+    Multiplier,
+    Order,
+    RoundedProduct,
+    Sequential,
+    is_integer,
+)
+
+__all__ = [
+    "Chunked",
+    "Exact",
+    "ExactProduct",
+    "MacUnit",
+    "Multiplier",
+    "Order",
+    "RoundedProduct",
+    "Sequential",
+    "StepCounts",
+    "Telemetry",
+    "as_unit",
+    "is_integer",
+    "parse_unit",
+]

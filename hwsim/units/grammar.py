@@ -1,0 +1,136 @@
+"""Read a MAC unit's description.
+
+    unit   = A "x" B "+" ( ACC | "exact" ) { ":" option }
+    option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "out=" FMT
+    order  = "seq" | "chunk" N [ "/" FMT ] | "exact"
+
+A, B, ACC and FMT are format names (`hwsim.formats.grammar`), taken longest first.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NoReturn
+
+from hwsim.errors import SpecError
+from hwsim.formats import ALIASES, CATALOGUE, OVERFLOWS, ROUNDINGS, Format, format_length, parse_format
+from hwsim.units.types import (
+    Chunked,
+    Exact,
+    MacUnit,
+    RoundedProduct,
+    Sequential,
+    default_exact_accumulator,
+)
+
+OPTIONS = (*ROUNDINGS, *OVERFLOWS, "seq", "chunk64", "exact", "mul_add", "out=")
+LATER = re.compile(r"sr\d*|lanes\d+(-tree)?|tree\d+|fused.*|daz")
+
+
+class _Reader:
+    """A position in a text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def take(self, token: str) -> bool:
+        """Step over ``token`` if it comes next."""
+        if not self.text.startswith(token, self.at):
+            return False
+        self.at += len(token)
+        return True
+
+    def expect(self, token: str, after: str) -> None:
+        if not self.take(token):
+            self.fail(f"{token!r} expected after {after}")
+
+    def word(self, stops: str = "+:/") -> str:
+        """The text up to the next separator, without stepping over it."""
+        match = re.compile(f"[^{stops}]*").match(self.text, self.at)
+        assert match
+        return match[0]
+
+    def format(self) -> Format:
+        """Step over the longest format name."""
+        length = format_length(self.text, self.at)
+        if not length:
+            word = self.word("x+:/")
+            message = f"{word!r} is no format" if word else "the name of a format is expected"
+            self.fail(message, len(word), [*CATALOGUE, *ALIASES])
+        start, self.at = self.at, self.at + length
+        try:
+            return parse_format(self.text[start : self.at])
+        except SpecError as error:
+            raise SpecError(error.message, self.text, start, length) from None
+
+    def fail(self, message: str, length: int = 1, known: Any = ()) -> NoReturn:
+        raise SpecError(message, self.text, self.at, length, known)
+
+
+def parse_unit(text: str) -> MacUnit:
+    """The MAC unit that ``text`` describes.
+
+    >>> str(parse_unit("e4m3xe4m3+fp16:chunk32/fp32:rtz"))
+    'e4m3xe4m3+fp16:rtz:chunk32/fp32'
+    >>> str(parse_unit("int8xint8+exact"))
+    'int8xint8+int64:exact'
+    """
+    reader = _Reader(text)
+    a = reader.format()
+    reader.expect("x", f"the format {a}")
+    b = reader.format()
+    reader.expect("+", f"the format {b}")
+    fields: dict[str, Any] = {"a": a, "b": b}
+    if reader.word() == "exact":
+        reader.take("exact")
+        fields |= {"accumulator": default_exact_accumulator(a, b), "order": Exact()}
+    else:
+        fields["accumulator"] = reader.format()
+    while reader.at < len(text):
+        reader.expect(":", "a format or an option")
+        _option(reader, fields)
+    try:
+        return MacUnit(**fields)
+    except SpecError as error:
+        raise SpecError(error.message, text, 0, len(text)) from None
+
+
+def as_unit(mac: str | MacUnit) -> MacUnit:
+    """A MAC unit from its name, or itself."""
+    if isinstance(mac, MacUnit):
+        return mac
+    if isinstance(mac, str):
+        return parse_unit(mac)
+    raise TypeError(f"mac={mac!r}: a MacUnit or its description is needed")
+
+
+def _option(reader: _Reader, fields: dict[str, Any]) -> None:
+    """Read one option into ``fields``."""
+    start, word = reader.at, reader.word()
+    name, value = _read_option(reader, word)
+    if name in fields:
+        reader.at = start
+        reader.fail(f"a second {name}: {word!r}", len(word))
+    fields[name] = value
+
+
+def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
+    if word in ROUNDINGS and reader.take(word):
+        return "rounding", word
+    if word in OVERFLOWS and reader.take(word):
+        return "overflow", word
+    if word == "seq" and reader.take(word):
+        return "order", Sequential()
+    if word == "exact" and reader.take(word):
+        return "order", Exact()
+    if re.fullmatch(r"chunk[1-9]\d{0,8}", word) and reader.take(word):
+        return "order", Chunked(int(word[5:]), reader.format() if reader.take("/") else None)
+    if word == "mul_add" and reader.take(word):
+        return "multiplier", RoundedProduct(reader.format() if reader.take("/") else None)
+    if word.startswith("out=") and reader.take("out="):
+        return "output", reader.format()
+    if LATER.fullmatch(word):
+        reader.fail(f"option {word!r} is not simulated yet", len(word))
+    allowed = ", ".join(OPTIONS)
+    reader.fail(f"unknown option {word!r}; allowed are {allowed}", len(word), OPTIONS)

@@ -1,0 +1,95 @@
+"""What happened inside the accumulators: counts over all outputs of a matrix product.
+
+Definitions: p is the addend actually added (the rounded product under mul_add), y = R(acc + p).
+Steps with a nonfinite value or an overflow are excluded from the swamped and dominated counts;
+``=`` compares values, so −0 = +0.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+
+@dataclass(frozen=True)
+class StepCounts:
+    """Counts over the additions of one level: inner (products) or outer (chunk sums).
+
+    additions : additions done.
+    swamped_full : p ≠ 0 and y = acc: the addend vanished.
+    swamped_partial : y ≠ acc and y ≠ acc + p: some of it was lost.
+    dominated : acc ≠ 0, p ≠ 0, y = R(p) and y ≠ acc + p: the accumulator vanished.
+    overflow_steps : the result, rounded with unbounded exponent, lies outside the format.
+    underflow : 0 < |acc + p| < smallest normal, and y inexact.
+    largest : largest finite |y|; 0 when there is none.
+    """
+
+    additions: int = 0
+    swamped_full: int = 0
+    swamped_partial: int = 0
+    dominated: int = 0
+    overflow_steps: int = 0
+    underflow: int = 0
+    largest: float = 0.0
+
+    def __add__(self, other: StepCounts) -> StepCounts:
+        return _merge(self, other)
+
+
+@dataclass(frozen=True)
+class Telemetry(StepCounts):
+    """Counts of a matrix product, a layer or a network; they add up with ``+``.
+
+    The fields of `StepCounts` count inner steps; ``outer`` holds the same for the chunk sums
+    (all zero unless the unit is chunked).
+
+    outputs : results computed.  products : M·N·K.
+    zero_operands : products with a = 0 or b = 0.
+    overflow_products, overflow_converted : overflows of rounded products, of output conversions.
+    overflow_outputs : outputs with an overflow anywhere.
+    out_of_range : outputs whose exact c + Σ a·b lies outside the outer format's finite range.
+    lost, mass : Σ|y − (acc + p)| and Σ|p| over finite inner steps, each term rounded to float64,
+        summed in k order per output, and over outputs by a correctly rounded sum.
+    complete : False when only the cheap counts were asked for; dominated, underflow, lost and
+        mass are then 0, and so is out_of_range.
+    """
+
+    outer: StepCounts = StepCounts()
+    outputs: int = 0
+    products: int = 0
+    zero_operands: int = 0
+    overflow_products: int = 0
+    overflow_converted: int = 0
+    overflow_outputs: int = 0
+    out_of_range: int = 0
+    lost: float = 0.0
+    mass: float = 0.0
+    complete: bool = True
+
+    @property
+    def lost_mass(self) -> float:
+        """lost / mass; 0 when nothing was added."""
+        return self.lost / self.mass if self.mass else 0.0
+
+    def __add__(self, other: Telemetry) -> Telemetry:
+        return _merge(self, other)
+
+    def to_dict(self) -> dict[str, float | int | bool]:
+        """Flat names for tables; those of the chunk sums are prefixed ``outer_``."""
+        flat = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "outer"}
+        flat |= {f"outer_{f.name}": getattr(self.outer, f.name) for f in fields(self.outer)}
+        return flat | {"lost_mass": self.lost_mass}
+
+
+Counts = TypeVar("Counts", StepCounts, Telemetry)
+
+
+def _merge(a: Counts, b: Counts) -> Counts:
+    """Add field by field; maxima and flags combine as such."""
+    how: dict[str, Callable[[Any, Any], Any]] = {"largest": max, "complete": operator.and_}
+    return type(a)(
+        **{f.name: how.get(f.name, operator.add)(getattr(a, f.name), getattr(b, f.name))
+           for f in fields(a)}
+    )

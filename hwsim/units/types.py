@@ -1,0 +1,185 @@
+"""MAC units as values: operand formats, multiplier, accumulator, order and output.
+
+A `MacUnit` says what hardware computes.  The reference, the kernels and the cost model are
+readings of it; none of them is known here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hwsim.errors import SpecError
+from hwsim.formats import ROUNDINGS, FixedFormat, FloatFormat, Format, IntFormat, check_overflow
+
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """s = c or +0, then s = R(s + a·b) for ascending k."""
+
+
+@dataclass(frozen=True)
+class Chunked:
+    """Chunks of ``length`` products, each summed from +0 in the accumulator's format; then the
+    chunk sums, in ascending order, into ``outer`` (None: the accumulator's format), which starts
+    at c.  Wang et al. 2018, arXiv 1812.08011, figure 3a."""
+
+    length: int
+    outer: Format | None = None
+
+
+@dataclass(frozen=True)
+class Exact:
+    """One rounding of the exact total, c included (Kulisch)."""
+
+
+@dataclass(frozen=True)
+class ExactProduct:
+    """The product enters the sum unrounded (fma: one rounding per step)."""
+
+
+@dataclass(frozen=True)
+class RoundedProduct:
+    """The product is first rounded to ``format`` (None: the accumulator's): mul_add."""
+
+    format: Format | None = None
+
+
+Order = Sequential | Chunked | Exact
+Multiplier = ExactProduct | RoundedProduct
+
+
+@dataclass(frozen=True)
+class MacUnit:
+    """A multiply-accumulate unit: acc ← R(acc + a·b), in this order, with these roundings.
+
+    Parameters
+    ----------
+    a, b : formats of the left (M×K) and right (K×N) operands.
+    accumulator : format of the running sum.
+    rounding : rne, rna, rtz, rup, rdn or rto; used by product, inner sum, outer sum and output.
+    overflow : inf, inf_always, saturate, saturate_all, nan or wrap; None gives each of these
+        formats its own default (Inf where it exists, else saturate; integers wrap).
+    order : `Sequential`, `Chunked` or `Exact`.
+    multiplier : `ExactProduct` or `RoundedProduct`.
+    output : format of the result; None for that of the (outer) accumulator.
+
+    Raises SpecError where no hardware could obey the description.
+
+    >>> str(MacUnit(FloatFormat(5, 3), FloatFormat(5, 3), FloatFormat(6, 10)))
+    'e5m2xe5m2+e6m9'
+    """
+
+    a: Format
+    b: Format
+    accumulator: Format
+    rounding: str = "rne"
+    overflow: str | None = None
+    order: Order = field(default_factory=Sequential)
+    multiplier: Multiplier = field(default_factory=ExactProduct)
+    output: Format | None = None
+
+    def __post_init__(self) -> None:
+        _require("a", self.a, Format)
+        _require("b", self.b, Format)
+        _require("accumulator", self.accumulator, Format)
+        _require("order", self.order, Order)
+        _require("multiplier", self.multiplier, Multiplier)
+        if self.rounding not in ROUNDINGS:
+            raise SpecError(f"rounding={self.rounding!r}: allowed are {', '.join(ROUNDINGS)}")
+        self._drop_defaults()
+        for name, fmt in self.rounded_formats().items():
+            if not fmt.has_zero or (isinstance(fmt, FloatFormat) and not fmt.signed):
+                raise SpecError(f"{name} format {fmt}: a sum needs a format with zero and a sign")
+            if self.overflow is not None:
+                check_overflow(self.overflow, fmt)
+        if isinstance(self.order, Chunked) and self.order.length < 1:
+            raise SpecError(f"chunk length {self.order.length}: at least 1 is needed")
+        for name, fmt in (("a", self.a), ("b", self.b)):
+            if isinstance(fmt, FixedFormat) and fmt.width > 53:
+                raise SpecError(f"operand {name} format {fmt}: at most 53 bits are simulated")
+
+    def _drop_defaults(self) -> None:
+        """Spell every unit one way, so that equal hardware compares equal."""
+
+        def change(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        if isinstance(self.order, Chunked) and self.order.outer == self.accumulator:
+            change("order", Chunked(self.order.length))
+        if isinstance(self.multiplier, RoundedProduct):
+            if self.multiplier.format == self.accumulator:
+                change("multiplier", RoundedProduct())
+        if self.output == self.outer_format:
+            change("output", None)
+        formats = self.rounded_formats().values()
+        if all(self.overflow == fmt.default_overflow for fmt in formats):
+            change("overflow", None)
+
+    # --- what the defaults resolve to ---------------------------------------------------------
+    @property
+    def product_format(self) -> Format | None:
+        """Format that products are rounded to; None when they stay exact."""
+        if isinstance(self.multiplier, ExactProduct):
+            return None
+        return self.multiplier.format or self.accumulator
+
+    @property
+    def outer_format(self) -> Format:
+        """Format of the sum that c enters and the output leaves."""
+        if isinstance(self.order, Chunked) and self.order.outer is not None:
+            return self.order.outer
+        return self.accumulator
+
+    @property
+    def output_format(self) -> Format:
+        """Format of the results."""
+        return self.output or self.outer_format
+
+    def overflow_of(self, fmt: Format) -> str:
+        """Overflow rule that holds in ``fmt``, one of the unit's rounded formats."""
+        return self.overflow or fmt.default_overflow
+
+    def rounded_formats(self) -> dict[str, Format]:
+        """Every format that something is rounded to, by its role."""
+        roles = {
+            "product": self.product_format,
+            "accumulator": self.accumulator,
+            "outer": self.outer_format,
+            "output": self.output_format,
+        }
+        return {name: fmt for name, fmt in roles.items() if fmt is not None}
+
+    def __str__(self) -> str:
+        parts = [f"{self.a}x{self.b}+{self.accumulator}"]
+        if self.rounding != "rne":
+            parts.append(self.rounding)
+        if self.overflow is not None:
+            parts.append(self.overflow)
+        if isinstance(self.order, Chunked):
+            outer = f"/{self.order.outer}" if self.order.outer else ""
+            parts.append(f"chunk{self.order.length}{outer}")
+        if isinstance(self.order, Exact):
+            parts.append("exact")
+        if isinstance(self.multiplier, RoundedProduct):
+            fmt = self.multiplier.format
+            parts.append(f"mul_add/{fmt}" if fmt else "mul_add")
+        if self.output is not None:
+            parts.append(f"out={self.output}")
+        return ":".join(parts)
+
+
+def is_integer(fmt: Format) -> bool:
+    """Whether every value of ``fmt`` is an integer held in two's complement."""
+    return isinstance(fmt, FixedFormat) and fmt.fraction_bits == 0
+
+
+def default_exact_accumulator(a: Format, b: Format) -> Format:
+    """What ``+exact`` abbreviates: int64 for integer operands, else fp32."""
+    return IntFormat(64) if is_integer(a) and is_integer(b) else FloatFormat(8, 24)
+
+
+def _require(name: str, value: object, allowed: object) -> None:
+    if not isinstance(value, allowed):  # type: ignore[arg-type]
+        names = ", ".join(t.__name__ for t in getattr(allowed, "__args__", (allowed,)))
+        raise SpecError(f"{name}={value!r}: one of {names} is needed")

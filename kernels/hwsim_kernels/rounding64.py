@@ -1,0 +1,103 @@
+"""Rounding of exact sums to any grid, in float64 scalars, branch-free.
+
+Plain functions of scalars, so that another backend can compile the same text.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hwsim_kernels._jit import helper
+
+EXPONENT = np.int64(0x7FF0000000000000)
+ONE = np.int64(1)
+
+
+@helper
+def exact_sum(x, y):
+    """(s, e) with s = fl(x + y) and s + e = x + y exactly, for finite s (Knuth's TwoSum)."""
+    s = x + y
+    v = s - x
+    return s, (x - (s - v)) + (y - v)
+
+
+@helper
+def to_odd(s, e):
+    """s + e rounded to odd: s where e = 0 or s is odd, else its neighbour towards e.
+
+    The result then rounds to any grid of at most 51 bits precision as s + e would.
+    """
+    bits = np.float64(s).view(np.int64)
+    away = (e > 0.0) == (s > 0.0)
+    step = np.int64(1) if away else np.int64(-1)
+    fix = ((bits & ONE) == 0) & ((e > 0.0) | (e < 0.0))
+    return np.int64(bits + step if fix else bits).view(np.float64)
+
+
+@helper
+def nearest(x, g):
+    """(r, x + C, exponent field) with r the nearest even grid point, unsigned zero lost."""
+    field = np.float64(x).view(np.int64) & EXPONENT
+    field = max(field, g.floor_bits)
+    field = min(field, g.cap_bits)
+    c = np.int64(field + g.magic_bits).view(np.float64)
+    t = x + c
+    return t - c, t, field
+
+
+@helper
+def to_grid(x, g, directed):
+    """x rounded to the grid, exponent unbounded above; the sign of zero is lost.
+
+    d = x − r is exact: both are multiples of x's last place and lie within one step.
+    """
+    r, t, field = nearest(x, g)
+    if directed:
+        d = x - r
+        q = np.int64(field - g.quantum_bits).view(np.float64)
+        even = (np.float64(t).view(np.int64) & ONE) == 0
+        pos = x > 0.0
+        neg = x < 0.0
+        half = 0.5 * q
+        toward = g.odd & even
+        up = (d > 0.0) & ((g.up_pos & pos) | (g.up_neg & neg) | toward)
+        down = (d < 0.0) & ((g.down_pos & pos) | (g.down_neg & neg) | toward)
+        up |= g.tie & pos & (d == half)
+        down |= g.tie & neg & (d == -half)
+        r = r + q if up else r
+        r = r - q if down else r
+    return 0.0 if abs(r) < g.smallest else r
+
+
+@helper
+def limit(r, x, g, wraps):
+    """The overflow rule on a rounded r; x, from which it came, gives sign and infinity."""
+    if wraps:
+        return (r - g.span * math.floor((r - g.lowest) / g.span)) + g.zero_add
+    y = math.copysign(r, x) + g.zero_add
+    y = g.over_pos if r > g.largest else y
+    y = g.over_neg if r < g.lowest else y
+    y = g.inf_pos if x == math.inf else y
+    return g.inf_neg if x == -math.inf else y
+
+
+# What is proved about the float64 sum s = fl(acc + p): it is exact; or rounding it again gives
+# what rounding acc + p once would; or nothing, and it is rounded to odd.
+EXACT, INNOCUOUS, STICKY = range(3)
+
+
+@helper
+def add_round(acc, p, g, sums, directed, wraps):
+    """(y, s, e, x, r): y = R(acc + p) by the grid and its rule; s + e = acc + p; x = odd(s, e)."""
+    s, e = exact_sum(acc, p)
+    if sums == EXACT:
+        e = 0.0
+    x = to_odd(s, e) if sums == STICKY else s
+    if directed:
+        # A zero sum is −0 in rdn unless both are +0: the sum's own sign is right elsewhere.
+        minus = (math.copysign(1.0, acc) < 0.0) | (math.copysign(1.0, p) < 0.0)
+        x = -0.0 if (g.minus_zero & (x == 0.0) & minus) else x
+    r = to_grid(x, g, directed)
+    return limit(r, x, g, wraps), s, e, x, r
