@@ -1,0 +1,24 @@
+PYTHON ?= python3
+
+.PHONY: test check check-static exhaustive bench docs
+
+test:  ## the tests, as in the README
+	$(PYTHON) -m pytest -q -n auto
+
+check: check-static test  ## what CI runs: style, types, layers, tests
+
+check-static:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	PYTHONPATH=.:kernels $(PYTHON) -c "from importlinter.cli import lint_imports_command as run; run()"
+
+exhaustive:  ## every pair of 8-bit codes; hours on a laptop core
+	$(PYTHON) scripts/exhaustive.py
+
+bench:  ## equality, then time: writes benchmarks/RESULTS.md
+	$(PYTHON) benchmarks/run.py
+
+docs:  ## HTML in docs/_build
+	$(PYTHON) -m sphinx -W -b doctest docs docs/_build/doctest
+	$(PYTHON) -m sphinx -W -b html docs docs/_build/html

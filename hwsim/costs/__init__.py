@@ -1,0 +1,46 @@
+"""What a MAC unit costs in energy and area; imports no simulation, so no price changes a bit."""
+
+from hwsim.costs.anchors import ANCHORS, Anchor, Comparison, compare_anchors
+from hwsim.costs.memory import (
+    LayerCost,
+    Traffic,
+    dram_energy_pj,
+    gemm_traffic,
+    layer_cost,
+    sram_access_pj,
+    sram_energy_pj,
+)
+from hwsim.costs.model import Cost, Part, cost, operation_cost
+from hwsim.costs.nodes import (
+    NODES,
+    STILLMAKER_7NM,
+    STILLMAKER_45NM,
+    Node,
+    stillmaker_energy,
+)
+from hwsim.costs.structure import EXACT_GUARD_BITS, exact_register_bits
+
+__all__ = [
+    "ANCHORS",
+    "EXACT_GUARD_BITS",
+    "NODES",
+    "STILLMAKER_7NM",
+    "STILLMAKER_45NM",
+    "Anchor",
+    "Comparison",
+    "Cost",
+    "LayerCost",
+    "Node",
+    "Part",
+    "Traffic",
+    "compare_anchors",
+    "cost",
+    "dram_energy_pj",
+    "exact_register_bits",
+    "gemm_traffic",
+    "layer_cost",
+    "operation_cost",
+    "sram_access_pj",
+    "sram_energy_pj",
+    "stillmaker_energy",
+]

@@ -1,0 +1,258 @@
+"""Blocks of a datapath, composed from primitives: what is added, and what it is added to.
+
+A block is a list of `Piece`: a name, transistors, and a remark that says what was counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hwsim.costs import primitives as t
+from hwsim.formats import FixedFormat, FloatFormat, Format
+
+FLAGS = 4  # sign, zero, Inf, NaN travel beside a number inside a floating-point unit
+GUARD_ROUND_STICKY = 3
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part without a price yet: transistors, and how often it works (per MAC, chunk, output)."""
+
+    name: str
+    transistors: int
+    note: str = ""
+    per: str = "mac"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number on a wire between two blocks.
+
+    bits : width; of the significand when ``floating``, else of the two's complement word.
+    low, high : exponents: every value is a multiple of 2^low and below 2^(high + 1).
+    smallest : exponent of the smallest nonzero magnitude.
+    floating : sign, exponent, significand (normalised); else two's complement at weight 2^low.
+    """
+
+    bits: int
+    low: int
+    high: int
+    smallest: int
+    floating: bool
+
+
+def number_of(fmt: Format) -> Number:
+    """How values of ``fmt`` travel once decoded."""
+    low = fmt.quantum_exponent
+    if isinstance(fmt, FloatFormat):
+        smallest = low if fmt.has_subnormals else fmt.emin
+        return Number(fmt.precision, low, fmt.emax, smallest, True)
+    return Number(fmt.width, low, low + fmt.width - 1, low, False)
+
+
+def exponent_bits(*numbers: Number) -> int:
+    """Width of a signed exponent that tells every value of ``numbers`` apart, and out of range."""
+    low = min(n.smallest for n in numbers)
+    high = max(n.high for n in numbers)
+    return t.bits_for(high - low + 1) + 1
+
+
+def fields_decoder(fmt: Format) -> int:
+    """Hidden bit, zero and special codes of a float; nothing for fixed point."""
+    if isinstance(fmt, FixedFormat):
+        return 0
+    x, f = fmt.exponent_bits, fmt.fraction_bits
+    if fmt.zero_field == "zero":
+        zero = t.gate_tree(x) + t.AND * f  # any fraction reads as zero
+    else:
+        zero = t.gate_tree(x + f) + t.AND  # and the exponent of field 0 reads as 1
+    special = {"ieee": t.gate_tree(x) + t.AND, "fnuz": t.AND, "none": 0}
+    return zero + special.get(fmt.specials, t.gate_tree(x + f))
+
+
+def normaliser(bits: int) -> int:
+    """Leading-zero counter and left shifter; nothing for one bit."""
+    return t.leading_zero_counter(bits) + t.shifter(bits, bits - 1)
+
+
+def needs_normaliser(fmt: Format) -> bool:
+    """Whether values of ``fmt`` may have leading zeros on entry to a floating-point unit."""
+    if isinstance(fmt, FloatFormat):
+        return fmt.has_subnormals and fmt.precision > 1
+    return fmt.width > 1
+
+
+def out_of_range(fmt: Format, overflow: str) -> int:
+    """Detect overflow and replace the result by a constant: one AND and one OR per bit."""
+    if overflow == "wrap":
+        return 0
+    if isinstance(fmt, FixedFormat):
+        return 2 * t.XOR + 2 * t.AND * fmt.width
+    whole = fmt.specials in ("ieee", "fnuz")  # overflow shows in the exponent alone
+    detect = t.gate_tree(fmt.exponent_bits + (0 if whole else fmt.fraction_bits)) + 2 * t.AND
+    return detect + 2 * t.AND * fmt.width
+
+
+def special_results(fmt: Format) -> int:
+    """NaN and Inf operands override the result; nothing where ``fmt`` has neither."""
+    if not (fmt.has_inf or fmt.has_nan):
+        return 0
+    return 8 * t.AND + t.mux(fmt.width)
+
+
+def small_results(fmt: FloatFormat, bits: int, exponent: int) -> int:
+    """Below the smallest normal: shift right onto the subnormal grid, or flush to zero."""
+    if not fmt.has_subnormals:
+        return t.AND * fmt.width
+    amount = t.constant_adder(exponent) + t.comparator(exponent)
+    reach = min(bits, fmt.precision + 2)  # further shifts leave only the sticky bit
+    clamp = t.mux(t.bits_for(reach + 1))
+    return amount + clamp + t.shifter(bits, reach, sticky=True)
+
+
+def convert(value: Number, fmt: Format, rounding: str, overflow: str, role: str) -> list[Piece]:
+    """Round ``value`` into ``fmt``: normalise, round, and handle overflow."""
+    target = number_of(fmt)
+    exponent = exponent_bits(value, target)
+    if isinstance(fmt, FixedFormat):
+        return _to_fixed(value, fmt, rounding, overflow, role)
+    if value.floating:  # a product of normalised significands needs one step at most
+        normal = t.mux(value.bits) + t.incrementer(exponent) + t.constant_adder(exponent)
+        note = "one step, and the new bias"
+    else:
+        normal = t.complementer(value.bits) + normaliser(value.bits)
+        note = f"{value.bits} bits to sign and magnitude, leading zeros removed"
+    small = value.smallest < fmt.emin
+    dropped = max(value.bits - fmt.precision, int(value.low < target.low))
+    large = value.high >= target.high
+    limit = special_results(fmt) + (out_of_range(fmt, overflow) if large else 0)
+    grid = "right shifter onto the subnormal grid" if fmt.has_subnormals else "flush to zero"
+    return [
+        Piece(f"{role} normalisation", normal, note),
+        Piece(
+            f"{role} small results", small_results(fmt, value.bits, exponent) if small else 0, grid
+        ),
+        Piece(f"{role} rounding", t.rounder(fmt.width, dropped, rounding), rounding),
+        Piece(f"{role} overflow and specials", limit, overflow),
+    ]
+
+
+def _to_fixed(
+    value: Number, fmt: FixedFormat, rounding: str, overflow: str, role: str
+) -> list[Piece]:
+    target = number_of(fmt)
+    pieces = []
+    dropped = max(0, target.low - value.low)
+    if value.floating:
+        pieces.append(placement(value, target, fmt.width + min(dropped, 2)))
+    rounder = t.rounder(fmt.width, dropped, rounding)
+    return [
+        *pieces,
+        Piece(f"{role} rounding", rounder, rounding),
+        Piece(f"{role} overflow", out_of_range(fmt, overflow), overflow),
+    ]
+
+
+def placement(value: Number, target: Number, width: int) -> Piece:
+    """A float's significand to its place in a two's complement word of ``width`` bits."""
+    exponent = exponent_bits(value, target)
+    width = max(width, value.bits)
+    shift = t.shifter(width, width - 1, sticky=value.low < target.low)
+    amount = t.constant_adder(exponent) + t.comparator(exponent)
+    note = f"{value.bits} bits into {width}, then two's complement"
+    return Piece("alignment shifter", shift + amount + t.XOR * width, note)
+
+
+def add_fixed(
+    value: Number, fmt: FixedFormat, rounding: str, overflow: str, role: str = "adder"
+) -> list[Piece]:
+    """fmt ← R(fmt + value) in two's complement."""
+    target = number_of(fmt)
+    dropped = max(0, target.low - value.low)
+    width = fmt.width
+    if overflow != "wrap":  # the sum must be seen whole to be judged
+        reach = target.high + 1 if value.floating else max(target.high, value.high) + 1
+        width = reach - target.low + 1
+    pieces = []
+    if value.floating:
+        pieces.append(placement(value, target, width + min(dropped, 2)))
+    return [
+        *pieces,
+        Piece(role, t.adder(width), f"{width} bits"),
+        Piece("rounding", t.rounder(fmt.width, dropped, rounding), rounding),
+        Piece("overflow", out_of_range(fmt, overflow), overflow),
+    ]
+
+
+def add_float(
+    value: Number, fmt: FloatFormat, rounding: str, overflow: str, fused: bool
+) -> list[Piece]:
+    """fmt ← R(fmt + value), one rounding.
+
+    fused : the addend is an unrounded product: the accumulator is aligned beside it while it is
+        being multiplied, in a window of p + q + 3 bits.  Otherwise the two are compared and
+        swapped, and the smaller is aligned in max(p, q) + 3 bits.
+    """
+    pieces = []
+    if not value.floating:
+        pieces = [
+            Piece(
+                "product to float",
+                t.complementer(value.bits) + normaliser(value.bits),
+                "sign and magnitude, then normalised",
+            )
+        ]
+        value = replace(value, floating=True)
+    exponent = exponent_bits(value, number_of(fmt))
+    front = _fused_front if fused else _swapping_front
+    window, aligned = front(value.bits, fmt, exponent)
+    return [*pieces, *aligned, *_float_back(fmt, window, exponent, rounding, overflow)]
+
+
+def _fused_front(q: int, fmt: FloatFormat, exponent: int) -> tuple[int, list[Piece]]:
+    p = fmt.precision
+    window = p + q + GUARD_ROUND_STICKY
+    stages = t.bits_for(window + 1)
+    # bits that cannot yet have been reached need no multiplexer
+    muxes = sum(min(window, p + (2 << k) - 1) for k in range(stages))
+    sticky = t.gate_tree(p)
+    amount = t.adder(exponent) + t.constant_adder(exponent) + t.comparator(exponent)
+    amount += t.mux(stages)
+    # upper bits only take a carry; an effective subtraction that goes negative is complemented
+    add = t.adder(q + 1) + t.incrementer(window - q - 1) + t.XOR * p + t.complementer(window)
+    return window, [
+        Piece("accumulator decode", fields_decoder(fmt)),
+        Piece("alignment shifter", t.mux(muxes) + sticky + amount, f"{p} bits in {window}"),
+        Piece("wide adder", add, f"{window} bits, result to sign and magnitude"),
+    ]
+
+
+def _swapping_front(q: int, fmt: FloatFormat, exponent: int) -> tuple[int, list[Piece]]:
+    wide = max(fmt.precision, q)
+    window = wide + GUARD_ROUND_STICKY
+    swap = t.comparator(exponent - 1 + wide) + t.mux(2 * (exponent - 1 + wide))
+    amount = t.adder(exponent - 1) + t.gate_tree(exponent)
+    shift = t.shifter(window - 1, window - 1, sticky=True)
+    return window, [
+        Piece("accumulator decode", fields_decoder(fmt)),
+        Piece("alignment shifter", swap + amount + shift, f"compare, swap, {window} bits"),
+        Piece("wide adder", t.adder(window) + t.XOR * window, f"{window} bits"),
+    ]
+
+
+def _float_back(
+    fmt: FloatFormat, window: int, exponent: int, rounding: str, overflow: str
+) -> list[Piece]:
+    """Normalise, round and pack a sum of ``window`` bits and its carry."""
+    shift = normaliser(window + 1) + t.narrow_adder(exponent, t.bits_for(window + 2))
+    if fmt.has_subnormals:  # the shift stops at the smallest exponent
+        shift += t.comparator(exponent) + t.mux(t.bits_for(window + 2))
+    else:
+        shift += t.AND * fmt.width  # flush to zero
+    return [
+        Piece("normalisation", shift, f"leading zeros and shift, {window + 1} bits"),
+        Piece("rounding", t.rounder(fmt.width, window + 1 - fmt.precision, rounding), rounding),
+        Piece(
+            "overflow and specials", out_of_range(fmt, overflow) + special_results(fmt), overflow
+        ),
+    ]

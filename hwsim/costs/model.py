@@ -1,0 +1,168 @@
+"""Prices: `cost` of a MAC unit and `operation_cost` of one operation.
+
+Energy is that of the arithmetic unit alone.  It is not the energy of a chip: arithmetic is
+commonly under a tenth of a chip's power (Chen et al., Eyeriss), the rest moves data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from html import escape
+
+from hwsim.costs.blocks import Piece
+from hwsim.costs.nodes import Node, node_named
+from hwsim.costs.structure import mac_pieces, operation_pieces
+from hwsim.formats import FixedFormat, FloatFormat, Format, parse_format
+from hwsim.units import Chunked, MacUnit, parse_unit
+
+MODEL = "transistor count × energy per transistor"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One block of a unit.
+
+    per : how often it works: ``mac``, ``chunk`` (once per chunk) or ``output``.
+    use_energy_pj : energy per use.  energy_pj : energy per MAC: a use's energy, divided by the
+        chunk length for ``chunk``, and 0 for ``output``.
+    area_um2 : None where the node's area is not calibrated.
+    """
+
+    name: str
+    transistors: int
+    energy_pj: float
+    area_um2: float | None
+    note: str = ""
+    per: str = "mac"
+    use_energy_pj: float = 0.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Energy and area of one arithmetic unit, with everything they rest on.
+
+    energy_pj : pJ per MAC (or per operation): Σ over parts; a full chunk is assumed.
+    output_energy_pj : pJ per output, beside the MACs: final rounding and conversion.
+    chunk_energy_pj : pJ per chunk of the outer sum, already in ``energy_pj`` as 1/length.
+    area_um2 : µm² of the placed unit; None where the node has no calibrated area.
+    voltage_v : None where the node's source states none.
+    """
+
+    unit: str
+    node: str
+    energy_pj: float
+    area_um2: float | None
+    parts: tuple[Part, ...]
+    transistors: int
+    output_energy_pj: float
+    chunk_energy_pj: float
+    voltage_v: float | None
+    source: str
+    area_source: str
+    valid: str
+    model: str = MODEL
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, ready for JSON; units are in the names."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        volts = f"{self.voltage_v} V" if self.voltage_v is not None else "voltage not stated"
+        lines = [
+            f"{self.unit} at {self.node}, {volts}: {self.energy_pj:.4g} pJ per operation, "
+            f"{_area(self.area_um2)}, {self.transistors} transistors"
+        ]
+        name = max([len(part.name) for part in self.parts] + [4])
+        lines.append(f"  {'part':{name}}  transistors        pJ          µm²  works per")
+        for p in self.parts:
+            area = "-" if p.area_um2 is None else f"{p.area_um2:.1f}"
+            lines.append(
+                f"  {p.name:{name}}  {p.transistors:11d}  {p.use_energy_pj:8.4f}  {area:>11}  "
+                f"{p.per:6}  {p.note}".rstrip()
+            )
+        if self.output_energy_pj:
+            lines.append(f"  and {self.output_energy_pj:.4g} pJ per output")
+        lines.append("  energy of the arithmetic unit alone, not of a chip")
+        lines.append(f"  source: {self.source}; area: {self.area_source}")
+        return "\n".join([*lines, f"  valid: {self.valid}"])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def cost(mac: str | MacUnit, node: str | Node = "45nm") -> Cost:
+    """Energy and area of a MAC unit.
+
+    Parameters: ``mac`` as for `hwsim.mac`; ``node`` one of `hwsim.costs.NODES`, or a user's own
+    `Node`.  Raises SpecError for a unit and ValueError for a node that is not known.
+
+    >>> cost("int8xint8+int32").energy_pj < cost("fp16xfp16+fp32").energy_pj
+    True
+    """
+    unit = parse_unit(mac) if isinstance(mac, str) else mac
+    if not isinstance(unit, MacUnit):
+        raise TypeError(f"mac={mac!r}: a MacUnit or its name is needed")
+    length = unit.order.length if isinstance(unit.order, Chunked) else 1
+    return _priced(str(unit), mac_pieces(unit), node_named(node), length)
+
+
+def operation_cost(
+    operation: str, a: str | Format, b: str | Format | None = None, node: str | Node = "45nm"
+) -> Cost:
+    """Energy and area of one ``add`` or ``mul``, as published tables list them.
+
+    ``b`` is ``a`` when left out; only ``mul`` of integers or fixed point takes two formats.
+    Floating-point results are rounded to nearest even, integer sums wrap, integer products keep
+    all bits.  Raises ValueError for anything else.
+
+    >>> operation_cost("mul", "int8").transistors
+    2544
+    """
+    left = _format(a)
+    right = left if b is None else _format(b)
+    name = f"{operation} {left}" + ("" if right == left else f" {right}")
+    return _priced(name, operation_pieces(operation, left, right), node_named(node), 1)
+
+
+def _format(fmt: str | Format) -> Format:
+    if isinstance(fmt, str):
+        return parse_format(fmt)
+    if not isinstance(fmt, (FloatFormat, FixedFormat)):
+        raise TypeError(f"format={fmt!r}: a format or its name is needed")
+    return fmt
+
+
+def _priced(name: str, pieces: list[Piece], node: Node, chunk_length: int) -> Cost:
+    parts = tuple(_part(piece, node, chunk_length) for piece in pieces if piece.transistors)
+    transistors = sum(part.transistors for part in parts)
+    return Cost(
+        unit=name,
+        node=node.name,
+        energy_pj=sum(part.energy_pj for part in parts),
+        area_um2=_area_um2(transistors, node),
+        parts=parts,
+        transistors=transistors,
+        output_energy_pj=sum((p.use_energy_pj for p in parts if p.per == "output"), 0.0),
+        chunk_energy_pj=sum((p.use_energy_pj for p in parts if p.per == "chunk"), 0.0),
+        voltage_v=node.voltage_v,
+        source=node.source,
+        area_source=node.area_source,
+        valid=node.valid,
+    )
+
+
+def _part(piece: Piece, node: Node, chunk_length: int) -> Part:
+    use_pj = piece.transistors * node.energy_aj_per_transistor * 1e-6  # aJ to pJ
+    share = {"mac": 1.0, "chunk": 1.0 / chunk_length, "output": 0.0}[piece.per]
+    area = _area_um2(piece.transistors, node)
+    return Part(piece.name, piece.transistors, use_pj * share, area, piece.note, piece.per, use_pj)
+
+
+def _area_um2(transistors: int, node: Node) -> float | None:
+    if node.area_um2_per_transistor is None:
+        return None
+    return transistors * node.area_um2_per_transistor
+
+
+def _area(area_um2: float | None) -> str:
+    return "area not calibrated" if area_um2 is None else f"{area_um2:.4g} µm²"

@@ -1,0 +1,195 @@
+"""What a MAC unit, or a single operation, is made of: descriptions to lists of parts.
+
+Choices, the same for every unit (none is fitted to a price):
+* significands multiply in an array, sums ripple (`hwsim.costs.primitives`);
+* subnormal operands of a floating-point unit are normalised on entry, subnormal results are
+  shifted onto their grid; formats without subnormals mask and flush instead;
+* floating-point units are pipelined once, after the multiplier (an adder: after alignment):
+  the flip-flops of that one rank are counted; integer and fixed-point units have none;
+* operands come from outside: their registers belong to the array, not to the unit;
+* a chunked unit has a second adder and register, which work once per chunk;
+* an exact unit has a register as wide as the products span plus `EXACT_GUARD_BITS`; rounding
+  into the accumulator's format happens once per output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hwsim.costs import primitives as t
+from hwsim.costs.blocks import (
+    FLAGS,
+    GUARD_ROUND_STICKY,
+    Number,
+    Piece,
+    add_fixed,
+    add_float,
+    convert,
+    exponent_bits,
+    fields_decoder,
+    needs_normaliser,
+    normaliser,
+    number_of,
+    placement,
+)
+from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.units import Chunked, Exact, MacUnit
+
+EXACT_GUARD_BITS = 16  # sums of up to 65 536 products of largest magnitude cannot overflow
+
+
+def product_of(a: Format, b: Format) -> Number:
+    """The exact product on its wires."""
+    x, y = number_of(a), number_of(b)
+    return Number(
+        x.bits + y.bits,
+        x.low + y.low,
+        x.high + y.high + 1,
+        x.smallest + y.smallest,
+        x.floating or y.floating,
+    )
+
+
+def exact_register_bits(a: Format, b: Format) -> int:
+    """Width of the register that sums products of ``a`` and ``b`` exactly.
+
+    Sign + guard bits + the span from the smallest product's last bit to the largest product.
+    c is taken to lie on that grid.
+
+    >>> from hwsim.formats import parse_format
+    >>> exact_register_bits(parse_format("e5m2"), parse_format("e5m2"))
+    81
+    """
+    return _exact_bits(product_of(a, b))
+
+
+def _exact_bits(product: Number) -> int:
+    if not product.floating:
+        return product.bits + EXACT_GUARD_BITS
+    return 1 + EXACT_GUARD_BITS + product.high - product.low + 1
+
+
+def multiplier_pieces(a: Format, b: Format, normalise: bool) -> list[Piece]:
+    """Decode both operands and multiply exactly; ``normalise`` removes leading zeros first."""
+    product = product_of(a, b)
+    pieces = [Piece("significand multiplier", t.multiplier(_bits(a), _bits(b)), _times(a, b))]
+    if not product.floating:
+        return pieces
+    decode = fields_decoder(a) + fields_decoder(b)
+    exponent = exponent_bits(product)
+    sums = t.adder(exponent)
+    for fmt in (a, b):
+        if isinstance(fmt, FixedFormat) and fmt.signed:
+            decode += t.complementer(fmt.width)
+        if normalise and needs_normaliser(fmt):
+            decode += normaliser(_bits(fmt))
+            sums += t.narrow_adder(exponent, t.bits_for(_bits(fmt)))
+    removed = sums > t.adder(exponent)
+    note = "leading zeros removed" if removed else "no leading zeros to remove"
+    return [
+        Piece("operand decode", decode, note),
+        *pieces,
+        Piece("exponent adder", sums + t.XOR, f"{exponent} bits, and the sign"),
+    ]
+
+
+def mac_pieces(unit: MacUnit) -> list[Piece]:
+    """The parts of ``unit``, in the order data meets them."""
+    exact = isinstance(unit.order, Exact)
+    product = product_of(unit.a, unit.b)
+    in_float = isinstance(unit.product_format or unit.accumulator, FloatFormat) and not (
+        exact and unit.product_format is None
+    )
+    pieces = multiplier_pieces(unit.a, unit.b, normalise=in_float)
+    if unit.product_format is not None:
+        fmt = unit.product_format
+        pieces += convert(product, fmt, unit.rounding, unit.overflow_of(fmt), "product")
+        product = number_of(fmt)
+    if product.floating or isinstance(unit.accumulator, FloatFormat):
+        exponent = exponent_bits(product) if product.floating else 0
+        pieces.append(_rank("product register", product.bits, exponent))
+    if exact:
+        pieces += _exact_sum(unit, product)
+    else:
+        fused = unit.product_format is None
+        pieces += accumulate(product, unit.accumulator, unit, fused)
+    if isinstance(unit.order, Chunked):
+        pieces += _outer_sum(unit)
+    if unit.output is not None:
+        value = number_of(unit.outer_format)
+        overflow = unit.overflow_of(unit.output)
+        done = convert(value, unit.output, unit.rounding, overflow, "output")
+        pieces += [replace(piece, per="output") for piece in done]
+    return [piece for piece in pieces if piece.transistors]
+
+
+def accumulate(value: Number, fmt: Format, unit: MacUnit, fused: bool) -> list[Piece]:
+    """fmt ← R(fmt + value) by the unit's rules, and the register that holds it."""
+    overflow = unit.overflow_of(fmt)
+    if isinstance(fmt, FloatFormat):
+        pieces = add_float(value, fmt, unit.rounding, overflow, fused)
+    else:
+        pieces = add_fixed(value, fmt, unit.rounding, overflow)
+    return [*pieces, Piece("accumulator register", t.register(fmt.width), f"{fmt.width} bits")]
+
+
+def _outer_sum(unit: MacUnit) -> list[Piece]:
+    value = number_of(unit.accumulator)
+    pieces = accumulate(value, unit.outer_format, unit, fused=False)
+    return [replace(piece, name=f"outer {piece.name}", per="chunk") for piece in pieces]
+
+
+def _exact_sum(unit: MacUnit, product: Number) -> list[Piece]:
+    """A register on which every product has its place; one rounding per output."""
+    bits = _exact_bits(product)
+    total = Number(bits, product.low, product.low + bits - 1, product.low, False)
+    placed = [placement(product, total, bits)] if product.floating else []
+    overflow = unit.overflow_of(unit.accumulator)
+    done = convert(total, unit.accumulator, unit.rounding, overflow, "total")
+    return [
+        *placed,
+        Piece("wide adder", t.adder(bits), f"{bits} bits"),
+        Piece("exact register", t.register(bits), f"{bits} bits, {EXACT_GUARD_BITS} of them guard"),
+        *(replace(piece, per="output") for piece in done),
+    ]
+
+
+def operation_pieces(operation: str, a: Format, b: Format) -> list[Piece]:
+    """One addition (a = b) or one multiplication, rounded to nearest even."""
+    if operation == "add" and a == b:
+        return _addition(a)
+    if operation == "mul" and isinstance(a, FixedFormat) and isinstance(b, FixedFormat):
+        return multiplier_pieces(a, b, normalise=False)  # the product keeps all its bits
+    if operation == "mul" and a == b and isinstance(a, FloatFormat):
+        product = product_of(a, b)
+        done = convert(product, a, "rne", a.default_overflow, "product")
+        rank = _rank("pipeline register", product.bits, exponent_bits(product))
+        return [*multiplier_pieces(a, b, normalise=True), rank, *done]
+    raise ValueError(
+        f"operation={operation!r} of {a} and {b}: 'add' and 'mul' of one format, and 'mul' of any "
+        "two integer or fixed-point formats, have a price; a mixed product is part of a MAC unit"
+    )
+
+
+def _addition(fmt: Format) -> list[Piece]:
+    if isinstance(fmt, FixedFormat):
+        return [Piece("adder", t.adder(fmt.width), f"{fmt.width} bits, wraps")]
+    value = number_of(fmt)
+    window = 2 * fmt.precision + GUARD_ROUND_STICKY  # both significands, one of them aligned
+    return [
+        Piece("operand decode", fields_decoder(fmt)),
+        *add_float(value, fmt, "rne", fmt.default_overflow, fused=False),
+        _rank("pipeline register", window, exponent_bits(value)),
+    ]
+
+
+def _rank(name: str, bits: int, exponent: int) -> Piece:
+    return Piece(name, t.register(bits + exponent + FLAGS), "one pipeline rank")
+
+
+def _bits(fmt: Format) -> int:
+    return fmt.precision if isinstance(fmt, FloatFormat) else fmt.width
+
+
+def _times(a: Format, b: Format) -> str:
+    return f"{_bits(a)} × {_bits(b)} bits"

@@ -1,0 +1,109 @@
+"""Golden vectors: what went into every layer's unit and what came out, as npz files.
+
+One file per layer, ``<layer>.npz``; runs of several mini-batches write ``<layer>.0000.npz`` and
+so on.  `README` below says what is in them and is written beside them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwsim.networks.engine import Engine
+from hwsim.networks.files import write_atomically
+from hwsim.networks.layers import Layer
+from hwsim.networks.products import Product
+from hwsim.networks.runtime import Array
+from hwsim.units import MacUnit
+
+README = """\
+Golden vectors written by hwsim: one npz file per layer (and mini-batch).  Read them with
+numpy.load(file, allow_pickle=False).
+
+a_codes, b_codes  operands as unsigned codes of the unit's formats a and b (integers and fixed
+                  point in two's complement), after scaling and rounding.
+                  matmul: a (..., M, K), b (..., K, N); conv2d: a (images, channels, height,
+                  width) without its padding, b (filters, channels / groups, height, width).
+a_scale, b_scale  float64: operand value = tensor / scale, then rounded (rne, saturating).
+c                 initial value of every accumulator.
+results           values that the unit gave, in the layout of its operands.
+result_codes      the same as codes of the unit's output format.
+bias              float32 addend after the unit, if the layer has one.
+output            the layer's output tensor: results * (a_scale * b_scale) in float64, rounded to
+                  float32, times alpha, plus beta * bias (one more leading axis: samples).
+info              JSON: unit, layer, op, kind (matmul or conv2d), stride, padding
+                  ((top, bottom), (left, right)), dilation, groups, alpha, beta, m, k, n, batch.
+                  conv2d reduces over (channel, height, width) in C order; a padding pixel is a
+                  zero operand that keeps its place.
+"""
+
+
+def write_readme(folder: Path) -> None:
+    """Make ``folder`` and explain its files there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "README.txt", README.encode())
+
+
+def file_stems(layers: list[str]) -> dict[str, str]:
+    """A file name without its suffix for every layer; clashing ones are numbered."""
+    stems: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in layers:
+        base = re.sub(r"[^\w.#-]+", "_", name).strip("._") or "layer"
+        stem, copy = base, 1
+        while stem.lower() in taken:
+            copy += 1
+            stem = f"{base}-{copy}"
+        taken.add(stem.lower())
+        stems[name] = stem
+    return stems
+
+
+def dump_layer(
+    file: Path,
+    layer: Layer,
+    product: Product,
+    unit: MacUnit,
+    engine: Engine,
+    arrays: dict[str, Any],
+) -> None:
+    """Write one file; ``arrays`` holds a_scale, b_scale, results, output and perhaps bias."""
+    results: Array = arrays["results"]
+    codes: dict[str, Any] = {
+        "a_codes": engine.encode(product.a, unit.a),
+        "b_codes": engine.encode(product.b, unit.b),
+        "result_codes": engine.encode(results, unit.output_format),
+        "c": np.zeros((), results.dtype),
+        "info": np.array(json.dumps(_info(layer, product, unit))),
+    }
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **codes, **arrays)
+    write_atomically(file, stream.getvalue())
+
+
+def _info(layer: Layer, product: Product, unit: MacUnit) -> dict[str, Any]:
+    info: dict[str, Any] = {
+        "unit": str(unit),
+        "layer": layer.name,
+        "op": layer.op,
+        "kind": "conv2d" if product.conv else "matmul",
+        "alpha": layer.gemm.alpha if layer.gemm else 1.0,
+        "beta": layer.gemm.beta if layer.gemm else 1.0,
+        "m": product.m,
+        "k": product.k,
+        "n": product.n,
+        "batch": product.batch,
+    }
+    if product.conv:
+        info |= {
+            "stride": product.conv.stride,
+            "padding": product.conv.padding,
+            "dilation": product.conv.dilation,
+            "groups": product.conv.groups,
+        }
+    return info

@@ -1,0 +1,182 @@
+"""Run a partitioned model: native segments call by call, each layer's calls together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwsim.errors import HwsimError
+from hwsim.networks import checks
+from hwsim.networks.calls import Feeds
+from hwsim.networks.dump import dump_layer
+from hwsim.networks.engine import Engine, TelemetryMode
+from hwsim.networks.errors import LayerError
+from hwsim.networks.graph import Graph
+from hwsim.networks.layers import Layer
+from hwsim.networks.partition import Plan
+from hwsim.networks.products import Operand, Product, finish, lower
+from hwsim.networks.runtime import Array
+from hwsim.units import MacUnit, Telemetry
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run layers: telemetry, threads, checks and dumps; ``total`` calls in all."""
+
+    engine: Engine
+    telemetry: TelemetryMode
+    threads: int | None
+    total: int
+    dump: Path | None = None
+    batches: int = 1
+
+
+@dataclass
+class LayerRun:
+    """A layer on a unit during one run, and what has been counted so far."""
+
+    layer: Layer
+    unit: MacUnit
+    scales: dict[str, float]
+    positions: list[int]
+    stem: str
+    telemetry: Telemetry | None = None
+    m: int = 0
+    k: int = 0
+    n: int = 0
+    batch: int = 0
+    macs: int = 0
+    seconds: float = 0.0
+    verified: int = 0
+    started: bool = False
+    _constants: dict[str, Operand] = field(default_factory=dict)
+
+    def compute(
+        self, values: dict[str, list[Any]], span: range, number: int, settings: Settings
+    ) -> list[Array]:
+        """The outputs of the calls in ``span``, mini-batch ``number``; ``values`` holds the
+        operands."""
+        started = time.perf_counter()
+        product = lower(
+            self.layer, self._operand("a", values), self._operand("b", values), len(span)
+        )
+        result = self._simulate(product, settings)
+        bias = _stack(self.layer, self.layer.bias, values) if self.layer.bias else None
+        scale = self.scales["a"] * self.scales["b"]
+        output = finish(self.layer, product, result, scale, bias)
+        self.seconds += time.perf_counter() - started
+        self._check(product, result, span, settings)
+        if settings.dump:
+            suffix = "" if settings.batches == 1 else f".{number:04d}"
+            file = settings.dump / f"{self.stem}{suffix}.npz"
+            arrays: dict[str, Any] = {"results": result, "output": output}
+            arrays |= {f"{key}_scale": np.float64(self.scales[key]) for key in ("a", "b")}
+            arrays |= {} if bias is None else {"bias": bias.array}
+            dump_layer(file, self.layer, product, self.unit, settings.engine, arrays)
+        return list(output)
+
+    def _simulate(self, product: Product, settings: Settings) -> Array:
+        try:
+            result, telemetry = settings.engine.product(
+                product, self.unit, settings.telemetry, settings.threads
+            )
+        except HwsimError:
+            raise
+        except ValueError as error:  # NaN or Inf that a format cannot hold
+            raise LayerError(self.layer.name, str(self.unit), error) from error
+        self._count(product, telemetry)
+        return result
+
+    def _check(self, product: Product, result: Array, span: range, settings: Settings) -> None:
+        flat = checks.local_positions(
+            self.positions, span.start, span.stop, settings.total, result.size
+        )
+        self.verified += checks.verify(
+            self.layer.name, product, result, self.unit, flat, settings.engine
+        )
+
+    def _operand(self, key: str, values: dict[str, list[Any]]) -> Operand:
+        """An operand divided by its scale; constants are divided once per run."""
+        name = self.layer.a if key == "a" else self.layer.b
+        if key in self._constants:
+            return self._constants[key]
+        operand = _stack(self.layer, name, values)
+        if self.scales[key] != 1.0:
+            quotient = np.divide(operand.array, np.float64(self.scales[key]), dtype=np.float64)
+            operand = Operand(quotient, operand.laned)
+        if not operand.laned:
+            self._constants[key] = operand
+        return operand
+
+    def _count(self, product: Product, telemetry: Telemetry | None) -> None:
+        """Add a mini-batch: samples lengthen m, or batch where each has its own products."""
+        known = (self.k, self.n, self.batch if product.stacked else self.m)
+        found = (product.k, product.n, product.batch if product.stacked else product.m)
+        if self.started and known != found:
+            raise _varying(self.layer)
+        self.started = True
+        self.k, self.n = product.k, product.n
+        self.m = self.m + product.m if product.stacked else product.m
+        self.batch = product.batch if product.stacked else self.batch + product.batch
+        self.macs += product.macs
+        if telemetry is not None:
+            self.telemetry = telemetry if self.telemetry is None else self.telemetry + telemetry
+
+
+def run_batch(
+    graph: Graph,
+    plan: Plan,
+    runs: dict[str, LayerRun],
+    calls: Sequence[Feeds],
+    step: Callable[[LayerRun, dict[str, list[Any]]], list[Array]],
+) -> dict[str, list[Any]]:
+    """The model's outputs for ``calls``, a list per output.
+
+    ``step`` computes one layer from the values so far (operands of all calls, in order).
+    """
+    values: dict[str, list[Any]] = {name: [feeds[name] for feeds in calls] for name in calls[0]}
+    for stage in plan.stages:
+        if stage.segment is not None:
+            _run_segment(stage.segment, values, len(calls))
+        for layer in stage.layers:
+            values[layer.output] = step(runs[layer.name], values)
+        for name in stage.dead:
+            values.pop(name, None)
+    constants = {name: graph.constant(name) for name in graph.outputs if name in graph.constants}
+    return {n: [constants[n]] if n in constants else values[n] for n in graph.outputs}
+
+
+def _run_segment(segment: Any, values: dict[str, list[Any]], count: int) -> None:
+    """Run a native segment once per call."""
+    lists: dict[str, list[Any]] = {name: [] for name in segment.outputs}
+    for i in range(count):
+        answer = segment.run({name: values[name][i] for name in segment.inputs})
+        for name, value in answer.items():
+            lists[name].append(value)
+    values.update(lists)
+
+
+def _stack(layer: Layer, name: str, values: dict[str, list[Any]]) -> Operand:
+    """A constant, or the values of all calls along a new first axis."""
+    if name in layer.weights:
+        return Operand(layer.weights[name], False)
+    try:
+        return Operand(np.stack(values[name]), True)
+    except ValueError as error:
+        raise _varying(layer) from error
+
+
+def _varying(layer: Layer) -> LayerError:
+    return LayerError(layer.name, layer.op, "its shape depends on the sample; run samples apart")
+
+
+def default_batch(call_bytes: int, limit: int = 64 << 20) -> int:
+    """Calls per mini-batch that keep operands and results of all layers under ``limit`` bytes."""
+    return max(1, limit // max(1, 2 * call_bytes))

@@ -1,0 +1,132 @@
+"""Conv, Gemm and MatMul nodes as layers: their operands and attributes, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from hwsim.errors import UnsupportedOperator
+from hwsim.networks.graph import Graph
+from hwsim.networks.runtime import Array
+
+CARRIERS: dict[int, np.dtype[Any]] = {
+    onnx.TensorProto.FLOAT: np.dtype(np.float32),
+    onnx.TensorProto.FLOAT16: np.dtype(np.float16),
+    onnx.TensorProto.DOUBLE: np.dtype(np.float64),
+}
+
+
+@dataclass(frozen=True)
+class ConvAttributes:
+    """Attributes of Conv as ONNX defines them; empty tuples stand for the defaults."""
+
+    auto_pad: str = "NOTSET"
+    pads: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
+    dilations: tuple[int, ...] = ()
+    group: int = 1
+
+
+@dataclass(frozen=True)
+class GemmAttributes:
+    """Attributes of Gemm: Y = alpha·A'·B' + beta·C."""
+
+    alpha: float = 1.0
+    beta: float = 1.0
+    transpose_a: bool = False
+    transpose_b: bool = False
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A node whose products run on a MAC unit: operand ``a`` on the left, ``b`` on the right.
+
+    a, b, bias, output : names of values; ``bias`` is empty where there is none.
+    weights : the values of those that are constants.  dtype : of the ONNX tensors.
+    """
+
+    name: str
+    op: str
+    index: int
+    a: str
+    b: str
+    bias: str
+    output: str
+    dtype: np.dtype[Any]
+    conv: ConvAttributes | None = None
+    gemm: GemmAttributes | None = None
+    weights: dict[str, Array] = field(default_factory=dict, hash=False, compare=False)
+
+    @property
+    def activations(self) -> dict[str, str]:
+        """The operands that are computed at run time: operand → name of the value."""
+        operands = {"a": self.a, "b": self.b}
+        return {key: name for key, name in operands.items() if name not in self.weights}
+
+
+def make_layer(graph: Graph, index: int, node: onnx.NodeProto) -> Layer:
+    """The layer of a Conv, Gemm or MatMul; UnsupportedOperator where no unit can run it."""
+    a, b, bias = (*node.input, "")[:3]
+    weights = {n: w for n in (a, b, bias) if (w := graph.constant(n)) is not None}
+    element = graph.element_type(node.output[0])
+    if element not in CARRIERS:
+        kind = onnx.TensorProto.DataType.Name(element)
+        advice = "convert the model to float32 (float16 and double run too)"
+        raise UnsupportedOperator(node.name, f"{node.op_type} on {kind}", advice)
+    given = {x.name: helper.get_attribute_value(x) for x in node.attribute}
+    return Layer(
+        node.name,
+        node.op_type,
+        index,
+        a,
+        b,
+        bias,
+        node.output[0],
+        CARRIERS[element],
+        _conv(graph, node, given) if node.op_type == "Conv" else None,
+        _gemm(given) if node.op_type == "Gemm" else None,
+        weights,
+    )
+
+
+def _conv(graph: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> ConvAttributes:
+    rank = _rank(graph, node)
+    if rank is not None and rank not in (3, 4):
+        advice = "only 1-D and 2-D convolutions are; split the depth into a sum of 2-D ones"
+        raise UnsupportedOperator(node.name, f"Conv with {rank - 2} spatial axes", advice)
+    pads = tuple(given.get("pads", ()))
+    if any(pad < 0 for pad in pads):
+        raise UnsupportedOperator(node.name, f"Conv with pads={list(pads)}", "crop with Slice")
+    return ConvAttributes(
+        given.get("auto_pad", b"NOTSET").decode(),
+        pads,
+        tuple(given.get("strides", ())),
+        tuple(given.get("dilations", ())),
+        given.get("group", 1),
+    )
+
+
+def _rank(graph: Graph, node: onnx.NodeProto) -> int | None:
+    """Number of axes of a Conv's operands, if it is known before running."""
+    if "kernel_shape" in (names := {x.name: x for x in node.attribute}):
+        return len(names["kernel_shape"].ints) + 2
+    if node.input[1] in graph.constants:
+        return len(graph.constants[node.input[1]].dims)
+    for name in node.input[:2]:
+        kind = graph.types[name].tensor_type
+        if kind.HasField("shape"):
+            return len(kind.shape.dim)
+    return None
+
+
+def _gemm(given: dict[str, Any]) -> GemmAttributes:
+    return GemmAttributes(
+        float(given.get("alpha", 1.0)),
+        float(given.get("beta", 1.0)),
+        bool(given.get("transA", 0)),
+        bool(given.get("transB", 0)),
+    )

@@ -1,0 +1,275 @@
+"""A network that is prepared once and run on many MAC units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from hwsim.networks import checks, engine
+from hwsim.networks.calibration import Calibration, calibrate, digest, first_samples
+from hwsim.networks.calls import Cutting, cut, join, mixes_samples
+from hwsim.networks.data import Data, DataLike, load_npz, read_data
+from hwsim.networks.dump import file_stems, write_readme
+from hwsim.networks.engine import TelemetryMode
+from hwsim.networks.errors import ModelError
+from hwsim.networks.execution import LayerRun, Progress, Settings, default_batch, run_batch
+from hwsim.networks.graph import Graph, build_graph
+from hwsim.networks.partition import Plan, partition
+from hwsim.networks.report import LayerReport, RunReport
+from hwsim.networks.runtime import LATEST_IR, Array, Session, with_outputs
+from hwsim.networks.scales import ScaleLike, match_layers, operand_rules, scale_for
+from hwsim.networks.source import ModelLike, Source, read_model
+from hwsim.networks.zoo import recognise
+from hwsim.units import MacUnit, parse_unit
+
+MacLike = str | MacUnit | Mapping[str, str | MacUnit]
+TELEMETRY = (False, True, "counts")
+
+
+@dataclass(frozen=True)
+class _Cached:
+    """A value and the digest of the data that it belongs to."""
+
+    key: str
+    value: Any
+
+
+class Network:
+    """A model with its partition, ONNX Runtime sessions, calibration and float32 baseline.
+
+    >>> from hwsim.networks import shipped
+    >>> network = Network.load(shipped("digits-cnn").model)
+    >>> [layer for layer in network.layers]
+    ['conv1', 'conv2', 'conv3', 'fc1', 'fc2']
+    """
+
+    def __init__(self, source: Source) -> None:
+        """Partition ``source``; use `Network.load`."""
+        self._source = source
+        self._graph: Graph = build_graph(source.model)
+        self._plan: Plan = partition(self._graph)
+        original = source.original
+        original.ir_version = min(original.ir_version, LATEST_IR)
+        self._float32 = Session(original, f"model {source.name}")
+        self._exposed: Session | None = None
+        self._mixes: bool | None = None
+        self._calibration: Calibration | None = None
+        self._calibrated: _Cached | None = None
+        self._baseline: _Cached | None = None
+        self.shipped = recognise(source.sha256)
+
+    @classmethod
+    def load(cls, model: ModelLike) -> Network:
+        """Read and partition a model: a path, bytes or an onnx.ModelProto, which is not changed.
+
+        Raises ModelError (unreadable, invalid), and UnsupportedOperator for a node that
+        multiplies and accumulates but that no unit can run.
+        """
+        return cls(read_model(model))
+
+    @property
+    def name(self) -> str:
+        """The model's name: its file's, without the suffix."""
+        return self._source.name
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the model's file or bytes; empty for a ModelProto."""
+        return self._source.sha256
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the simulated layers, in the model's order."""
+        return tuple(layer.name for layer in self._plan.layers)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs that data must give."""
+        return tuple(value.name for value in self._graph.inputs)
+
+    def data(self, data: DataLike) -> Data:
+        """Read and check data (mapping, npz path, or one array for a model with one input)."""
+        return read_data(data, self._graph.inputs)
+
+    # --- float32 ------------------------------------------------------------------------------
+    def baseline(self, inputs: DataLike) -> dict[str, Array]:
+        """The float32 model's outputs by ONNX Runtime, sample by sample; kept for one data set."""
+        data = self.data(inputs)
+        key = digest(data)
+        if self._baseline is None or self._baseline.key != key:
+            answers = [self._float32.run(feeds) for feeds in self._cut(data).feeds(data)]
+            outputs = {name: join([a[name] for a in answers]) for name in self._graph.outputs}
+            self._baseline = _Cached(key, outputs)
+        return dict(self._baseline.value)
+
+    def calibrate(self, data: DataLike) -> Calibration:
+        """Fix the data that scales of all later runs come from."""
+        self._calibration = self.measure(data)
+        return self._calibration
+
+    def measure(self, data: DataLike) -> Calibration:
+        """Run the float32 model on ``data`` for the largest magnitude of every operand."""
+        checked = self.data(data)
+        return self._measure(checked, f"{checked.samples} samples of {checked.source}")
+
+    def _default_calibration(self, data: Data) -> Calibration:
+        """The shipped split of a shipped model, else the first ≤ 256 samples of the inputs."""
+        if self.shipped is not None:
+            file = self.shipped.calibration
+            split = load_npz(file, self._graph.inputs)
+            what = f"the shipped calibration split ({split.samples} samples of {file.name})"
+        else:
+            split = first_samples(data)
+            what = split.source
+        key = digest(split)
+        if self._calibrated is None or self._calibrated.key != key:
+            self._calibrated = _Cached(key, self._measure(split, what))
+        calibration: Calibration = self._calibrated.value
+        return calibration
+
+    def _measure(self, data: Data, what: str) -> Calibration:
+        layers = self._plan.layers
+        if self._exposed is None:
+            given = set(self.inputs)
+            names = {n for layer in layers for n in layer.activations.values()} - given
+            self._exposed = Session(with_outputs(self._source.model, sorted(names)), self.name)
+        return calibrate(self._exposed, layers, self._cut(data).feeds(data), what)
+
+    def _cut(self, data: Data) -> Cutting:
+        """How the data is cut into calls of the model."""
+        cutting = cut(data, self._graph.inputs)
+        if cutting.count > 1 and cutting.free:
+            if self._mixes is None:
+                self._mixes = mixes_samples(self._float32, cutting, data)
+            if self._mixes:
+                return Cutting(1, {})
+        return cutting
+
+    # --- simulated ----------------------------------------------------------------------------
+    def run(
+        self,
+        inputs: DataLike,
+        mac: MacLike,
+        *,
+        calibration: Calibration | None = None,
+        scale: ScaleLike | None = None,
+        telemetry: TelemetryMode = "counts",
+        threads: int | None = None,
+        verify: int = 0,
+        seed: int = 0,
+        dump: str | PathLike[str] | None = None,
+        batch: int | None = None,
+        node: str = "45nm",
+        progress: Progress | None = None,
+    ) -> RunReport:
+        """Run the network with its products on ``mac``; parameters as in `hwsim.run`, but
+        ``calibration`` is what `measure` gave (default: what `calibrate` fixed)."""
+        _check_numbers(verify=verify, batch=batch, telemetry=telemetry)
+        data = self.data(inputs)
+        units = self._units(mac)
+        calibration = calibration or self._calibration or self._default_calibration(data)
+        calls = self._cut(data).feeds(data)
+        size = batch or default_batch(calibration.call_bytes)
+        spans = [range(i, min(i + size, len(calls))) for i in range(0, len(calls), size)]
+        folder = None if dump is None else Path(fspath(dump))
+        if folder:
+            write_readme(folder)
+        settings = Settings(
+            engine.default_engine, telemetry, threads, len(calls), folder, len(spans)
+        )
+        runs = self._layer_runs(units, calibration, scale)
+        for run in runs.values():
+            run.positions = checks.draw(seed, run.layer.name, verify)
+        outputs = self._run_spans(calls, spans, runs, settings, progress)
+        layers = tuple(_layer_report(runs[name], node) for name in self.layers)
+        return RunReport(outputs, layers, calibration.source, node, self.name)
+
+    def _units(self, mac: MacLike) -> dict[str, MacUnit]:
+        if isinstance(mac, (str, MacUnit)):
+            return dict.fromkeys(self.layers, _unit(mac))
+        units = match_layers({p: _unit(m) for p, m in mac.items()}, self.layers, "mac")
+        left = [name for name in self.layers if name not in units]
+        if left:
+            raise ModelError(f"mac: no pattern fits layer {left[0]!r}; add '*' as the last one")
+        return units
+
+    def _layer_runs(
+        self, units: dict[str, MacUnit], calibration: Calibration, scale: ScaleLike | None
+    ) -> dict[str, LayerRun]:
+        rules = operand_rules(scale, self.layers)
+        stems = file_stems(list(self.layers))
+        runs = {}
+        for layer in self._plan.layers:
+            unit, absmax = units[layer.name], calibration.absmax[layer.name]
+            scales = {
+                key: scale_for(fmt, absmax[key], rules[layer.name][key])
+                for key, fmt in (("a", unit.a), ("b", unit.b))
+            }
+            runs[layer.name] = LayerRun(layer, unit, scales, [], stems[layer.name])
+        return runs
+
+    def _run_spans(
+        self,
+        calls: list[dict[str, Array]],
+        spans: list[range],
+        runs: dict[str, LayerRun],
+        settings: Settings,
+        progress: Progress | None,
+    ) -> dict[str, Array]:
+        """The outputs of all mini-batches, joined."""
+        lists: dict[str, list[Any]] = {name: [] for name in self._graph.outputs}
+        done = 0
+        for number, span in enumerate(spans):
+
+            def step(run: LayerRun, values: dict[str, list[Any]]) -> list[Array]:
+                nonlocal done
+                result = run.compute(values, span, number, settings)  # noqa: B023 - used at once
+                done += 1
+                if progress:
+                    progress(run.layer.name, done, len(runs) * len(spans))
+                return result
+
+            feeds = [calls[i] for i in span]
+            for name, values in run_batch(self._graph, self._plan, runs, feeds, step).items():
+                lists[name] += values
+        constant = self._graph.constants
+        return {n: join(v[:1] if n in constant else v) for n, v in lists.items()}
+
+
+def _layer_report(run: LayerRun, node: str) -> LayerReport:
+    from hwsim import costs
+
+    cost = costs.layer_cost(run.unit, run.m, run.k, run.n, run.batch, node)
+    return LayerReport(
+        run.layer.name,
+        run.layer.op,
+        str(run.unit),
+        run.m,
+        run.k,
+        run.n,
+        run.batch,
+        run.macs,
+        run.telemetry,
+        dict(run.scales),
+        cost.energy_mac_pj,
+        cost.energy_memory_pj,
+        cost.area_um2,
+        run.seconds,
+        run.verified,
+    )
+
+
+def _unit(mac: str | MacUnit) -> MacUnit:
+    return parse_unit(mac) if isinstance(mac, str) else mac
+
+
+def _check_numbers(verify: int, batch: int | None, telemetry: TelemetryMode) -> None:
+    if verify < 0:
+        raise ModelError(f"verify={verify}: the number of outputs per layer, 0 or more, is needed")
+    if batch is not None and batch < 1:
+        raise ModelError(f"batch={batch}: at least one sample is needed")
+    if telemetry not in TELEMETRY:
+        raise ModelError(f"telemetry={telemetry!r}: allowed are False, True and 'counts'")

@@ -1,0 +1,128 @@
+"""Which ONNX operators are simulated, which run on ONNX Runtime, and which are refused.
+
+An operator that multiplies and accumulates must never run natively unnoticed, so this is a list
+of what is allowed: whatever is not named here (another domain, a newer operator) is refused.
+Allowed are elementwise functions, data movement, comparisons, pooling, normalisation,
+reductions and interpolation: they do not belong to the MAC array of an accelerator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import onnx
+
+from hwsim.errors import UnsupportedOperator
+
+SIMULATED = frozenset({"Conv", "Gemm", "MatMul"})
+SCHEMA_FUNCTIONS = frozenset({"Attention"})  # replaced by their bodies: their MatMuls then show
+
+_NATIVE = """
+Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization BitCast
+BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BlackmanWindow Cast CastLike Ceil Celu
+CenterCropPad Clip Col2Im Compress Concat ConcatFromSequence Constant ConstantOfShape Cos Cosh
+CumProd CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear Elu Equal Erf Exp
+Expand EyeLike Flatten Floor Gather GatherElements GatherND Gelu GlobalAveragePool GlobalLpPool
+GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization HammingWindow HannWindow
+HardSigmoid HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN LayerNormalization
+LeakyRelu Less LessOrEqual Log LogSoftmax LpNormalization LpPool Max MaxPool MaxRoiPool MaxUnpool
+Mean MeanVarianceNormalization Min Mish Mod Mul Neg NegativeLogLikelihoodLoss NonMaxSuppression
+NonZero Not OneHot Optional OptionalGetElement OptionalHasElement Or PRelu Pad Pow QuantizeLinear
+RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax
+ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize ReverseSequence
+RoiAlign RotaryEmbedding Round Scatter ScatterElements ScatterND Selu SequenceAt SequenceConstruct
+SequenceEmpty SequenceErase SequenceInsert SequenceLength Shape Shrink Sigmoid Sign Sin Sinh Size
+Slice Softmax SoftmaxCrossEntropyLoss Softplus Softsign SpaceToDepth Split SplitToSequence Sqrt
+Squeeze Sub Sum SwiGLU Swish Tan Tanh TensorScatter ThresholdedRelu Tile TopK Transpose Trilu
+Unique Unsqueeze Upsample Where Xor If Loop Scan
+"""
+_NATIVE_ML = """
+ArrayFeatureExtractor Binarizer CastMap CategoryMapper DictVectorizer FeatureVectorizer Imputer
+LabelEncoder Normalizer OneHotEncoder Scaler TreeEnsemble TreeEnsembleClassifier
+TreeEnsembleRegressor ZipMap
+"""
+NATIVE = {"": frozenset(_NATIVE.split()), "ai.onnx.ml": frozenset(_NATIVE_ML.split())}
+
+RANDOM = frozenset(
+    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"}
+    | {"RandomUniform", "RandomUniformLike"}
+)
+_RECURRENT = "write the recurrence out with MatMul (export the cell, not the fused operator)"
+_DEQUANTIZED = "export the model in the QDQ form (DequantizeLinear before Conv or MatMul)"
+ADVICE = {
+    "ConvTranspose": "replace it by a Resize or a zero-stuffing Pad followed by Conv",
+    "DeformConv": "gather the samples first and multiply them with MatMul",
+    "Einsum": "write it as Transpose, Reshape and MatMul",
+    "LSTM": _RECURRENT,
+    "GRU": _RECURRENT,
+    "RNN": _RECURRENT,
+    "QLinearConv": _DEQUANTIZED,
+    "QLinearMatMul": _DEQUANTIZED,
+    "ConvInteger": _DEQUANTIZED,
+    "MatMulInteger": _DEQUANTIZED,
+    "AffineGrid": "compute the grid outside the model and pass it as an input",
+    "DFT": "write the transform as a MatMul with a constant matrix",
+    "STFT": "write the transform as a Conv or MatMul with a constant matrix",
+    "Det": "compute determinants outside the model",
+    "SequenceMap": "unroll it",
+}
+
+
+def check_operators(model: onnx.ModelProto) -> None:
+    """Raise UnsupportedOperator for the first node that must not run natively."""
+    for node, depth in _walk(model.graph.node):
+        name, operator = node.name or f"{node.op_type} -> {first_output(node)}", label(node)
+        if depth and is_simulated(node):
+            advice = "it sits inside an If, Loop or Scan: unroll the loop or fix the branch"
+            raise UnsupportedOperator(name, operator, advice)
+        if not is_simulated(node) and not is_native(node):
+            raise UnsupportedOperator(name, operator, _advice(node))
+
+
+def is_simulated(node: onnx.NodeProto) -> bool:
+    """Whether the node's products run on the simulated unit."""
+    return domain(node) == "" and node.op_type in SIMULATED
+
+
+def is_native(node: onnx.NodeProto) -> bool:
+    """Whether the node may run on ONNX Runtime."""
+    return node.op_type in NATIVE.get(domain(node), frozenset())
+
+
+def domain(node: onnx.NodeProto) -> str:
+    """The node's domain; both spellings of the standard one are ``''``."""
+    return "" if node.domain == "ai.onnx" else node.domain
+
+
+def label(node: onnx.NodeProto) -> str:
+    """The operator with its domain, for messages."""
+    return f"{domain(node)}.{node.op_type}".lstrip(".")
+
+
+def first_output(node: onnx.NodeProto) -> str:
+    """Name of the first output that is not omitted."""
+    return next((name for name in node.output if name), "")
+
+
+def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """Bodies of an If, Loop or Scan."""
+    for attribute in node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _walk(nodes: Iterable[onnx.NodeProto], depth: int = 0) -> Iterator[tuple[onnx.NodeProto, int]]:
+    for node in nodes:
+        yield node, depth
+        for graph in subgraphs(node):
+            yield from _walk(graph.node, depth + 1)
+
+
+def _advice(node: onnx.NodeProto) -> str:
+    if domain(node) not in NATIVE:
+        return "it belongs to another domain: export the model with standard ONNX operators"
+    if node.op_type in RANDOM:
+        return "it draws random numbers that no seed here reaches: make them an input"
+    default = "it is unknown here or multiplies: write it with Conv, Gemm or MatMul"
+    return ADVICE.get(node.op_type, default)

@@ -1,0 +1,114 @@
+"""The number that a tensor is divided by before it enters its format.
+
+An operand's value in the unit is x / s, computed in float64 and then rounded by the unit (rne,
+saturating); results are multiplied by s_a·s_b.  By format, from the largest finite |x| on the
+calibration data:
+
+- integers, fixed point and floats of up to 6 bits: s = absmax / largest value;
+- floats of 7 and 8 bits: the power of two s that puts absmax / s into [8, 16);
+- wider floats: s = 1.
+
+Formats of 7 or 8 bits to which [8, 16) is foreign (largest value under 8 or smallest normal over
+1: e2m5, shifted biases) follow the first rule.  An absmax of 0 gives s = 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+from hwsim.formats import FixedFormat, Format
+from hwsim.networks.errors import ModelError
+
+OperandScale = float | str
+LayerScale = OperandScale | Mapping[str, OperandScale]
+ScaleLike = LayerScale | Mapping[str, LayerScale]
+Value = TypeVar("Value")
+RULES = ("auto", "absmax", "power2", "none")
+
+
+def scale_for(fmt: Format, absmax: float, rule: OperandScale = "auto") -> float:
+    """The divisor s of a tensor whose largest magnitude is ``absmax``.
+
+    ``rule``: a positive number (taken as s), or auto (see above), absmax, power2, none.
+
+    >>> from hwsim.formats import parse_format
+    >>> scale_for(parse_format("int8"), 254.0), scale_for(parse_format("e4m3"), 100.0)
+    (2.0, 8.0)
+    """
+    if not isinstance(rule, str):
+        return _checked(rule)
+    if rule not in RULES:
+        raise ModelError(f"scale={rule!r}: a number or one of {', '.join(RULES)} is needed")
+    chosen = _default_rule(fmt) if rule == "auto" else rule
+    if chosen == "none" or absmax == 0.0:
+        return 1.0
+    if chosen == "power2":
+        return math.ldexp(1.0, math.frexp(absmax)[1] - 4) or 1.0  # absmax = f·2^e, f in [1/2, 1)
+    return (absmax / _largest(fmt)) or 1.0  # an absmax that underflows needs no scale
+
+
+def needs_absmax(fmt: Format, rule: OperandScale) -> bool:
+    """Whether the scale depends on calibration data at all."""
+    if not isinstance(rule, str):
+        return False
+    return (_default_rule(fmt) if rule == "auto" else rule) != "none"
+
+
+def _default_rule(fmt: Format) -> str:
+    if isinstance(fmt, FixedFormat) or fmt.width <= 6:
+        return "absmax"
+    if fmt.width > 8:
+        return "none"
+    return "power2" if fmt.largest >= 8 and fmt.smallest_normal <= 1 else "absmax"
+
+
+def _largest(fmt: Format) -> float:
+    """Largest value; for int1, which holds −1 and 0 alone, the largest magnitude."""
+    return float(fmt.largest or -fmt.lowest)
+
+
+def _checked(value: float) -> float:
+    if isinstance(value, bool) or not 0 < float(value) < math.inf:
+        raise ModelError(f"scale={value!r}: a positive finite number is needed")
+    return float(value)
+
+
+def operand_rules(
+    scale: ScaleLike | None, names: Iterable[str]
+) -> dict[str, dict[str, OperandScale]]:
+    """For each layer, the rule of operands ``a`` and ``b``."""
+    names = list(names)
+    if scale is None or not isinstance(scale, Mapping) or set(scale) <= {"a", "b"}:
+        chosen: dict[str, LayerScale] = dict.fromkeys(names, "auto" if scale is None else scale)  # type: ignore[arg-type]
+    else:
+        chosen = dict.fromkeys(names, "auto") | match_layers(scale, names, "scale")
+    return {name: _both(chosen[name]) for name in names}
+
+
+def _both(rule: LayerScale) -> dict[str, OperandScale]:
+    if not isinstance(rule, Mapping):
+        return {"a": rule, "b": rule}
+    if not set(rule) <= {"a", "b"}:
+        raise ModelError(f"scale={dict(rule)!r}: the keys of a layer's scales are 'a' and 'b'")
+    return {"a": rule.get("a", "auto"), "b": rule.get("b", "auto")}
+
+
+def match_layers(
+    patterns: Mapping[str, Value], names: Iterable[str], what: str
+) -> dict[str, Value]:
+    """The value of the first pattern that fits each layer name (fnmatch, or the name itself).
+
+    Raises ModelError for a pattern that fits no layer; layers that none fits are left out.
+    """
+    names = list(names)
+    found: dict[str, Value] = {}
+    for pattern, value in patterns.items():
+        fitting = [n for n in names if n == pattern or fnmatchcase(n, pattern)]
+        if not fitting:
+            raise ModelError(f"{what}: no layer fits {pattern!r}; layers are {', '.join(names)}")
+        for name in fitting:
+            found.setdefault(name, value)
+    return found

@@ -1,0 +1,165 @@
+"""Read a model and bring it into the form that the partition expects.
+
+The caller's ModelProto is never changed.  Local functions, and schema functions that hide matrix
+products, are replaced by their bodies; every node gets a name of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+
+import onnx
+from onnx import checker, external_data_helper, helper, inliner, shape_inference
+
+from hwsim.networks.errors import ModelError
+from hwsim.networks.operators import SCHEMA_FUNCTIONS, check_operators, domain
+
+ModelLike = str | PathLike[str] | bytes | onnx.ModelProto
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model as it was given (``original``) and as it is run (``model``); its name and digest."""
+
+    original: onnx.ModelProto
+    model: onnx.ModelProto
+    name: str
+    sha256: str
+
+
+def read_model(model: ModelLike) -> Source:
+    """Read a path, bytes or a ModelProto; raise ModelError or UnsupportedOperator."""
+    original, name, sha256 = _read(model)
+    if original.graph.sparse_initializer:
+        raise ModelError(f"model {name}: sparse initializers are not read; store them dense")
+    try:
+        # functions of another opset are legal, and converted below
+        checker.check_model(_with_shapes(original), skip_opset_compatibility_check=True)
+    except Exception as error:  # ValidationError, and InferenceError from C++
+        raise ModelError(f"model {name} is not valid ONNX: {_one_line(error)}") from error
+    prepared = _inline(original, name)
+    _name_nodes(prepared)
+    check_operators(prepared)
+    return Source(original, prepared, name, sha256)
+
+
+def _read(model: ModelLike) -> tuple[onnx.ModelProto, str, str]:
+    if isinstance(model, onnx.ModelProto):
+        copy = onnx.ModelProto()
+        copy.CopyFrom(model)
+        return _loaded(copy), model.graph.name or "model", ""
+    if isinstance(model, bytes):
+        return _loaded(_parse(model, "bytes")), "model", hashlib.sha256(model).hexdigest()
+    if not isinstance(model, (str, PathLike)):
+        raise ModelError(f"model={type(model).__name__}: path, bytes or ModelProto is needed")
+    path = Path(fspath(model))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"model {path}: {error.strerror}") from error
+    proto = _parse(data, str(path))
+    try:
+        external_data_helper.load_external_data_for_model(proto, str(path.parent))
+    except Exception as error:
+        raise ModelError(f"model {path}: external weights: {_one_line(error)}") from error
+    return proto, path.stem, hashlib.sha256(data).hexdigest()
+
+
+def _parse(data: bytes, name: str) -> onnx.ModelProto:
+    try:
+        proto: onnx.ModelProto = onnx.ModelProto.FromString(data)
+    except Exception as error:  # google.protobuf.message.DecodeError
+        raise ModelError(f"model {name} is not an ONNX file: {_one_line(error)}") from error
+    if not proto.HasField("graph"):
+        raise ModelError(f"model {name} is not an ONNX file: it holds no graph")
+    return proto
+
+
+def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with a shape for every input and output: the checker asks for one, while ONNX
+    Runtime, like the exporters that leave it out, does not."""
+    open_shapes = [
+        value.name
+        for value in (*model.graph.input, *model.graph.output)
+        if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape")
+    ]
+    if not open_shapes:
+        return model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for value in (*copy.graph.input, *copy.graph.output):
+        if value.name in open_shapes:
+            value.type.tensor_type.shape.SetInParent()
+    return copy
+
+
+def _loaded(proto: onnx.ModelProto) -> onnx.ModelProto:
+    for tensor in proto.graph.initializer:
+        if external_data_helper.uses_external_data(tensor):
+            raise ModelError(
+                f"weight {tensor.name!r} lies in an external file: pass the model's path instead"
+            )
+    return proto
+
+
+def _inline(original: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """A copy without local functions and without schema functions that hide products."""
+    model = onnx.ModelProto()
+    model.CopyFrom(original)
+    local = {(f.domain, f.name) for f in model.functions}
+    if local:
+        model = _inline_local(model, name)
+    left = next((n for n in model.graph.node if (n.domain, n.op_type) in local), None)
+    if left is not None:
+        raise ModelError(
+            f"model {name}: local function {left.domain}.{left.op_type} uses another opset than "
+            "the model and cannot be converted; export both with the same opset"
+        )
+    hidden = {n.op_type for n in model.graph.node if domain(n) == ""} & SCHEMA_FUNCTIONS
+    if hidden:
+        ids = [("", function) for function in sorted(hidden)]
+        model = inliner.inline_selected_functions(model, ids, inline_schema_functions=True)
+    return model
+
+
+def _inline_local(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    opsets = {o.domain: o.version for o in model.opset_import}
+    same = all(
+        opsets.get(o.domain, o.version) == o.version
+        for f in model.functions
+        for o in f.opset_import
+    )
+    try:
+        if same:
+            return inliner.inline_local_functions(model)
+        for tensor in model.graph.initializer:  # the conversion asks for every type
+            model.graph.value_info.append(
+                helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            )
+        return inliner.inline_local_functions(shape_inference.infer_shapes(model), True)
+    except Exception as error:  # RuntimeError from C++
+        raise ModelError(
+            f"model {name}: its local functions cannot be inlined (export functions and model "
+            f"with the same opset): {_one_line(error)}"
+        ) from error
+
+
+def _name_nodes(model: onnx.ModelProto) -> None:
+    """Give every node a name of its own: the operator and its position where there is none."""
+    taken = {node.name for node in model.graph.node if node.name}
+    seen: set[str] = set()
+    for index, node in enumerate(model.graph.node):
+        name = node.name or f"{node.op_type}_{index}"
+        candidate, copy = name, 1
+        while candidate in seen or (candidate != node.name and candidate in taken):
+            copy += 1
+            candidate = f"{name}#{copy}"
+        node.name = candidate
+        seen.add(candidate)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,275 @@
+"""The reference on arrays: the functions of `hwsim`, value by value.
+
+NumPy is only a container here; every result is computed by `hwsim.reference.units` and
+`hwsim.reference.rounding` on exact Python integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hwsim.formats import Format, parse_format
+from hwsim.reference import codes
+from hwsim.reference.containers import (
+    Array,
+    holds_codes,
+    object_array,
+    rounded,
+    to_array,
+    to_values,
+)
+from hwsim.reference.patches import Padding, Pair, check_shapes, pad, pair_of
+from hwsim.reference.rounding import round_value
+from hwsim.reference.units import dot as value_dot
+from hwsim.reference.units import merge
+from hwsim.reference.values import ZERO, Value, from_int
+from hwsim.units import MacUnit, Telemetry, parse_unit
+
+Operands = tuple[list[Value], list[Value]]
+
+
+# --- the public functions -------------------------------------------------------------------------
+def round(
+    x: ArrayLike,
+    fmt: str | Format,
+    rounding: str = "rne",
+    overflow: str | None = None,
+    nan: str = "error",
+) -> Array:
+    """Every element of x rounded to ``fmt``; same shape, in the format's value dtype.
+
+    x : any real array.  rounding : rne, rna, rtz, rup, rdn or rto.  overflow : None for the
+    format's default.  nan : what NaN becomes in a format without NaN: ``error`` (ValueError),
+    ``zero`` or ``max``.
+
+    >>> round([464.0, 465.0, 1.03125], "e4m3").tolist()
+    [448.0, 448.0, 1.0]
+    """
+    fmt = _format(fmt)
+    values = rounded(to_values(x, "x"), fmt, rounding, overflow, nan)
+    return to_array(values, fmt, np.shape(x))
+
+
+def encode(
+    x: ArrayLike,
+    fmt: str | Format,
+    rounding: str = "rne",
+    overflow: str | None = None,
+    nan: str = "error",
+) -> Array:
+    """The codes of x rounded to ``fmt``, as `round` does it, in the smallest unsigned dtype.
+
+    >>> encode([1.0, -448.0, float("nan")], "e4m3").tolist()
+    [56, 254, 127]
+    """
+    fmt = _format(fmt)
+    values = rounded(to_values(x, "x"), fmt, rounding, overflow, nan)
+    dtype = f"u{next(size for size in (1, 2, 4, 8) if 8 * size >= fmt.width)}"
+    return np.array([codes.encode(v, fmt) for v in values], dtype).reshape(np.shape(x))
+
+
+def decode(code: ArrayLike, fmt: str | Format) -> Array:
+    """The values of codes, in the format's value dtype.
+
+    >>> decode([0x38, 0x7E, 0x7F], "e4m3").tolist()
+    [1.0, 448.0, nan]
+    """
+    fmt = _format(fmt)
+    array = np.asarray(code)
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"codes of dtype {array.dtype}: an integer dtype is needed")
+    values = [codes.decode(int(c), fmt) for c in array.ravel().tolist()]
+    return to_array(values, fmt, array.shape)
+
+
+@overload
+def matmul(
+    a: ArrayLike,
+    b: ArrayLike,
+    mac: str | MacUnit,
+    c: ArrayLike | None = None,
+    telemetry: Literal[False] = False,
+) -> Array: ...
+@overload
+def matmul(
+    a: ArrayLike,
+    b: ArrayLike,
+    mac: str | MacUnit,
+    c: ArrayLike | None = None,
+    *,
+    telemetry: Literal[True],
+) -> tuple[Array, Telemetry]: ...
+def matmul(
+    a: ArrayLike,
+    b: ArrayLike,
+    mac: str | MacUnit,
+    c: ArrayLike | None = None,
+    telemetry: bool = False,
+) -> Array | tuple[Array, Telemetry]:
+    """(…, M, K) × (…, K, N) → (…, M, N), leading dimensions broadcast; c is broadcast to the result.
+
+    Operands and c are first rounded into their formats (rne, saturating).  With ``telemetry``
+    also the counts of all outputs.
+
+    >>> matmul([[1.0, 1.0]], [[256.0], [1.0]], "bf16xbf16+bf16").item()
+    256.0
+    """
+    unit = _unit(mac)
+    left, right = _operand(a, unit.a, "a"), _operand(b, unit.b, "b")
+    if left.ndim < 2 or right.ndim < 2 or left.shape[-1] != right.shape[-2]:
+        raise ValueError(
+            f"a of shape {left.shape}, b of shape {right.shape}: (…, M, K) and (…, K, N) are needed"
+        )
+    batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    left = np.broadcast_to(left, batch + left.shape[-2:])
+    right = np.broadcast_to(right, batch + right.shape[-2:])
+
+    def operands(*at: int) -> Operands:
+        rows: Array = left[at[:-1]]
+        columns: Array = right[at[:-2]]
+        return rows.tolist(), columns[:, at[-1]].tolist()
+
+    return _outputs(operands, (*batch, left.shape[-2], right.shape[-1]), unit, c, telemetry)
+
+
+def dot(
+    a: ArrayLike,
+    b: ArrayLike,
+    mac: str | MacUnit,
+    c: ArrayLike | None = None,
+    telemetry: bool = False,
+) -> Array | tuple[Array, Telemetry]:
+    """The dot product of two vectors of K values, as an array without dimensions.
+
+    >>> dot([1.0625, 2.0**-30], [1.0625, 1.0], "bf16xbf16+bf16").item()
+    1.125
+    """
+    unit = _unit(mac)
+    left, right = _operand(a, unit.a, "a"), _operand(b, unit.b, "b")
+    if left.ndim != 1 or left.shape != right.shape:
+        raise ValueError(
+            f"a of shape {left.shape}, b of shape {right.shape}: two vectors (K,) are needed"
+        )
+    return _outputs(lambda: (left.tolist(), right.tolist()), (), unit, c, telemetry)
+
+
+@overload
+def conv2d(
+    x: ArrayLike,
+    w: ArrayLike,
+    mac: str | MacUnit,
+    c: ArrayLike | None = None,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    telemetry: Literal[False] = False,
+) -> Array: ...
+@overload
+def conv2d(
+    x: ArrayLike,
+    w: ArrayLike,
+    mac: str | MacUnit,
+    c: ArrayLike | None = None,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    *,
+    telemetry: Literal[True],
+) -> tuple[Array, Telemetry]: ...
+def conv2d(
+    x: ArrayLike,
+    w: ArrayLike,
+    mac: str | MacUnit,
+    c: ArrayLike | None = None,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    telemetry: bool = False,
+) -> Array | tuple[Array, Telemetry]:
+    """x (N, C, H, W) convolved with w (O, C/groups, KH, KW) → (N, O, OH, OW).
+
+    k runs over (C/groups, KH, KW) in C order; padding is +0 in x, an operand like any other.
+    x is in the unit's format a, w in b; c is broadcast to the result.  padding : int, (h, w) or
+    ((top, bottom), (left, right)).
+    """
+    unit = _unit(mac)
+    image, kernel = _operand(x, unit.a, "x"), _operand(w, unit.b, "w")
+    (sh, sw), (dh, dw) = pair_of(stride, "stride"), pair_of(dilation, "dilation")
+    check_shapes(image, kernel, groups)
+    image = pad(image, padding, unit.a)
+    kh, kw = kernel.shape[2:]
+    reach_h, reach_w = dh * (kh - 1) + 1, dw * (kw - 1) + 1
+    if image.shape[2] < reach_h or image.shape[3] < reach_w or 0 in (kh, kw):
+        raise ValueError(f"w of shape {kernel.shape} does not fit padded x of shape {image.shape}")
+    out_h = (image.shape[2] - reach_h) // sh + 1
+    out_w = (image.shape[3] - reach_w) // sw + 1
+    per_group = kernel.shape[0] // groups
+    depth = kernel.shape[1]
+
+    def operands(n: int, o: int, i: int, j: int) -> Operands:
+        first, top, left = (o // per_group) * depth, i * sh, j * sw
+        patch = image[
+            n,
+            first : first + depth,
+            top : top + reach_h : dh,
+            left : left + reach_w : dw,
+        ]
+        return patch.ravel().tolist(), kernel[o].ravel().tolist()
+
+    shape = (image.shape[0], kernel.shape[0], out_h, out_w)
+    return _outputs(operands, shape, unit, c, telemetry)
+
+
+# --- outputs --------------------------------------------------------------------------------------
+def _outputs(
+    operands: Callable[..., Operands],
+    shape: tuple[int, ...],
+    unit: MacUnit,
+    c: ArrayLike | None,
+    telemetry: bool,
+) -> Array | tuple[Array, Telemetry]:
+    """One dot product per index of ``shape``; operands(*index) gives its two lists of values."""
+    start = np.broadcast_to(_initial(c, unit.outer_format), shape)
+    results = [
+        value_dot(*operands(*at), unit, start.item(*at), observe=telemetry)
+        for at in np.ndindex(*shape)
+    ]
+    array = to_array([r.value for r in results], unit.output_format, shape)
+    return (array, merge([r.telemetry for r in results])) if telemetry else array
+
+
+def _initial(c: ArrayLike | None, fmt: Format) -> Array:
+    """c as values of the outer format; +0 when there is none.  Wide fixed point takes codes."""
+    if c is None:
+        return object_array([ZERO], ())
+    if not holds_codes(fmt):
+        return _operand(c, fmt, "c")
+    array = np.asarray(c)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"c of dtype {array.dtype}: {fmt} is wider than 53 bits, so c takes codes")
+    values = [from_int(v, fmt.quantum_exponent) for v in array.ravel().tolist()]
+    return object_array([round_value(v, fmt, "rne", "saturate").value for v in values], array.shape)
+
+
+def _operand(x: ArrayLike, fmt: Format, name: str) -> Array:
+    """x as an object array of values of ``fmt``: rne, saturating, ±Inf kept where it exists."""
+    try:
+        values = rounded(to_values(x, name), fmt, "rne", "saturate", "error")
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    return object_array(values, np.shape(x))
+
+
+def _format(fmt: str | Format) -> Format:
+    return parse_format(fmt) if isinstance(fmt, str) else fmt
+
+
+def _unit(mac: str | MacUnit) -> MacUnit:
+    return parse_unit(mac) if isinstance(mac, str) else mac

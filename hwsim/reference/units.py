@@ -1,0 +1,240 @@
+"""Dot products of MAC units, one output at a time, as SEMANTICS.md defines them.
+
+    product   p = a·b, or R(a·b) under mul_add
+    sum       s = R(s + p), in the unit's order
+    output    R(s), where the unit names an output format
+
+`dot` reads from top to bottom like that; `Level` is one running sum, and counts what its
+additions do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from hwsim.formats import FloatFormat, Format
+from hwsim.reference.rounding import finite_range, round_value
+from hwsim.reference.values import (
+    ZERO,
+    Value,
+    add,
+    distance,
+    equal,
+    less,
+    multiply,
+    to_float,
+    zero,
+)
+from hwsim.units import (
+    Chunked,
+    Exact,
+    MacUnit,
+    Order,
+    StepCounts,
+    Telemetry,
+)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A result, and what happened on the way to it (all zero where nobody looked)."""
+
+    value: Value
+    telemetry: Telemetry = field(default_factory=Telemetry)
+
+
+@dataclass
+class Level:
+    """One level of sums: the rule of its additions, and their counts.
+
+    unit, fmt : the unit whose rounding and overflow hold, and the format of the sum.
+    observe : False leaves out the counts.
+    """
+
+    unit: MacUnit
+    fmt: Format
+    observe: bool
+    counts: StepCounts = field(default_factory=StepCounts)
+    lost: float = 0.0
+    mass: float = 0.0
+
+    def add(self, acc: Value, p: Value) -> Value:
+        """y = R(acc + p): one rounding of the exact sum."""
+        exact = add(acc, p, self.unit.rounding)
+        y, overflowed = self.round(exact)
+        if self.observe:
+            self._count(acc, p, exact, y, overflowed)
+        return y
+
+    def round(self, exact: Value) -> tuple[Value, bool]:
+        """R(exact), and whether it overflowed."""
+        overflow = self.unit.overflow_of(self.fmt)
+        return round_value(exact, self.fmt, self.unit.rounding, overflow)
+
+    def _count(self, acc: Value, p: Value, exact: Value, y: Value, overflowed: bool) -> None:
+        """Count one addition."""
+        old, all_finite = self.counts, acc.is_finite and p.is_finite and y.is_finite
+        unaltered, inexact = equal(y, acc), not equal(y, exact)
+        regular = all_finite and not overflowed
+        self.counts = StepCounts(
+            additions=old.additions + 1,
+            swamped_full=old.swamped_full + (regular and not p.is_zero and unaltered),
+            swamped_partial=old.swamped_partial + (regular and inexact and not unaltered),
+            dominated=old.dominated + (regular and inexact and self._dominates(p, acc, y)),
+            overflow_steps=old.overflow_steps + overflowed,
+            underflow=old.underflow + (inexact and self._is_tiny(exact)),
+            largest=max(old.largest, abs(to_float(y)) if y.is_finite else 0.0),
+        )
+        if all_finite:
+            self.lost += to_float(distance(y, exact))
+            self.mass += abs(to_float(p))
+
+    def _dominates(self, p: Value, acc: Value, y: Value) -> bool:
+        """Whether y is what p alone would have given."""
+        return not acc.is_zero and not p.is_zero and equal(y, self.round(p)[0])
+
+    def _is_tiny(self, exact: Value) -> bool:
+        """0 < |exact| < smallest normal."""
+        if not exact.is_finite or exact.is_zero:
+            return False
+        magnitude = exact._replace(negative=False)
+        return less(magnitude, finite_range(self.fmt).smallest_normal)
+
+
+def dot(
+    a: Sequence[Value],
+    b: Sequence[Value],
+    unit: MacUnit,
+    c: Value = ZERO,
+    observe: bool = True,
+) -> Dot:
+    """c + Σ a·b as ``unit`` computes it.
+
+    a, b : values of the unit's operand formats, equally many.  c : a value of its outer format.
+    observe : False skips the counts, which cost about as much as the result.
+
+    Raises ValueError where a NaN meets a format without NaN, or an Inf one that wraps.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"a has {len(a)} values, b has {len(b)}: equally many are needed")
+    exact_products = [product(x, y, unit) for x, y in zip(a, b, strict=True)]
+    addends, overflow_products = rounded_products(exact_products, unit)
+    inner = Level(unit, unit.accumulator, observe)
+    outer = Level(unit, unit.outer_format, observe)
+    total = accumulate(addends, c, unit.order, inner, outer)
+    result, converted = convert(total, unit)
+    if not observe:
+        return Dot(result)
+    overflows = inner.counts.overflow_steps + outer.counts.overflow_steps
+    telemetry = Telemetry(
+        **vars(inner.counts),
+        outer=outer.counts,
+        outputs=1,
+        products=len(a),
+        zero_operands=sum(x.is_zero or y.is_zero for x, y in zip(a, b, strict=True)),
+        overflow_products=overflow_products,
+        overflow_converted=int(converted),
+        overflow_outputs=int(overflows + overflow_products + converted > 0),
+        out_of_range=int(is_out_of_range(exact_products, c, unit)),
+        lost=inner.lost,
+        mass=inner.mass,
+    )
+    return Dot(result, telemetry)
+
+
+# --- products -------------------------------------------------------------------------------------
+def product(x: Value, y: Value, unit: MacUnit) -> Value:
+    """x·y, exactly.  A zero is + where either operand is an integer or fixed point."""
+    exact = multiply(x, y)
+    if exact.is_zero and not (isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)):
+        return zero()
+    return exact
+
+
+def rounded_products(products: list[Value], unit: MacUnit) -> tuple[list[Value], int]:
+    """The addends of the sum, and how many of them overflowed: the products, rounded or not."""
+    fmt = unit.product_format
+    if fmt is None:
+        return products, 0
+    overflow = unit.overflow_of(fmt)
+    rounded = [round_value(p, fmt, unit.rounding, overflow) for p in products]
+    return [r.value for r in rounded], sum(r.overflowed for r in rounded)
+
+
+# --- sums -----------------------------------------------------------------------------------------
+def accumulate(addends: list[Value], c: Value, order: Order, inner: Level, outer: Level) -> Value:
+    """c + Σ addends, in the given order.  Without addends it is c."""
+    if isinstance(order, Exact):
+        return exact_sum(addends, c, inner)
+    if isinstance(order, Chunked):
+        return chunked_sum(addends, c, order.length, inner, outer)
+    return sequential_sum(addends, c, inner)
+
+
+def sequential_sum(addends: list[Value], start: Value, level: Level) -> Value:
+    """s = start, then s = R(s + p) for every addend in turn."""
+    s = start
+    for p in addends:
+        s = level.add(s, p)
+    return s
+
+
+def chunked_sum(addends: list[Value], c: Value, length: int, inner: Level, outer: Level) -> Value:
+    """Chunks of ``length`` addends, each summed from +0; their sums, in turn, added to c."""
+    chunks = [addends[k : k + length] for k in range(0, len(addends), length)]
+    sums = [sequential_sum(chunk, ZERO, inner) for chunk in chunks]
+    return sequential_sum(sums, c, outer)
+
+
+def exact_sum(addends: list[Value], c: Value, level: Level) -> Value:
+    """One rounding of c + Σ addends; the sign of a zero is that of adding one by one."""
+    if not addends:
+        return c
+    total = exact_total(addends, c, level.unit.rounding)
+    y, overflowed = level.round(total)
+    level.counts = StepCounts(
+        additions=len(addends),
+        overflow_steps=int(overflowed),
+        largest=abs(to_float(y)) if y.is_finite else 0.0,
+    )
+    return y
+
+
+def exact_total(addends: list[Value], c: Value, rounding: str) -> Value:
+    """c + Σ addends without any rounding."""
+    total = c
+    for p in addends:
+        total = add(total, p, rounding)
+    return total
+
+
+# --- output and counts ----------------------------------------------------------------------------
+def convert(x: Value, unit: MacUnit) -> tuple[Value, bool]:
+    """The output conversion, where there is one, and whether it overflowed."""
+    if unit.output is None:
+        return x, False
+    return round_value(x, unit.output, unit.rounding, unit.overflow_of(unit.output))
+
+
+def is_out_of_range(products: list[Value], c: Value, unit: MacUnit) -> bool:
+    """Whether the exact c + Σ a·b is finite and outside the outer format's finite range."""
+    total = exact_total(products, c, unit.rounding)
+    limits = finite_range(unit.outer_format)
+    return total.is_finite and (less(total, limits.lowest) or less(limits.largest, total))
+
+
+def merge(records: Sequence[Telemetry]) -> Telemetry:
+    """Totals over many outputs; lost and mass are correctly rounded sums (`math.fsum`)."""
+    lost = _correct_sum([record.lost for record in records])
+    mass = _correct_sum([record.mass for record in records])
+    return replace(sum(records, Telemetry()), lost=lost, mass=mass)
+
+
+def _correct_sum(terms: list[float]) -> float:
+    """The exact sum of terms ≥ 0, rounded once to float64; Inf beyond its range."""
+    try:
+        return math.fsum(terms)
+    except OverflowError:
+        return math.inf

@@ -1,0 +1,182 @@
+"""One row of a sweep: a network, a unit, and what came of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hwsim import costs
+from hwsim.networks import LayerReport, Score
+from hwsim.units import MacUnit, parse_unit
+
+# The stable columns of results.csv.
+COLUMNS = (
+    "task",
+    "unit",
+    "metric",
+    "value",
+    "stderr",
+    "nll",
+    "sqnr_db",
+    "macs",
+    "swamped_full",
+    "swamped_partial",
+    "overflow",
+    "energy_mac_pj",
+    "energy_memory_pj",
+    "area_um2",
+    "seconds",
+)
+YARDSTICK = "fp32xfp32+fp32"  # what energies are compared with
+USABLE_DB = 30.0  # without labels: noise a thousandth of the signal's energy counts as no loss
+
+
+@dataclass(frozen=True)
+class Row:
+    """A unit on a task.
+
+    metric, value, stderr : accuracy (share), bits_per_character or sqnr_db, and the standard
+    error of value.  nll : nats per label.  sqnr_db : of the logits against float32.
+    macs : multiplications; swamped_full, swamped_partial : additions that lost all or part of
+    their addend.  overflow : roundings that overflowed (products, sums, outputs).
+    energy_mac_pj : arithmetic of the whole run, never a chip's energy; energy_memory_pj :
+    operand traffic in the cost model's memory; area_um2 : of one unit.  seconds : simulation.
+    baseline : value of the float32 model.  within : value lies within its error bar.
+    collapsed : more than half of the way to guessing.  reason : what broke, and where.
+    additions, outputs, overflow_outputs : what the counts are shares of.
+    energy_ratio : energy_mac_pj over that of `YARDSTICK`.
+    """
+
+    task: str
+    unit: str
+    metric: str
+    value: float
+    stderr: float | None
+    nll: float | None
+    sqnr_db: float | None
+    macs: int
+    swamped_full: int
+    swamped_partial: int
+    overflow: int
+    energy_mac_pj: float
+    energy_memory_pj: float | None
+    area_um2: float | None
+    seconds: float
+    baseline: float = math.nan
+    baseline_nll: float | None = None
+    within: bool = True
+    collapsed: bool = False
+    reason: str = ""
+    additions: int = 0
+    outputs: int = 0
+    overflow_outputs: int = 0
+    energy_ratio: float = math.nan
+    verified: int = 0
+
+    @property
+    def loss(self) -> float:
+        """How much worse than float32, for rankings: in nats, or dB of SQNR below 0."""
+        if self.nll is not None and self.baseline_nll is not None:
+            return self.nll - self.baseline_nll
+        return -self.value
+
+    def columns(self) -> dict[str, Any]:
+        """The stable columns."""
+        return {name: getattr(self, name) for name in COLUMNS}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field."""
+        return asdict(self)
+
+
+def make_row(
+    task: str,
+    unit: MacUnit,
+    score: Score,
+    baseline: Score,
+    classes: int,
+    layers: Iterable[LayerReport],
+    node: str,
+) -> Row:
+    """Sum a run's layers up and judge it against the float32 model."""
+    layers = list(layers)
+    counts = [layer.telemetry for layer in layers if layer.telemetry is not None]
+    total = sum(counts[1:], start=counts[0])
+    within = is_within(score, baseline)
+    energy = math.fsum(layer.energy_mac_pj for layer in layers)
+    memory = [x for layer in layers if (x := layer.energy_memory_pj) is not None]
+    return Row(
+        task=task,
+        unit=str(unit),
+        metric=score.metric,
+        value=score.value,
+        stderr=score.stderr,
+        nll=score.nll,
+        sqnr_db=score.sqnr_db,
+        macs=sum(layer.macs for layer in layers),
+        swamped_full=total.swamped_full + total.outer.swamped_full,
+        swamped_partial=total.swamped_partial + total.outer.swamped_partial,
+        overflow=total.overflow_steps
+        + total.outer.overflow_steps
+        + total.overflow_products
+        + total.overflow_converted,
+        energy_mac_pj=energy,
+        energy_memory_pj=math.fsum(memory) if len(memory) == len(layers) else None,
+        area_um2=layers[0].area_um2,
+        seconds=math.fsum(layer.seconds for layer in layers),
+        baseline=baseline.value,
+        baseline_nll=baseline.nll,
+        within=within,
+        collapsed=has_collapsed(score, baseline, classes),
+        reason="" if within else blame(layers),
+        additions=total.additions + total.outer.additions,
+        outputs=total.outputs,
+        overflow_outputs=total.overflow_outputs,
+        energy_ratio=energy / math.fsum(_yardstick_pj(layer, node) for layer in layers),
+        verified=sum(layer.verified for layer in layers),
+    )
+
+
+def is_within(score: Score, baseline: Score) -> bool:
+    """Whether a value lies within float32's error bar (or reaches `USABLE_DB` without labels)."""
+    if score.metric == "sqnr_db":
+        return score.value >= USABLE_DB
+    bar = baseline.stderr or 0.0
+    if score.metric == "accuracy":
+        return score.value >= baseline.value - bar
+    return score.value <= baseline.value + bar
+
+
+def has_collapsed(score: Score, baseline: Score, classes: int) -> bool:
+    """Whether a value lies nearer to guessing than to float32; NaN has collapsed."""
+    if score.metric == "sqnr_db":
+        return not score.value > 0.0
+    if score.metric == "accuracy":
+        return not score.value > (baseline.value + 1.0 / classes) / 2
+    return not score.value < (baseline.value + math.log2(classes)) / 2
+
+
+def blame(layers: Iterable[LayerReport]) -> str:
+    """What lost most, and in which layer: overflow, swamping, or the operands' few values."""
+    worst, reason = 0.01, "coarse operands"
+    for layer in layers:
+        counts = layer.telemetry
+        if counts is None or not counts.outputs:
+            continue
+        unit = parse_unit(layer.unit)
+        wraps = "wrap" in {unit.overflow_of(fmt) for fmt in unit.rounded_formats().values()}
+        # A wrapped output is off by the whole range, a saturated one by what is beyond it.
+        struck = counts.overflow_outputs / counts.outputs * (100 if wraps else 1)
+        added = counts.additions + counts.outer.additions - counts.zero_operands
+        swamped = (counts.swamped_full + counts.outer.swamped_full) / max(1, added)
+        for share, what in ((struck, "overflow"), (swamped, "swamping")):
+            if share > worst:
+                worst, reason = share, f"{what} in layer {layer.name}"
+    return reason
+
+
+def _yardstick_pj(layer: LayerReport, node: str) -> float:
+    shape = (layer.m, layer.k, layer.n)
+    return costs.layer_cost(YARDSTICK, *shape, layer.batch, node).energy_mac_pj

@@ -1,0 +1,182 @@
+"""The engine: a list of independent tasks, each a pure function of model, data, unit and seed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from hwsim.errors import HwsimError
+from hwsim.networks import Network, evaluate
+from hwsim.networks.data import DataLike
+from hwsim.networks.source import ModelLike
+from hwsim.sweeps.metadata import describe_run, sha256_of
+from hwsim.sweeps.result import Sweep
+from hwsim.sweeps.rows import Row, make_row
+from hwsim.units import MacUnit, as_unit
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One unit on one network; every field survives a trip to another process."""
+
+    name: str
+    model: str | bytes
+    data: str | Mapping[str, Any]
+    unit: MacUnit
+    metric: str = "auto"
+    seed: int = 0
+    node: str = "45nm"
+    calibration: str | Mapping[str, Any] | None = None
+    verify: int = 0
+    dump: str | None = None
+    threads: int | None = None
+
+
+def run_task(task: Task, progress: Progress | None = None) -> Row:
+    """Run one task; `progress` is called with (layer, done, total)."""
+    network = _network(task.model)
+    data = network.data(task.data)
+    baseline = network.baseline(data)
+    measured = None if task.calibration is None else network.measure(task.calibration)
+    report = network.run(
+        data,
+        task.unit,
+        calibration=measured,
+        telemetry="counts",
+        threads=task.threads,
+        verify=task.verify,
+        seed=task.seed,
+        dump=task.dump,
+        node=task.node,
+        progress=progress,
+    )
+    score = evaluate(report.outputs, data.labels, baseline, task.metric)
+    perfect = evaluate(baseline, data.labels, baseline, task.metric)
+    classes = next(iter(report.outputs.values())).shape[-1]
+    return make_row(task.name, task.unit, score, perfect, classes, report.layers, task.node)
+
+
+@lru_cache(maxsize=4)
+def _network(model: str | bytes) -> Network:
+    """Partitions and sessions are kept per process: tasks of one network share them."""
+    return Network.load(model)
+
+
+def sweep(
+    model: ModelLike,
+    data: DataLike,
+    macs: Sequence[str | MacUnit],
+    metric: str = "auto",
+    seed: int = 0,
+    *,
+    name: str | None = None,
+    node: str = "45nm",
+    calibration: DataLike | None = None,
+    verify: int = 0,
+    dump: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Run a network on each of several MAC units: quality, swamping, overflow, energy, area.
+
+    Parameters
+    ----------
+    model : path, bytes or onnx.ModelProto.  data : npz path, or mapping of the model's inputs to
+        arrays, with optional integer ``labels`` (then accuracy or bits per character and NLL;
+        otherwise SQNR against float32).
+    macs : units or their descriptions; doubles are run once.
+    metric : ``auto``, ``accuracy``, ``bits_per_character`` or ``sqnr_db``.
+    seed : of the outputs drawn by ``verify``.
+    name : of the task in the rows; by default the model's.
+    node : technology node of the costs.
+    calibration : data for the scales, as in `hwsim.run`.
+    verify : recompute so many random outputs of every layer by the reference.
+    dump : folder for golden vectors, one folder per unit in it.
+    threads : per task.  executor : any `concurrent.futures.Executor` (threads, a spawned
+        process pool, a cluster's client); by default tasks run here, one after the other.
+    progress : called with (unit, done, total).
+
+    Returns a `Sweep`.  Raises as `hwsim.run` does, and ValueError for an empty list of units.
+
+    >>> from hwsim.networks import shipped
+    >>> digits = shipped("digits-cnn")
+    >>> result = sweep(digits.model, digits.evaluation, ["fp32xfp32+fp32", "int8xint8+int32"])
+    >>> [row.unit for row in result.rows]
+    ['fp32xfp32+fp32', 'int8xint8+int32']
+    """
+    units = list(dict.fromkeys(as_unit(mac) for mac in macs))
+    if not units:
+        raise ValueError("macs=[]: at least one unit is needed")
+    frozen = _freeze(model)
+    network = _network(frozen)
+    title = name or network.name
+    base = Task(
+        title,
+        frozen,
+        _freeze_data(data),
+        units[0],
+        metric=metric,
+        seed=seed,
+        node=node,
+        calibration=None if calibration is None else _freeze_data(calibration),
+        verify=verify,
+        threads=threads,
+    )
+    tasks = [replace(base, unit=unit, dump=_folder(dump, title, unit)) for unit in units]
+    rows = _run_here(tasks, progress) if executor is None else _submit(tasks, executor, progress)
+    source = {"model": sha256_of(frozen), "data": sha256_of(data), "samples": _samples(frozen, data)}
+    return Sweep(tuple(rows), describe_run({title: source}, seed, node))
+
+
+def _run_here(tasks: list[Task], progress: Progress | None) -> list[Row]:
+    rows = []
+    for done, task in enumerate(tasks):
+        if progress:
+            progress(str(task.unit), done, len(tasks))
+        rows.append(run_task(task))
+    return rows
+
+
+def _submit(tasks: list[Task], executor: Executor, progress: Progress | None) -> list[Row]:
+    futures: list[Future[Row]] = [executor.submit(run_task, task) for task in tasks]
+    rows = []
+    for done, (task, future) in enumerate(zip(tasks, futures, strict=True)):
+        if progress:
+            progress(str(task.unit), done, len(tasks))
+        rows.append(future.result())
+    return rows
+
+
+def _freeze(model: ModelLike) -> str | bytes:
+    """A model as something hashable that another process can read."""
+    if isinstance(model, bytes):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        return os.path.abspath(model)
+    if hasattr(model, "SerializeToString"):
+        data: bytes = model.SerializeToString()
+        return data
+    raise HwsimError(f"model={type(model).__name__}: a path, bytes or an onnx.ModelProto is needed")
+
+
+def _freeze_data(data: DataLike) -> Any:
+    return os.path.abspath(data) if isinstance(data, (str, os.PathLike)) else data
+
+
+def _folder(dump: str | os.PathLike[str] | None, task: str, unit: MacUnit) -> str | None:
+    """Folder of a unit's vectors; ':' and '/' of its name are no part of a portable path."""
+    if dump is None:
+        return None
+    return os.path.join(dump, task, str(unit).replace(":", ",").replace("/", "-"))
+
+
+def _samples(model: str | bytes, data: DataLike) -> int:
+    return _network(model).data(data).samples
+
