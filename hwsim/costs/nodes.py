@@ -42,7 +42,7 @@ NODES = {
         "Horowitz, ISSCC 2014: geometric mean of µm²/T of int8 add 36, int32 add 137, "
         "int8 multiply 282 and int32 multiply 3495 µm²",
         "energy: integers of 8 to 32 bits and fp16, fp32 within 25 %; area: integers within 50 %, "
-        "floating-point areas run 20 to 75 % low (published ones were synthesised for speed)",
+        "floating-point areas run 30 to 75 % low (published ones were synthesised for speed)",
     ),
     "7nm": Node(
         "7nm",

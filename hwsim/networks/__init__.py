@@ -79,7 +79,8 @@ def run(
     verify : recompute so many random outputs of every layer by the reference, drawn with
         ``seed``; VerificationError on any bit that differs.
     dump : folder for golden vectors, one npz per layer; its README.txt explains them.
-    batch : samples per mini-batch; changes memory and speed, never an output.
+    batch : samples per mini-batch; changes memory and speed, never an output or a count (only
+        the last bits of the telemetry's lost and mass, which are rounded per mini-batch).
     node : technology node of the costs.
     progress : called with (layer, done, total) after every layer of every mini-batch.
 

@@ -42,10 +42,13 @@ def load_npz(path: str | PathLike[str], inputs: Sequence[onnx.ValueInfoProto]) -
     """
     file = Path(fspath(path))
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"data file {file}: one bare array; an npz with names is needed")
+        loaded = np.load(file, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise DataError(f"data file {file}: one bare array; an npz with names is needed")
+        with loaded as archive:
             arrays = {name: archive[name] for name in archive.files}
+    except DataError:
+        raise
     except OSError as error:
         raise DataError(f"data file {file}: {error.strerror or error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:

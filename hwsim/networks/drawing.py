@@ -50,7 +50,10 @@ def _swamping(axes: Axes, layers: tuple[LayerReport, ...], names: list[str]) -> 
     axes.barh(names, full, color=SWAMPED, label="vanished")
     axes.barh(names, partial, left=full, color=PARTIAL, label="lost bits")
     axes.set_xlabel("additions swamped, %")
-    axes.legend(fontsize=7, frameon=False)
+    if any(full) or any(partial):
+        axes.legend(fontsize=7, frameon=False)
+    else:
+        _nothing(axes)
 
 
 def _overflow(axes: Axes, layers: tuple[LayerReport, ...], names: list[str]) -> None:
@@ -59,8 +62,13 @@ def _overflow(axes: Axes, layers: tuple[LayerReport, ...], names: list[str]) -> 
     axes.barh(names, shares, color=OVERFLOW)
     axes.set_xlabel("outputs that overflowed, %")
     if not any(shares):
-        axes.set_xlim(0, 1)
-        axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color="0.5")
+        _nothing(axes)
+
+
+def _nothing(axes: Axes) -> None:
+    """Say that every bar is zero, or was not counted."""
+    axes.set_xticks([0])
+    axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color="0.5")
 
 
 def _energy(axes: Axes, layers: tuple[LayerReport, ...], names: list[str]) -> None:

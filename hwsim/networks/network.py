@@ -23,7 +23,7 @@ from hwsim.networks.runtime import LATEST_IR, Array, Session, with_outputs
 from hwsim.networks.scales import ScaleLike, match_layers, operand_rules, scale_for
 from hwsim.networks.source import ModelLike, Source, read_model
 from hwsim.networks.zoo import recognise
-from hwsim.units import MacUnit, parse_unit
+from hwsim.units import MacUnit, as_unit
 
 MacLike = str | MacUnit | Mapping[str, str | MacUnit]
 TELEMETRY = (False, True, "counts")
@@ -263,7 +263,7 @@ def _layer_report(run: LayerRun, node: str) -> LayerReport:
 
 
 def _unit(mac: str | MacUnit) -> MacUnit:
-    return parse_unit(mac) if isinstance(mac, str) else mac
+    return as_unit(mac)
 
 
 def _check_numbers(verify: int, batch: int | None, telemetry: TelemetryMode) -> None:

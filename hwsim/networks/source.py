@@ -14,6 +14,7 @@ from pathlib import Path
 import onnx
 from onnx import checker, external_data_helper, helper, inliner, shape_inference
 
+from hwsim.errors import UnsupportedOperator
 from hwsim.networks.errors import ModelError
 from hwsim.networks.operators import SCHEMA_FUNCTIONS, check_operators, domain
 
@@ -40,6 +41,7 @@ def read_model(model: ModelLike) -> Source:
         checker.check_model(_with_shapes(original), skip_opset_compatibility_check=True)
     except Exception as error:  # ValidationError, and InferenceError from C++
         raise ModelError(f"model {name} is not valid ONNX: {_one_line(error)}") from error
+    _name_nodes(original)  # ONNX Runtime refuses two nodes of one name
     prepared = _inline(original, name)
     _name_nodes(prepared)
     check_operators(prepared)
@@ -118,11 +120,19 @@ def _inline(original: onnx.ModelProto, name: str) -> onnx.ModelProto:
             f"model {name}: local function {left.domain}.{left.op_type} uses another opset than "
             "the model and cannot be converted; export both with the same opset"
         )
-    hidden = {n.op_type for n in model.graph.node if domain(n) == ""} & SCHEMA_FUNCTIONS
-    if hidden:
-        ids = [("", function) for function in sorted(hidden)]
-        model = inliner.inline_selected_functions(model, ids, inline_schema_functions=True)
-    return model
+    return _inline_schema_functions(model)
+
+
+def _inline_schema_functions(model: onnx.ModelProto) -> onnx.ModelProto:
+    nodes = [n for n in model.graph.node if domain(n) == "" and n.op_type in SCHEMA_FUNCTIONS]
+    if not nodes:
+        return model
+    ids = [("", function) for function in sorted({node.op_type for node in nodes})]
+    try:
+        return inliner.inline_selected_functions(model, ids, inline_schema_functions=True)
+    except Exception as error:  # onnx's inliner stumbles over some omitted optional inputs
+        advice = f"onnx cannot write it out ({_one_line(error)}): export it as MatMul and Softmax"
+        raise UnsupportedOperator(nodes[0].name, nodes[0].op_type, advice) from error
 
 
 def _inline_local(model: onnx.ModelProto, name: str) -> onnx.ModelProto:

@@ -66,11 +66,12 @@ def _panel(
     bar = (first.stderr or 0.0) * scale
     base = first.baseline * scale
     if math.isfinite(base):
-        axes.axhspan(base - bar, base + bar, color="0.88", zorder=0)
+        top = min(base + bar, 100.0) if first.metric == "accuracy" else base + bar
+        axes.axhspan(base - bar, top, color="0.88", zorder=0)
         axes.axhline(base, color="0.6", lw=0.8, zorder=1)
         axes.annotate(
-            "float32", (1, base), xycoords=("axes fraction", "data"), xytext=(-3, 2),
-            textcoords="offset points", ha="right", va="bottom", fontsize=8, color="0.4",
+            "float32", (0, base), xycoords=("axes fraction", "data"), xytext=(3, 2),
+            textcoords="offset points", ha="left", va="bottom", fontsize=8, color="0.4",
         )  # fmt: skip
     shown = [(unit, row) for unit, row in rows.items() if math.isfinite(row.value)]
     front = _front([row for _, row in shown])
@@ -87,6 +88,7 @@ def _panel(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(_some_minor))
     axes.set(title=task, xlabel="MAC energy / fp32's", ylabel=LABELS[first.metric])
+    axes.tick_params(axis="x", which="both", length=4)
     axes.grid(True, which="major", color="0.93")
     axes.set_axisbelow(True)
     for side in ("top", "right"):

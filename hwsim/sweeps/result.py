@@ -42,7 +42,8 @@ class Sweep:
     @property
     def sentences(self) -> tuple[str, str, str]:
         """The cheapest good unit; what broke and why; what to type next."""
-        return sentences(self.standings)
+        tasks = self.metadata["tasks"]
+        return sentences(self.standings, {t: tasks[t]["arguments"] for t in tasks})
 
     def to_dict(self) -> dict[str, Any]:
         """Metadata, rows and sentences, ready for JSON; a value that is not finite is None."""

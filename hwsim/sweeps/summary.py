@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hwsim.sweeps.rows import YARDSTICK, Row
@@ -76,9 +76,12 @@ def _is_pareto(one: Standing, all_of_them: Sequence[Standing]) -> bool:
     return not any(e <= mine[0] and q <= mine[1] and (e, q) != mine for e, q in others)
 
 
-def sentences(ranked: Sequence[Standing]) -> tuple[str, str, str]:
-    """The cheapest unit within the error bar; what broke and why; what to type next."""
-    return _cheapest(ranked), _broken(ranked), _next(ranked)
+def sentences(ranked: Sequence[Standing], arguments: Mapping[str, str]) -> tuple[str, str, str]:
+    """The cheapest unit within the error bar; what broke and why; what to type next.
+
+    ``arguments``: how a command line names each task's model and data.
+    """
+    return _cheapest(ranked), _broken(ranked), _next(ranked, arguments)
 
 
 def _cheapest(ranked: Sequence[Standing]) -> str:
@@ -111,10 +114,10 @@ def _broken(ranked: Sequence[Standing]) -> str:
     )
 
 
-def _next(ranked: Sequence[Standing]) -> str:
+def _next(ranked: Sequence[Standing], arguments: Mapping[str, str]) -> str:
     subject = next((s for s in reversed(ranked) if s.collapsed), ranked[0])
     row = (subject.collapsed or subject.rows)[0]
-    return f"Next: hwsim run {row.task} --mac {subject.unit} --layers"
+    return f"Next: hwsim run {arguments[row.task]} --mac {subject.unit} --layers"
 
 
 def format_value(row: Row) -> str:

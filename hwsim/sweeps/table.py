@@ -47,8 +47,8 @@ def _cells(s: Standing) -> list[str | Text]:
         s.unit,
         *(_value(row) for row in s.rows),
         _decibels(min(noise)) if noise else "-",
-        _percent(s.swamped),
-        _percent(s.overflowed),
+        percent(s.swamped),
+        percent(s.overflowed),
         f"{s.energy_ratio:.3f}",
         "-" if area is None else f"{area:.0f}",
     ]
@@ -67,8 +67,8 @@ def _decibels(value: float) -> str:
     return "exact" if value == math.inf else "nan" if math.isnan(value) else f"{value:.1f}"
 
 
-def _percent(share: float) -> str:
-    """Enough digits to tell a little from nothing."""
+def percent(share: float) -> str:
+    """A share in per cent: enough digits to tell a little from nothing."""
     percent = 100 * share
     if percent == 0:
         return "0"

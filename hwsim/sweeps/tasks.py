@@ -82,6 +82,7 @@ def sweep(
     dump: str | os.PathLike[str] | None = None,
     threads: int | None = None,
     executor: Executor | None = None,
+    arguments: str | None = None,
     progress: Progress | None = None,
 ) -> Sweep:
     """Run a network on each of several MAC units: quality, swamping, overflow, energy, area.
@@ -101,6 +102,7 @@ def sweep(
     dump : folder for golden vectors, one folder per unit in it.
     threads : per task.  executor : any `concurrent.futures.Executor` (threads, a spawned
         process pool, a cluster's client); by default tasks run here, one after the other.
+    arguments : how a command line names the model and data, for the advice at the end.
     progress : called with (unit, done, total).
 
     Returns a `Sweep`.  Raises as `hwsim.run` does, and ValueError for an empty list of units.
@@ -131,7 +133,12 @@ def sweep(
     )
     tasks = [replace(base, unit=unit, dump=_folder(dump, title, unit)) for unit in units]
     rows = _run_here(tasks, progress) if executor is None else _submit(tasks, executor, progress)
-    source = {"model": sha256_of(frozen), "data": sha256_of(data), "samples": _samples(frozen, data)}
+    source = {
+        "model_sha256": sha256_of(frozen),
+        "data_sha256": sha256_of(data),
+        "samples": network.data(data).samples,
+        "arguments": arguments or _arguments(title, model, data),
+    }
     return Sweep(tuple(rows), describe_run({title: source}, seed, node))
 
 
@@ -177,6 +184,7 @@ def _folder(dump: str | os.PathLike[str] | None, task: str, unit: MacUnit) -> st
     return os.path.join(dump, task, str(unit).replace(":", ",").replace("/", "-"))
 
 
-def _samples(model: str | bytes, data: DataLike) -> int:
-    return _network(model).data(data).samples
-
+def _arguments(title: str, model: ModelLike, data: DataLike) -> str:
+    model_name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else f"{title}.onnx"
+    data_name = os.fspath(data) if isinstance(data, (str, os.PathLike)) else "data.npz"
+    return f"{model_name} --data {data_name}"

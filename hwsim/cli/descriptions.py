@@ -1,0 +1,207 @@
+"""`hwsim formats`, `hwsim format`, `hwsim mac`: descriptions in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwsim.cli.output import console, print_json
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from hwsim.formats import Format
+    from hwsim.units import MacUnit
+
+MOST_CODES = 256  # formats of up to 8 bits are listed value by value
+
+
+@click.command("formats")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def formats_command(as_json: bool) -> None:
+    """List the named formats.  Any eXmY, intN, uintN, fixedI.F works unlisted."""
+    from rich.table import Table
+
+    from hwsim.formats import CATALOGUE, IntFormat
+
+    if as_json:
+        print_json([fields(entry.name, entry.format, entry.source) for entry in CATALOGUE.values()])
+        return
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    for heading in ("bits", "largest", "smallest", "specials"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("source", overflow="fold")
+    for entry in CATALOGUE.values():
+        fmt = entry.format
+        if isinstance(fmt, IntFormat) and fmt.width not in (1, 4, 8, 16, 32):
+            continue
+        specials = str(getattr(fmt, "specials", "-"))
+        row = (f"{fmt.width}", number(fmt.largest), number(fmt.smallest), specials)
+        table.add_row(entry.name, *row, entry.source)
+    screen = console()
+    screen.print(table)
+    screen.print("and every intN, uintN to 64 bits, fixedI.F, eXmY: hwsim format NAME", highlight=False)
+
+
+@click.command("format")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def format_command(name: str, as_json: bool) -> None:
+    """Show a format: its fields, its range and, to 8 bits, every value.
+
+    \b
+    Examples:
+      hwsim format e4m3
+      hwsim format e6m9
+      hwsim format fixed3.4
+    """
+    from hwsim.formats import CATALOGUE, parse_format
+
+    fmt = parse_format(name)
+    entry = CATALOGUE.get(str(fmt))
+    facts = fields(str(fmt), fmt, entry.source if entry else "")
+    if as_json:
+        print_json(facts)
+        return
+    screen = console()
+    for key, value in facts.items():
+        if value not in ("", None):
+            screen.print(f"{key.replace('_', ' '):22} {value}", highlight=False, markup=False)
+    if 2**fmt.width <= MOST_CODES:
+        screen.print()
+        screen.print(_values(fmt))
+
+
+def _values(fmt: Format) -> Any:
+    """Every code and its value, sixteen a row as in the OCP specification's tables."""
+    from rich.table import Table
+
+    from hwsim import reference
+
+    count = 2**fmt.width
+    step = min(16, count)
+    wide = count > 16
+    values = [_value_text(reference, code, fmt) for code in range(count)]
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    rows, columns = (step, count // step) if wide else (count, 1)
+    table.add_column("code", justify="right")
+    for column in range(columns):
+        table.add_column(f"+0x{column * rows:02x}" if wide else "value", justify="right")
+    for row in range(rows):
+        cells = [values[row + rows * column] for column in range(columns)]
+        table.add_row(f"0x{row:02x}", *cells)
+    return table
+
+
+def _value_text(reference: Any, code: int, fmt: Format) -> str:
+    try:
+        return f"{reference.decode([code], fmt)[0]:.4g}"
+    except ValueError:  # the code that symmetric integers leave out
+        return "-"
+
+
+def fields(name: str, fmt: Format, source: str) -> dict[str, Any]:
+    """What there is to say about a format, by name."""
+    from hwsim.formats import FloatFormat
+
+    facts: dict[str, Any] = {"format": name, "width_bits": fmt.width, "signed": fmt.signed}
+    if isinstance(fmt, FloatFormat):
+        facts |= {
+            "exponent_bits": fmt.exponent_bits,
+            "precision_bits": fmt.precision,
+            "exponent_bias": fmt.exponent_bias,
+            "specials": fmt.specials,
+            "exponent_field_0": fmt.zero_field,
+        }
+    else:
+        facts |= {"integer_bits": fmt.integer_bits, "fraction_bits": fmt.fraction_bits}
+    facts |= {
+        "largest": number(fmt.largest),
+        "lowest": number(fmt.lowest),
+        "smallest_normal": number(fmt.smallest_normal),
+        "smallest": number(fmt.smallest),
+        "infinity": fmt.has_inf,
+        "nan": hex(fmt.nan_code) if isinstance(fmt, FloatFormat) and fmt.has_nan else False,
+        "negative_zero": fmt.has_negative_zero,
+        "overflow_by_default": fmt.default_overflow,
+        "source": source,
+    }
+    return facts
+
+
+def number(value: Fraction) -> str:
+    """A value: exact where short, as a power of two where it is one, else to six digits."""
+    if value.denominator == 1 and abs(value) < 10**7:
+        return str(value.numerator)
+    top, bottom = value.numerator, value.denominator
+    if top & (top - 1) == 0 and bottom & (bottom - 1) == 0 and top > 0:
+        return f"2^{top.bit_length() - bottom.bit_length()}"
+    return f"{float(value):.6g}"
+
+
+@click.command("mac")
+@click.argument("spec")
+@click.option("--node", default="45nm", show_default=True, help="Technology of the cost.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def mac_command(spec: str, node: str, as_json: bool) -> None:
+    """Explain a MAC unit: in words, every default filled in, why it is exact, what it costs.
+
+    \b
+    Examples:
+      hwsim mac e5m2xe5m2+e6m9:chunk64
+      hwsim mac int8xint8+int17:saturate
+      hwsim mac fp16xfp16+exact
+    """
+    from hwsim.costs import cost
+    from hwsim.simulate import describe
+    from hwsim.units import parse_unit
+
+    unit = parse_unit(spec)
+    price = cost(unit, node)
+    proofs = describe(unit)
+    if as_json:
+        words = dict(in_words(unit))
+        print_json({"unit": str(unit), **words, "proofs": proofs, "cost": price.to_dict()})
+        return
+    screen = console()
+
+    def say(text: str) -> None:
+        screen.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    say(str(unit))
+    for key, value in in_words(unit):
+        say(f"  {key:12} {value}")
+    say("\nwhy the kernels are exact")
+    for proof in proofs:
+        say(f"  {proof}")
+    say("\ncost")
+    say(str(price))
+
+
+def in_words(unit: MacUnit) -> list[tuple[str, str]]:
+    """Every part of a unit, defaults included."""
+    from hwsim.units import Chunked, Exact
+
+    product = unit.product_format
+    order = "sequential: s = c or +0, then s = R(s + p) for ascending k"
+    if isinstance(unit.order, Chunked):
+        order = (
+            f"chunks of {unit.order.length} products, each from +0; their sums are added in "
+            f"ascending order to c or +0 in {unit.outer_format}"
+        )
+    if isinstance(unit.order, Exact):
+        order = "exact: one rounding of the whole sum, c included"
+    overflow = ", ".join(
+        dict.fromkeys(f"{f}: {unit.overflow_of(f)}" for f in unit.rounded_formats().values())
+    )
+    return [
+        ("operands", f"a {unit.a}, b {unit.b}"),
+        ("product", "exact (fma)" if product is None else f"rounded to {product} (mul_add)"),
+        ("accumulator", str(unit.accumulator)),
+        ("rounding", unit.rounding),
+        ("overflow", overflow),
+        ("order", order),
+        ("output", str(unit.output_format)),
+    ]

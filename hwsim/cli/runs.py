@@ -1,0 +1,143 @@
+"""`hwsim run`: one network on one unit, layer by layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwsim.cli.output import console, print_json, progress_bar
+from hwsim.cli.sources import source
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hwsim.networks import LayerReport, RunReport
+
+
+@click.command("run")
+@click.argument("model")
+@click.option("--mac", required=True, metavar="UNIT", help="Unit of every layer.")
+@click.option("--data", help="npz with the model's inputs; not needed for shipped networks.")
+@click.option("--calibration", help="npz that fixes the scales; see the docs for the default.")
+@click.option("--layers", is_flag=True, help="One line per layer.")
+@click.option("--everything", is_flag=True, help="All telemetry: lost mass, dominance, range.")
+@click.option("--node", default="45nm", show_default=True, help="Technology of the costs.")
+@click.option("--seed", default=0, show_default=True, help="Of the outputs that --verify draws.")
+@click.option("--verify", default=0, metavar="N", help="Check N outputs a layer by the reference.")
+@click.option("--dump", metavar="DIR", help="Write golden vectors of every layer.")
+@click.option("--csv", "csv_path", metavar="FILE", help="Write the layers as CSV.")
+@click.option("--plot", "plot_path", metavar="FILE", help="Draw the layers (png, svg or pdf).")
+@click.option("--threads", type=click.IntRange(min=1), help="By default all processors.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def run_command(
+    model: str,
+    mac: str,
+    data: str | None,
+    calibration: str | None,
+    layers: bool,
+    everything: bool,
+    csv_path: str | None,
+    plot_path: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Run MODEL (an ONNX file, or digits-cnn or char-lm) on one MAC unit.
+
+    \b
+    Examples:
+      hwsim run char-lm --mac int8xint8+int17 --layers
+      hwsim run digits-cnn --mac e4m3xe4m3+fp16 --verify 8 --dump vectors
+      hwsim run m.onnx --data d.npz --mac bf16xbf16+fp32 --csv layers.csv
+    """
+    from hwsim.units import parse_unit
+
+    unit = parse_unit(mac)
+    item = source(model, data)
+    from hwsim.networks import Network, evaluate, run
+
+    network = Network.load(item.model)
+    inputs = network.data(item.data)
+    telemetry = True if everything else "counts"
+    with progress_bar(item.name) as progress:
+        report = run(
+            network,
+            inputs,
+            unit,
+            calibration=calibration,
+            telemetry=telemetry,
+            progress=progress,
+            **options,
+        )
+    score = evaluate(report.outputs, inputs.labels, network.baseline(inputs))
+    if csv_path:
+        report.to_csv(csv_path)
+    if plot_path:
+        report.plot(plot_path)
+    if as_json:
+        print_json(_finite(report.to_dict() | {"score": score.to_dict()}))
+        return
+    _print(item.name, str(unit), report, score, layers)
+
+
+def _print(name: str, unit: str, report: RunReport, score: Any, layers: bool) -> None:
+    from hwsim.sweeps.summary import format_number
+    from hwsim.sweeps.table import HEADINGS
+
+    screen = console()
+
+    def say(text: str) -> None:
+        screen.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    value = f"{HEADINGS[score.metric]} {format_number(score.metric, score.value)}"
+    if score.metric != "sqnr_db" and score.sqnr_db is not None:
+        value += f", SQNR {score.sqnr_db:.1f} dB"
+    say(f"{name} on {unit}: {value}")
+    say(f"scales from {report.calibration_source}")
+    if layers:
+        screen.print()
+        screen.print(_table(report.layers))
+        screen.print()
+    totals = report.totals
+    energy = totals["energy_mac_pj"] * 1e-6
+    say(f"{totals['macs']:,} MACs, {energy:.4g} µJ in the MAC units alone ({report.node})")
+    if totals["verified"]:
+        say(f"Verified: {totals['verified']} outputs equal the reference, all bits.")
+
+
+def _table(layers: tuple[LayerReport, ...]) -> Table:
+    from rich.table import Table
+
+    from hwsim.sweeps.table import percent
+
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("layer", no_wrap=True)
+    for heading in ("M", "K", "N", "batch", "MACs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("swamped\n%", "partly\n%", "overflow\nsteps", "outputs\nhit %", "energy\nµJ"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for layer in layers:
+        counts = layer.telemetry
+        assert counts is not None  # this command always counts
+        added = max(1, counts.additions)
+        table.add_row(
+            layer.name,
+            *(f"{value:,}" for value in (layer.m, layer.k, layer.n, layer.batch, layer.macs)),
+            percent(counts.swamped_full / added),
+            percent(counts.swamped_partial / added),
+            f"{counts.overflow_steps + counts.outer.overflow_steps:,}",
+            percent(counts.overflow_outputs / max(1, counts.outputs)),
+            f"{layer.energy_mac_pj * 1e-6:.3g}",
+        )
+    return table
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: they become null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return None
+    return value

@@ -1,0 +1,283 @@
+"""Prices of MAC units: shape, order, units of measure, and what they are made of."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwsim.costs import EXACT_GUARD_BITS, Cost, Node, cost, exact_register_bits, operation_cost
+from hwsim.formats import CATALOGUE, FloatFormat, IntFormat, parse_format
+from hwsim.units import MacUnit, parse_unit
+
+FORMATS = [e.format for e in CATALOGUE.values() if not isinstance(e.format, IntFormat)]
+FORMATS += [IntFormat(b, s) for b in (1, 2, 4, 8, 16, 32) for s in (True, False)]
+ACCUMULATORS = ("e6m9", "fp32", "int32", "fixed8.8", "e5m10_nosub", "exact")
+ODD = [
+    "e5m2xe5m2+e6m9:chunk64/fp32:rtz",
+    "e5m2xe5m2+e6m9:chunk64/int32",
+    "e4m3xe4m3+fixed10.6:saturate:chunk1",
+    "int8xint8+fp16:chunk7/fp32:out=int8:saturate",
+    "uint8xint8+int24:saturate:out=int8",
+    "bf16xint4+fp32:mul_add/bf16:rup",
+    "e4m3xe4m3+fp16:mul_add/int8:saturate",
+    "e4m3xe4m3+fp32:exact:mul_add/fp16",
+    "fixed1.6xfixed1.6+fixed4.4:rna:out=fp16",
+    "fixed1.6xe5m2+fixed4.4:rto:saturate",
+    "e8m0xe8m0+fp32:exact:rdn",
+    "e2m0fnxe2m0fn+e3m0fn",
+    "e1m3fnxe1m3none+e4m10fn",
+    "int1xint1+int1",
+    "uint1xuint1+int2:saturate",
+    "fp64xfp64+fp64:out=dlfloat16:saturate",
+    "int8xint8+fp32:exact",
+]
+# Dearest first; the strict order that a reader of the table expects.
+ORDERED = [
+    "fp32xfp32+exact",
+    "fp32xfp32+fp32",
+    "fp16xfp16+fp32",
+    "bf16xbf16+fp32",
+    "e4m3xe4m3+fp32",
+    "e4m3xe4m3+fp16",
+    "e5m2xe5m2+e6m9",
+    "int8xint8+int32",
+    "int8xint8+int24",
+    "int8xint8+int18:saturate",
+    "int8xint8+int17:saturate",
+    "int4xint4+int16",
+    "int4xint4+int12",
+    "int2xint2+int8",
+    "int1xint1+int4",
+]
+
+
+def _accumulators(a, b):
+    for name in ACCUMULATORS:
+        yield f"{a}x{b}+{name}"
+
+
+@pytest.mark.parametrize("b", FORMATS, ids=str)
+@pytest.mark.parametrize("a", FORMATS, ids=str)
+def test_every_pair_has_a_price(a, b):
+    prices = [cost(name) for name in _accumulators(a, b)]
+    assert len(prices) == len(ACCUMULATORS)
+    assert all(_is_sound(price) for price in prices)
+
+
+@pytest.mark.parametrize("node", ["45nm", "7nm"])
+@pytest.mark.parametrize("name", ODD)
+def test_odd_units_have_a_price(name, node):
+    assert _is_sound(cost(name, node))
+
+
+def _is_sound(price: Cost) -> bool:
+    numbers = [price.energy_pj, *(part.use_energy_pj for part in price.parts)]
+    areas = [p.area_um2 for p in (price, *price.parts) if p.area_um2 is not None]
+    return (
+        all(math.isfinite(x) and x > 0 for x in numbers + areas)
+        and all(isinstance(p.transistors, int) for p in price.parts)
+        and price.transistors == sum(p.transistors for p in price.parts)
+        and price.energy_pj == sum(p.energy_pj for p in price.parts)
+        and (price.area_um2 is not None) == (price.node == "45nm")
+    )
+
+
+@pytest.mark.parametrize("node", ["45nm", "7nm"])
+@pytest.mark.parametrize(("dearer", "cheaper"), list(pairwise(ORDERED)))
+def test_order_of_units(dearer, cheaper, node):
+    assert cost(dearer, node).energy_pj > cost(cheaper, node).energy_pj
+
+
+def test_wide_units_are_much_dearer():
+    assert cost("fp32xfp32+fp32").energy_pj > 2.5 * cost("bf16xbf16+fp32").energy_pj
+    assert cost("fp16xfp16+fp32").energy_pj > 4 * cost("int8xint8+int32").energy_pj
+
+
+exponents, precisions = st.integers(2, 8), st.integers(2, 24)
+small = st.builds(FloatFormat, st.integers(2, 5), st.integers(2, 8))
+large = st.builds(FloatFormat, exponents, precisions)
+
+
+def _wider(fmt):
+    yield FloatFormat(fmt.exponent_bits + 1, fmt.precision)
+    yield FloatFormat(fmt.exponent_bits, fmt.precision + 1)
+
+
+@pytest.mark.parametrize("rounding", ["rne", "rtz", "rto"])
+@given(a=small, b=small, acc=large)
+def test_monotone_in_every_width_of_a_float_unit(rounding, a, b, acc):
+    unit = MacUnit(a, b, acc, rounding=rounding)
+    here = cost(unit).energy_pj
+    for name, fmt in (("a", a), ("b", b), ("accumulator", acc)):
+        for wider in _wider(fmt):
+            assert cost(replace(unit, **{name: wider})).energy_pj > here
+
+
+@pytest.mark.parametrize("order", ["exact", "chunk16/fp32"])
+@given(a=small, b=small)
+def test_monotone_in_the_operands_of_other_orders(order, a, b):
+    unit = parse_unit(f"{a}x{b}+fp16:{order}")
+    here = cost(unit).energy_pj
+    for name, fmt in (("a", a), ("b", b)):
+        for wider in _wider(fmt):
+            assert cost(replace(unit, **{name: wider})).energy_pj > here
+
+
+@pytest.mark.parametrize("overflow", ["saturate", "wrap"])
+@given(a=st.integers(1, 16), b=st.integers(1, 16), bits=st.integers(2, 48))
+def test_monotone_in_every_width_of_an_integer_unit(overflow, a, b, bits):
+    def energy(a: int, b: int, bits: int) -> float:
+        return cost(f"int{a}xint{b}+int{bits}:{overflow}").energy_pj
+
+    here = energy(a, b, bits)
+    assert here < energy(a + 1, b, bits)
+    assert here < energy(a, b + 1, bits)
+    assert here < energy(a, b, bits + 1)
+    assert here == energy(b, a, bits)
+
+
+@given(st.integers(1, 16), st.integers(2, 48))
+def test_saturation_costs_more_than_wrapping(bits, acc):
+    name = f"int{bits}xint{bits}+int{acc}"
+    assert cost(name + ":saturate").energy_pj > cost(name).energy_pj
+
+
+@pytest.mark.parametrize("name", ["e5m2", "e4m3", "e3m4", "e8m7", "e5m10", "e8m23"])
+@pytest.mark.parametrize(
+    "unit", ["{0}x{0}+fp32", "{0}x{0}+exact", "fp16xfp16+{0}", "{0}xint8+fp32"]
+)
+def test_subnormals_cost(name, unit):
+    flushing = cost(unit.format(name + "_nosub"))
+    assert cost(unit.format(name)).energy_pj > flushing.energy_pj
+
+
+@pytest.mark.parametrize("unit", ["e5m2xe5m2+e6m9", "fp16xfp16+fp32", "bf16xbf16+bf16:mul_add"])
+def test_rounding_modes(unit):
+    rne, rna, rtz, rup, rdn, rto = (
+        cost(f"{unit}:{mode}").energy_pj for mode in ("rne", "rna", "rtz", "rup", "rdn", "rto")
+    )
+    assert rtz < rto < rna < rne
+    assert rup == rdn == pytest.approx(rne, rel=0.02)
+
+
+def test_wrapping_needs_no_hardware():
+    assert _part_names("int8xint8+int32") == [
+        "significand multiplier",
+        "adder",
+        "accumulator register",
+    ]
+    assert cost("int8xint8+int32").transistors == 2544 + (42 * 32 - 24) + 24 * 32
+    assert "overflow" in _part_names("int8xint8+int32:saturate")
+
+
+def test_a_second_rounding_is_paid():
+    assert "product rounding" in _part_names("fp16xfp16+fp16:mul_add")
+    assert "product rounding" not in _part_names("fp16xfp16+fp16")
+    # a product of 6 bits fits e6m9: nothing is left to round
+    assert "product rounding" not in _part_names("e5m2xe5m2+e6m9:mul_add")
+
+
+def _part_names(unit):
+    return [part.name for part in cost(unit).parts]
+
+
+@pytest.mark.parametrize("length", [1, 2, 64, 1000])
+def test_chunks_share_the_outer_sum(length):
+    plain, chunked = cost("e5m2xe5m2+e6m9"), cost(f"e5m2xe5m2+e6m9:chunk{length}/fp32")
+    outer = [p for p in chunked.parts if p.per == "chunk"]
+    assert outer
+    assert chunked.chunk_energy_pj == sum(p.use_energy_pj for p in outer)
+    assert chunked.energy_pj == pytest.approx(plain.energy_pj + chunked.chunk_energy_pj / length)
+    assert chunked.area_um2 == pytest.approx(plain.area_um2 + sum(p.area_um2 for p in outer))
+
+
+@pytest.mark.parametrize(
+    ("a", "bits"),
+    # 1 sign + guard + (2·emax + 2) − 2·(emin − fraction bits)
+    [("fp32", 1 + 256 + 298), ("fp16", 1 + 32 + 48), ("e5m2", 1 + 32 + 32), ("e4m3", 1 + 18 + 18)],
+)
+def test_exact_registers(a, bits):
+    fmt = parse_format(a)
+    assert exact_register_bits(fmt, fmt) == bits + EXACT_GUARD_BITS
+
+
+@given(small, small)
+def test_exact_registers_hold_the_largest_sum(a, b):
+    span = (a.largest * b.largest * 2**EXACT_GUARD_BITS) / (a.magnitude(1) * b.magnitude(1))
+    assert span <= 2 ** (exact_register_bits(a, b) - 1)
+
+
+def test_exact_output_is_priced_per_output():
+    price = cost("e5m2xe5m2+exact")
+    done = [p for p in price.parts if p.per == "output"]
+    assert done
+    assert all(p.energy_pj == 0 < p.use_energy_pj for p in done)
+    assert price.output_energy_pj == sum(p.use_energy_pj for p in done)
+    assert "per output" in str(price)
+
+
+def test_conversion_of_the_output_is_no_mac():
+    plain, converted = cost("int8xint8+int32"), cost("int8xint8+int32:out=int8")
+    assert plain.energy_pj == converted.energy_pj
+    assert plain.output_energy_pj == 0
+    wide = cost("fp16xfp16+fp32:out=fp16")
+    assert wide.output_energy_pj > 0
+    assert wide.area_um2 > cost("fp16xfp16+fp32").area_um2
+
+
+def test_integers_into_floats_are_converted():
+    assert "product to float" in _part_names("int8xint8+fp32")
+    assert "product to float" not in _part_names("bf16xint8+fp32")
+
+
+NUMBERS = {"energy_pj", "area_um2", "output_energy_pj", "chunk_energy_pj", "voltage_v"}
+
+
+def test_units_are_in_the_names():
+    """QKeras's SRAM energy is 64 times low: per bit taken for per access."""
+    price = cost("e5m2xe5m2+e6m9:chunk8").to_dict()
+    floats = {name for name, value in price.items() if isinstance(value, float)}
+    assert floats == NUMBERS
+    part = {name for name, value in price["parts"][0].items() if isinstance(value, float)}
+    assert part == {"energy_pj", "use_energy_pj", "area_um2"}
+    assert json.loads(json.dumps(price))["node"] == "45nm"
+
+
+def test_text_says_what_it_is():
+    text = str(cost("e5m2xe5m2+e6m9"))
+    for words in ("45nm", "0.9 V", "pJ", "µm²", "Horowitz", "valid:", "not of a chip"):
+        assert words in text
+    assert cost("fp16xfp16+fp16")._repr_html_().startswith("<pre>fp16xfp16+fp16 at 45nm")
+
+
+def test_a_unit_or_its_name():
+    assert cost(parse_unit("int8xint8+int32")) == cost("int8xint8+int32")
+    with pytest.raises(TypeError, match="mac=8"):
+        cost(8)
+    with pytest.raises(TypeError, match="format=8"):
+        operation_cost("add", 8)
+
+
+def test_bring_your_own_node():
+    mine = Node("mine", 28, 50.0, 0.05, 0.9, "measured", "measured", "here")
+    price = cost("int8xint8+int32", mine)
+    assert price.energy_pj == pytest.approx(price.transistors * 50e-6)
+    assert price.area_um2 == pytest.approx(price.transistors * 0.05)
+
+
+def test_costs_import_no_simulation():
+    code = (
+        "import sys, hwsim.costs; print([m for m in sys.modules if m.split('.')[0] in "
+        "('numba', 'numpy', 'hwsim_kernels')"
+        " or m.startswith(('hwsim.sim', 'hwsim.ref', 'hwsim.net'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
