@@ -110,7 +110,7 @@ def matmul(
     c: ArrayLike | None = None,
     telemetry: bool = False,
 ) -> Array | tuple[Array, Telemetry]:
-    """(…, M, K) × (…, K, N) → (…, M, N), leading dimensions broadcast; c is broadcast to the result.
+    """(…, M, K) × (…, K, N) → (…, M, N); leading dimensions broadcast, and c to the result.
 
     Operands and c are first rounded into their formats (rne, saturating).  With ``telemetry``
     also the counts of all outputs.

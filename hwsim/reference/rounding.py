@@ -75,7 +75,7 @@ def nan_of(fmt: Format) -> Value:
     return NAN
 
 
-# --- the grid: precision and smallest exponent, no upper bound --------------------------------------
+# --- the grid: precision and smallest exponent, no upper bound ------------------------------------
 def to_grid(x: Value, fmt: Format, rounding: str) -> Value:
     """A finite x rounded to a multiple of the spacing that ``fmt`` has around it."""
     quantum = quantum_exponent(x, fmt)

@@ -170,7 +170,7 @@ def add(x: Value, y: Value, rounding: str = "rne") -> Value:
 
 
 def multiply(x: Value, y: Value) -> Value:
-    """x · y, exactly.  0 · Inf and NaN give NaN; the sign is the XOR of the signs, zeros included."""
+    """x · y, exactly.  0 · Inf and NaN give NaN; the sign is the XOR of the signs, of zeros too."""
     negative = x.negative != y.negative
     if x.kind is Kind.NAN or y.kind is Kind.NAN:
         return NAN

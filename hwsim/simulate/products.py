@@ -21,8 +21,8 @@ from hwsim.simulate.grids import fits_float64_grid, grid64
 from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.range_check import out_of_range
-from hwsim.simulate.stages import refuse_nan, zero_products
-from hwsim.simulate.tally import Totals, step_counts
+from hwsim.simulate.stages import refuse_nan
+from hwsim.simulate.tally import Totals, step_counts, zero_counts, zero_products
 from hwsim.simulate.tiles import tiled_product
 from hwsim.units import Chunked, Exact, MacUnit, Telemetry
 
@@ -53,12 +53,25 @@ def _by_kernels(
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
     if isinstance(unit.order, Exact):
-        return exact_product(facts, unit, level, threads)
-    done = integer_product(facts, unit, level)
+        done = exact_product(facts, unit, level, threads)
+    else:
+        done = integer_product(facts, unit, level)
     if done is not None:
+        if level != NONE:
+            done[1].zeros = _zero_products(facts)
         return done
+    if isinstance(unit.order, Exact):
+        return None
     plan = lower(unit, facts, level)
     return None if isinstance(plan, str) else tiled_product(facts, unit, plan, level, threads)
+
+
+def _zero_products(facts: Facts) -> int:
+    sizes = (facts.a.shape[1], facts.b.shape[2])
+    pairs = zip(facts.a, facts.b, strict=True)
+    return sum(
+        int(zero_products(zero_counts(a, 0), zero_counts(b, 1), *sizes).sum()) for a, b in pairs
+    )
 
 
 def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:
@@ -113,7 +126,7 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, converted: int) -> T
         outer=step_counts(totals.outer, outputs * chunks),
         outputs=outputs,
         products=outputs * k,
-        zero_operands=sum(zero_products(facts.a[i], facts.b[i]) for i in range(batch)),
+        zero_operands=totals.zeros,
         overflow_products=int(totals.inner[PRODUCT_OVERFLOW]),
         overflow_converted=converted,
         overflow_outputs=int(np.count_nonzero(totals.struck)),

@@ -29,8 +29,8 @@ class Stage(Protocol):
     def lane(self) -> type: ...
     @property
     def proof(self) -> str: ...
-    def add(self, a: Array, b: Array, tile: Array, tally: Tally) -> None:
-        """tile ← R(tile + a·b) over k."""
+    def add(self, a: Array, b: Array, tile: Array, tally: Tally, start: int = 0) -> None:
+        """tile ← R(tile + a·b) over k, which counts from ``start``."""
     def merge(self, total: Array, tile: Array, tally: Tally) -> None:
         """total ← R(total + tile)."""
 
@@ -46,12 +46,13 @@ class Float32Stage:
     carrier: type = np.float32
     lane: type = np.int32
 
-    def add(self, a: Array, b: Array, tile: Array, tally: Tally) -> None:
+    def add(self, a: Array, b: Array, tile: Array, tally: Tally, start: int = 0) -> None:
         counts = np.zeros(float32.COUNTS, np.int64)
         run = float32.mac_kernel(self.variant, self.counted)
         run(a, b, tile, tally.flags, counts, self.grid)
         if self.counted:
-            tally.add_kept(counts, zero_products(a, b), a.shape[1] * tile.size)
+            zeros = int(tally.zeros[start : start + a.shape[1]].sum())
+            tally.add_kept(counts, zeros, a.shape[1] * tile.size)
 
     def merge(self, total: Array, tile: Array, tally: Tally) -> None:
         counts = np.zeros(float32.COUNTS, np.int64)
@@ -76,7 +77,7 @@ class Float64Stage:
     carrier: type = np.float64
     lane: type = np.int64
 
-    def add(self, a: Array, b: Array, tile: Array, tally: Tally) -> None:
+    def add(self, a: Array, b: Array, tile: Array, tally: Tally, start: int = 0) -> None:
         rounded = self.product is not None
         run = float64.mac_kernel(self.sums, self.directed, self.wraps, rounded, self.level)
         product = self.product or self.grid
@@ -103,7 +104,7 @@ class IntegerStage:
     def carrier(self) -> type:
         return self.lane
 
-    def add(self, a: Array, b: Array, tile: Array, tally: Tally) -> None:
+    def add(self, a: Array, b: Array, tile: Array, tally: Tally, start: int = 0) -> None:
         run = integers.mac_kernel(self.lane, self.wraps, self.counted)
         run(a, b, tile, tally.flags, tally.inner[float64.OVERFLOW :], self.range)
 
@@ -120,21 +121,11 @@ class NativeStage:
     proof: str
     lane: type = np.int32
 
-    def add(self, a: Array, b: Array, tile: Array, tally: Tally) -> None:
+    def add(self, a: Array, b: Array, tile: Array, tally: Tally, start: int = 0) -> None:
         (float32.native32 if self.carrier is np.float32 else float32.native64)(a, b, tile)
 
     def merge(self, total: Array, tile: Array, tally: Tally) -> None:
         np.add(total, tile, out=total)
-
-
-def zero_products(a: Array, b: Array) -> int:
-    """Number of products of a (m, k) and b (k, n) with a zero operand."""
-    m, n = a.shape[0], b.shape[1]
-    za = m - np.count_nonzero(a, axis=0).astype(np.int64)
-    zb = n - np.count_nonzero(b, axis=1).astype(np.int64)
-    return int((za * n + zb * m - za * zb).sum())
-
-
 
 
 def refuse_nan(values: Array, fmt: Format) -> None:

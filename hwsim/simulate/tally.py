@@ -17,7 +17,10 @@ LEVELS = {False: float64.NONE, "counts": float64.CHEAP, True: float64.ALL}
 class Tally:
     """What kernels count into, for one tile of (m, n) outputs."""
 
-    def __init__(self, shape: tuple[int, int], lanes: tuple[type, type], level: int) -> None:
+    def __init__(
+        self, shape: tuple[int, int], lanes: tuple[type, type], level: int, zeros: Array
+    ) -> None:
+        self.zeros = zeros  # zero products at each k
         self.inner = np.zeros(float64.COUNTS, np.int64)
         self.outer = np.zeros(float64.COUNTS, np.int64)
         nothing = (1, 1)
@@ -44,6 +47,16 @@ class Tally:
         slots[float64.OVERFLOW] += overflow
 
 
+def zero_counts(x: Array, axis: int) -> Array:
+    """Zeros of a matrix along an axis (int64)."""
+    return np.asarray((x == 0).sum(axis=axis, dtype=np.int64))
+
+
+def zero_products(rows: Array, columns: Array, m: int, n: int) -> Array:
+    """Products with a zero operand at each k, from the zeros in a's columns and in b's rows."""
+    return rows * n + columns * m - rows * columns
+
+
 def step_counts(counts: Array, additions: int) -> StepCounts:
     """The kernels' counts of one level, named."""
     bits = np.int64(counts[float64.LARGEST])
@@ -65,6 +78,7 @@ class Totals:
         self.level = level
         self.inner = np.zeros(float64.COUNTS, np.int64)
         self.outer = np.zeros(float64.COUNTS, np.int64)
+        self.zeros = 0
         self.struck = np.zeros(shape if level else (0,), np.uint8)
         self.lost: list[float] = []
         self.mass: list[float] = []
@@ -80,6 +94,7 @@ class Totals:
             largest = max(mine[float64.LARGEST], theirs[float64.LARGEST])
             mine += theirs
             mine[float64.LARGEST] = largest
+        self.zeros += int(tally.zeros.sum())
         self.struck[where] = (tally.flags != 0) | (tally.outer_flags != 0)
         if self.complete:
             # Correctly rounded partial sums do not add up to a correctly rounded total.

@@ -13,7 +13,7 @@ from hwsim_kernels.float64 import NONE
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import Stage, refuse_nan
-from hwsim.simulate.tally import Tally, Totals
+from hwsim.simulate.tally import Tally, Totals, zero_counts, zero_products
 from hwsim.units import Chunked, MacUnit
 
 Array = npt.NDArray[Any]
@@ -24,6 +24,7 @@ FEW_LANES = 128
 ROWS = 64
 PANEL_BYTES = 1 << 20  # of b under a tile, so that it stays in a core's cache
 NARROW = 64  # columns that fill too few lanes
+NOTHING = np.empty(0, np.int64)
 SMALL = 1 << 18  # multiplications that are not worth a second thread
 
 
@@ -76,15 +77,18 @@ class _Job:
             for first in range(0, n, width):
                 columns = slice(first, min(n, first + width))
                 panel = np.ascontiguousarray(self.b[item, :, columns], carrier)
+                zeros = zero_counts(panel, 1) if self.level != NONE else NOTHING
                 for row in range(0, m, step):
                     where = (item, slice(row, min(m, row + step)), columns)
-                    tasks.append(partial(self.tile, where, left[where[1]], panel))
+                    tasks.append(partial(self.tile, where, left[where[1]], panel, zeros))
         return tasks
 
-    def tile(self, where: tuple[int, slice, slice], a: Array, b: Array) -> None:
-        """Accumulate one tile, which starts as c."""
+    def tile(self, where: tuple[int, slice, slice], a: Array, b: Array, zeros: Array) -> None:
+        """Accumulate one tile, which starts as c; ``zeros`` are those of b at each k."""
         target = np.ascontiguousarray(self.out[where])
-        tally = Tally(target.shape, (self.inner.lane, self.last.lane), self.level)
+        if self.level != NONE:
+            zeros = zero_products(zero_counts(a, 0), zeros, *target.shape)
+        tally = Tally(target.shape, (self.inner.lane, self.last.lane), self.level, zeros)
         if self.outer is None:
             self.inner.add(a, b, target, tally)
         else:
@@ -101,7 +105,7 @@ class _Job:
         for start in range(0, k, length):
             part = np.ascontiguousarray(a[:, start : start + length])
             sums[...] = 0
-            self.inner.add(part, b[start : start + length], sums, tally)
+            self.inner.add(part, b[start : start + length], sums, tally, start)
             refuse_nan(sums, self.unit.accumulator)
             outer.merge(total, sums.astype(outer.carrier, copy=False), tally)
 
