@@ -125,7 +125,9 @@ def check(a, b, case: Case, answer: object) -> str:  # type: ignore[no-untyped-d
 
     values = answer[0] if case.telemetry else answer
     rng = np.random.default_rng(0)
-    for i, j in zip(rng.integers(SIZE, size=CHECKED), rng.integers(SIZE, size=CHECKED), strict=True):
+    for i, j in zip(
+        rng.integers(SIZE, size=CHECKED), rng.integers(SIZE, size=CHECKED), strict=True
+    ):
         exact = hwsim.reference.matmul(a[i : i + 1], b[:, j : j + 1], case.unit)
         if exact.tobytes() != values[i : i + 1, j : j + 1].tobytes():
             raise SystemExit(f"{case.unit}[{i}, {j}]: {values[i, j]}, reference {exact[0, 0]}")

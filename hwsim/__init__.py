@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hwsim.formats import FixedFormat as FixedFormat
     from hwsim.formats import FloatFormat as FloatFormat
     from hwsim.formats import IntFormat as IntFormat
-    from hwsim.formats import as_format as format  # noqa: A004
+    from hwsim.formats import as_format as format
     from hwsim.networks import Network as Network
     from hwsim.networks import RunReport as RunReport
     from hwsim.networks import run as run
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hwsim.simulate import decode as decode
     from hwsim.simulate import encode as encode
     from hwsim.simulate import matmul as matmul
-    from hwsim.simulate import round as round  # noqa: A004
+    from hwsim.simulate import round as round
     from hwsim.sweeps import Sweep as Sweep
     from hwsim.sweeps import sweep as sweep
     from hwsim.units import Chunked as Chunked

@@ -43,7 +43,7 @@ class SpecError(HwsimError, ValueError):
         return "; ".join(filter(None, [self.message + where, self.hint]))
 
 
-class UnsupportedOperator(HwsimError, NotImplementedError):
+class UnsupportedOperator(HwsimError, NotImplementedError):  # noqa: N818 - the public name
     """A network node that multiplies and accumulates, but that no simulated unit can run."""
 
     def __init__(self, node: str, operator: str, advice: str) -> None:

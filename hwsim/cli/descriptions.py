@@ -42,7 +42,9 @@ def formats_command(as_json: bool) -> None:
         table.add_row(entry.name, *row, entry.source)
     screen = console()
     screen.print(table)
-    screen.print("and every intN, uintN to 64 bits, fixedI.F, eXmY: hwsim format NAME", highlight=False)
+    screen.print(
+        "and every intN, uintN to 64 bits, fixedI.F, eXmY: hwsim format NAME", highlight=False
+    )
 
 
 @click.command("format")

@@ -36,7 +36,11 @@ def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None] | None]:
     if not screen.is_terminal:
         yield None
         return
-    columns = (TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    columns = (
+        TextColumn("{task.description:<34}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+    )
     with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True) as bar:
         task = bar.add_task(what, total=None)
 

@@ -30,7 +30,9 @@ def source(model: str, data: str | None) -> Source:
         return Source(model, str(found.model), data or str(found.evaluation), shown)
     if not Path(model).exists():
         names = " or ".join(SHIPPED)
-        raise click.UsageError(f"model {model!r}: no such file; a path to an ONNX model, or {names}")
+        raise click.UsageError(
+            f"model {model!r}: no such file; a path to an ONNX model, or {names}"
+        )
     if data is None:
         raise click.UsageError(
             f"model {model!r} needs --data: an npz with arrays named as its inputs, and optional "

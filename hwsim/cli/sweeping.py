@@ -120,6 +120,8 @@ def _print(result: Sweep, paths: tuple[Path, ...]) -> None:
         screen.print(sentence, highlight=False, markup=False, soft_wrap=True)
     verified = sum(row.verified for row in result.rows)
     if verified:
-        screen.print(f"Verified: {verified} outputs equal the reference, all bits.", highlight=False)
+        screen.print(
+            f"Verified: {verified} outputs equal the reference, all bits.", highlight=False
+        )
     names = " ".join(path.name for path in paths)
     screen.print(f"Wrote {paths[0].parent}/: {names}", highlight=False, soft_wrap=True)

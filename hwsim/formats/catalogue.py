@@ -37,7 +37,9 @@ FLOATS = (
     _float("e5m2fnuz", FloatFormat(5, 3, specials="fnuz"), "Noune et al. 2022; AMD CDNA3; ONNX"),
     _float("e4m3fnuz", FloatFormat(4, 4, specials="fnuz"), "Noune et al. 2022; AMD CDNA3; ONNX"),
     _float(
-        "e4m3b11fnuz", FloatFormat(4, 4, bias=11, specials="fnuz"), "Sun et al. 2019 (HFP8), bias 11"
+        "e4m3b11fnuz",
+        FloatFormat(4, 4, bias=11, specials="fnuz"),
+        "Sun et al. 2019 (HFP8), bias 11",
     ),
     _float("e4m3ieee", FloatFormat(4, 4), "IEEE 754-like 1-4-3, ml_dtypes float8_e4m3"),
     _float("e3m4", FloatFormat(3, 5), "IEEE 754-like 1-3-4, ml_dtypes float8_e3m4"),

@@ -1,19 +1,27 @@
 """Read a format's name.
 
-    format = name in the catalogue | alias
-           | "e" X "m" Y [ "b" B ] [ "ieee" | "fn" | "fnuz" | "none" | "merged" ] { "_" field }
-           | ( "int" | "uint" ) N [ "_sym" ]  |  ( "fixed" | "ufixed" ) I "." F [ "_sym" ]
-    field  = "nosub" | "normal0" | "unsigned" | "nozero"
-    B      = digits, or "n" digits for a negative bias
+format = name in the catalogue | alias
+       | "e" X "m" Y [ "b" B ] [ "ieee" | "fn" | "fnuz" | "none" | "merged" ] { "_" field }
+       | ( "int" | "uint" ) N [ "_sym" ]  |  ( "fixed" | "ufixed" ) I "." F [ "_sym" ]
+field  = "nosub" | "normal0" | "unsigned" | "nozero"
+B      = digits, or "n" digits for a negative bias
 """
 
 from __future__ import annotations
 
 import re
+from typing import cast
 
 from hwsim.errors import SpecError
 from hwsim.formats.catalogue import ALIASES, CATALOGUE
-from hwsim.formats.types import FixedFormat, FloatFormat, Format, IntFormat, default_specials
+from hwsim.formats.types import (
+    FixedFormat,
+    FloatFormat,
+    Format,
+    IntFormat,
+    Specials,
+    default_specials,
+)
 
 _FLOAT = re.compile(
     r"e(?P<x>\d+)m(?P<y>\d+)(?:b(?P<bias>n?\d+))?(?P<specials>ieee|fnuz|fn|none|merged)?"
@@ -76,8 +84,12 @@ def _float(m: re.Match[str]) -> FloatFormat:
         x,
         y + 1,
         bias=int(m["bias"].replace("n", "-")) if m["bias"] else None,
-        specials=m["specials"] or default_specials(x, y),
+        specials=cast(Specials, m["specials"]) if m["specials"] else default_specials(x, y),
         signed="unsigned" not in fields,
-        zero_field="zero" if "nosub" in fields else "normal" if "normal0" in fields else "subnormal",
+        zero_field="zero"
+        if "nosub" in fields
+        else "normal"
+        if "normal0" in fields
+        else "subnormal",
         has_zero="nozero" not in fields,
     )

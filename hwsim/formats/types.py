@@ -351,14 +351,13 @@ def default_specials(exponent_bits: int, fraction_bits: int) -> Specials:
 def check_overflow(rule: str, fmt: Format) -> None:
     """Raise SpecError when ``fmt`` cannot obey the overflow ``rule``."""
     _require_choice("overflow", rule, OVERFLOWS)
-    fixed = isinstance(fmt, FixedFormat)
     why = {
-        "wrap": "only integers and fixed point wrap" if not fixed else "",
+        "wrap": "" if isinstance(fmt, FixedFormat) else "only integers and fixed point wrap",
         "inf": "" if fmt.has_inf else "it has no Inf",
         "inf_always": "" if fmt.has_inf else "it has no Inf",
         "nan": "" if fmt.has_nan else "it has no NaN",
     }.get(rule, "")
-    if rule == "wrap" and fixed and fmt.symmetric:
+    if rule == "wrap" and isinstance(fmt, FixedFormat) and fmt.symmetric:
         why = "a symmetric format leaves a hole in the circle"
     if why:
         raise SpecError(f"overflow {rule!r} is impossible for {fmt}: {why}")

@@ -38,7 +38,7 @@ def _decode_magnitude(negative: bool, code: int, fmt: FloatFormat) -> Value:
     field, fraction = code >> fmt.fraction_bits, code & ((1 << fmt.fraction_bits) - 1)
     hidden = 1 << fmt.fraction_bits
     if field == 0 and fmt.zero_field == "zero":
-        return zero(negative)
+        return zero(negative and fmt.has_negative_zero)  # fnuz has no −0, so it is +0
     if field == 0 and fmt.zero_field == "subnormal":
         return finite(negative, fraction, fmt.quantum_exponent)
     if code == 0 and fmt.has_zero:

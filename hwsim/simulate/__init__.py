@@ -3,6 +3,6 @@
 from hwsim.simulate.conversions import decode, encode, round, value_dtype
 from hwsim.simulate.convolution import conv2d
 from hwsim.simulate.lowering import describe
-from hwsim.simulate.matmul import matmul
+from hwsim.simulate.matrix import matmul
 
 __all__ = ["conv2d", "decode", "describe", "encode", "matmul", "round", "value_dtype"]

@@ -42,7 +42,7 @@ def code_dtype(fmt: Format) -> np.dtype[Any]:
     return np.dtype(next(f"u{n}" for n in (1, 2, 4, 8) if 8 * n >= fmt.width))
 
 
-def round(  # noqa: A001 - the field's verb
+def round(
     x: npt.ArrayLike,
     fmt: str | Format,
     rounding: str = "rne",

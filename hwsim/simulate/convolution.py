@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.inputs import as_real
-from hwsim.simulate.matmul import MEMORY_LIMIT, Options
+from hwsim.simulate.matrix import MEMORY_LIMIT, Options
 from hwsim.simulate.operands import to_operand
 from hwsim.simulate.products import multiply
 from hwsim.simulate.tally import LEVELS

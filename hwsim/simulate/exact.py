@@ -17,7 +17,7 @@ from hwsim.simulate.grids import fits_float64_grid, grid64, magnitude
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals
-from hwsim.units import Chunked, ExactProduct, MacUnit, is_integer
+from hwsim.units import ExactProduct, MacUnit, is_integer
 
 Array = npt.NDArray[Any]
 
@@ -35,7 +35,10 @@ def blas(a: Array, b: Array, bound: float, threads: int = 1) -> Array | None:
     for carrier, bits in ((np.float32, 24), (np.float64, 53)):
         if bound < 2.0**bits:
             with _blas_control().limit(limits=threads, user_api="blas"):
-                return np.matmul(a.astype(carrier, copy=False), b.astype(carrier, copy=False))
+                product: Array = np.matmul(
+                    a.astype(carrier, copy=False), b.astype(carrier, copy=False)
+                )
+                return product
     return None
 
 

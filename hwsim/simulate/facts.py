@@ -49,7 +49,7 @@ class Facts:
     @property
     def quick_bound(self) -> float:
         """An upper bound of Σ|a·b|: K·max|a|·max|b|."""
-        return self.a_max * self.b_max * self.a.shape[-1]
+        return self.a_max * self.b_max * float(self.a.shape[-1])
 
     @cached_property
     def sum_bound(self) -> float:
@@ -60,7 +60,7 @@ class Facts:
             return 0.0
         columns = np.abs(self.b).max(axis=-1, keepdims=True).astype(np.float64)
         sums = float(np.matmul(np.abs(self.a).astype(np.float64), columns).max())
-        return sums * (1.0 + (self.a.shape[-1] + 2) * 2.0**-52)  # its own rounding errors
+        return sums * (1.0 + float(self.a.shape[-1] + 2) * 2.0**-52)  # its own rounding errors
 
 
 class Unknown(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 from hwsim_kernels import float32
 from hwsim_kernels.float64 import ALL, CHEAP, NONE
 from hwsim_kernels.rounding64 import EXACT, INNOCUOUS, STICKY
+from hwsim_kernels.scalars import Grid64
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.simulate.facts import Facts, Unknown
@@ -31,7 +32,7 @@ from hwsim.simulate.stages import (
     NativeStage,
     Stage,
 )
-from hwsim.units import Chunked, MacUnit, is_integer
+from hwsim.units import Chunked, Exact, MacUnit, is_integer
 
 FP32 = FloatFormat(8, 24)
 FP64 = FloatFormat(11, 53)
@@ -215,7 +216,8 @@ def _variant(level: Level, facts: Facts | Unknown) -> tuple[int, str]:
 
 def _float64(level: Level, facts: Facts | Unknown) -> Stage | str:
     unit, fmt = level.unit, level.fmt
-    for rounded in filter(None, (fmt, unit.product_format)):
+    product = unit.product_format
+    for rounded in (fmt, product or fmt):
         if reason := fits_float64_grid(rounded):
             return reason
     if not _exact_in(level, 53, -1074, 1022):
@@ -224,14 +226,18 @@ def _float64(level: Level, facts: Facts | Unknown) -> Stage | str:
     reach = magnitude(fmt) + level.addend.largest
     if wraps and (reach / fmt.smallest >= 2**50 or not facts.finite):
         return f"a wrapping {fmt} may meet sums beyond float64's exact integers"
+    if product is not None:
+        if wraps != (unit.overflow_of(product) == "wrap"):
+            return f"{product} and {fmt} wrap differently"
+        if wraps and _product(unit).largest / product.smallest >= 2**50:
+            return f"a wrapping {product} may meet products beyond float64's exact integers"
     sums, why = level.sums(53)
-    product = unit.product_format
     zero_add = -0.0
     if isinstance(unit.a, FixedFormat) or isinstance(unit.b, FixedFormat):
         zero_add = 0.0
     return Float64Stage(
-        grid=grid64(fmt, level.rounding, level.overflow),
-        product=product and grid64(product, level.rounding, unit.overflow_of(product)),
+        grid=_grid(unit, fmt),
+        product=None if product is None else _grid(unit, product),
         sums=sums,
         directed=level.rounding != "rne",
         wraps=wraps,
@@ -241,8 +247,18 @@ def _float64(level: Level, facts: Facts | Unknown) -> Stage | str:
     )
 
 
+def _grid(unit: MacUnit, fmt: Format) -> Grid64:
+    return grid64(fmt, unit.rounding, unit.overflow_of(fmt))
+
+
 def describe(unit: MacUnit) -> tuple[str, ...]:
     """The proofs for ``unit`` on finite data of unknown size, with nothing counted."""
+    if isinstance(unit.order, Exact):
+        bits = "BLAS where the whole sum fits 53 bits, else 32-bit digits of the exact sum"
+        problem = fits_float64_grid(unit.accumulator)
+        if problem and not is_integer(unit.accumulator):
+            return (f"computed by the exact reference, slowly: {problem}",)
+        return (f"{bits}; rounded once",)
     plan = lower(unit, Unknown(), NONE)
     if isinstance(plan, str):
         return (f"computed by the exact reference, slowly: {plan}",)

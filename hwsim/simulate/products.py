@@ -135,4 +135,3 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, converted: int) -> T
         mass=math.fsum(totals.mass),
         complete=complete,
     )
-

@@ -21,8 +21,8 @@ def out_of_range(facts: Facts, fmt: Format) -> int:
     """
     a, b = facts.a.astype(np.float64), facts.b.astype(np.float64)
     with np.errstate(all="ignore"):
-        total = np.matmul(a, b)
-        mass = np.matmul(np.abs(a), np.abs(b))
+        total: Array = np.matmul(a, b)
+        mass: Array = np.matmul(np.abs(a), np.abs(b))
         if facts.c is not None:
             total = total + facts.c
             mass = mass + np.abs(facts.c)
@@ -39,9 +39,9 @@ def out_of_range(facts: Facts, fmt: Format) -> int:
 
 
 def _finite(a: Array, b: Array, c: Array | None) -> Array:
-    rows = np.isfinite(a).all(axis=2)[:, :, None]
-    columns = np.isfinite(b).all(axis=1)[:, None, :]
-    finite = rows & columns
+    rows: Array = np.asarray(np.isfinite(a).all(axis=2))
+    columns: Array = np.asarray(np.isfinite(b).all(axis=1))
+    finite = rows[:, :, None] & columns[:, None, :]
     return np.asarray(finite if c is None else finite & np.isfinite(c))
 
 

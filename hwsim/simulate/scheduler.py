@@ -13,7 +13,6 @@ from hwsim_kernels.environment import arithmetic_is_ieee
 from hwsim.errors import HwsimError
 
 
-
 def thread_count(threads: int | None) -> int:
     """How many threads to use: the argument, HWSIM_NUM_THREADS, or the processors allowed."""
     if threads is None:

@@ -31,6 +31,7 @@ class Stage(Protocol):
     def proof(self) -> str: ...
     def add(self, a: Array, b: Array, tile: Array, tally: Tally, start: int = 0) -> None:
         """tile ← R(tile + a·b) over k, which counts from ``start``."""
+
     def merge(self, total: Array, tile: Array, tally: Tally) -> None:
         """total ← R(total + tile)."""
 
@@ -59,7 +60,7 @@ class Float32Stage:
         run = float32.merge_kernel(self.variant, self.counted)
         run(total, tile, tally.outer_flags, counts, self.grid)
         if self.counted:
-            tally.add_kept(counts, tile.size - np.count_nonzero(tile), tile.size, outer=True)
+            tally.add_kept(counts, tile.size - int(np.count_nonzero(tile)), tile.size, outer=True)
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ class Tally:
         self.outer = np.zeros(float64.COUNTS, np.int64)
         nothing = (1, 1)
         # Kernels vectorise where flags are as wide as values, so each level has its own.
-        self.flags = np.zeros(shape if level else nothing, lanes[0])
-        self.outer_flags = np.zeros(shape if level else nothing, lanes[1])
+        self.flags: Array = np.zeros(shape if level else nothing, lanes[0])
+        self.outer_flags: Array = np.zeros(shape if level else nothing, lanes[1])
         full = level == float64.ALL
         self.lost = np.zeros(shape if full else nothing)
         self.mass = np.zeros(shape if full else nothing)
@@ -49,12 +49,14 @@ class Tally:
 
 def zero_counts(x: Array, axis: int) -> Array:
     """Zeros of a matrix along an axis (int64)."""
-    return np.asarray((x == 0).sum(axis=axis, dtype=np.int64))
+    zeros: Array = np.asarray(x == 0).sum(axis=axis, dtype=np.int64)
+    return zeros
 
 
 def zero_products(rows: Array, columns: Array, m: int, n: int) -> Array:
     """Products with a zero operand at each k, from the zeros in a's columns and in b's rows."""
-    return rows * n + columns * m - rows * columns
+    counts: Array = rows * n + columns * m - rows * columns
+    return counts
 
 
 def step_counts(counts: Array, additions: int) -> StepCounts:

@@ -58,7 +58,7 @@ class _Job:
         self.inner, self.outer = plan
         self.last = self.outer or self.inner
         shape = (a.shape[0], a.shape[1], b.shape[2])
-        self.out = np.zeros(shape, self.last.carrier)
+        self.out: Array = np.zeros(shape, self.last.carrier)
         if c is not None:
             self.out[...] = c
         self.totals = Totals(shape, level)
@@ -71,12 +71,12 @@ class _Job:
         carrier = self.inner.carrier
         width = _panel_width(k, n, np.dtype(carrier).itemsize)
         step = max(1, min(ROWS, -(-m // threads)))
-        tasks = []
+        tasks: list[Callable[[], None]] = []
         for item in range(batch):
-            left = np.ascontiguousarray(self.a[item], carrier)
+            left: Array = np.ascontiguousarray(self.a[item], carrier)
             for first in range(0, n, width):
                 columns = slice(first, min(n, first + width))
-                panel = np.ascontiguousarray(self.b[item, :, columns], carrier)
+                panel: Array = np.ascontiguousarray(self.b[item, :, columns], carrier)
                 zeros = zero_counts(panel, 1) if self.level != NONE else NOTHING
                 for row in range(0, m, step):
                     where = (item, slice(row, min(m, row + step)), columns)
@@ -101,7 +101,7 @@ class _Job:
     def _chunks(self, a: Array, b: Array, total: Array, outer: Stage, tally: Tally) -> None:
         assert isinstance(self.unit.order, Chunked)
         length, k = self.unit.order.length, a.shape[1]
-        sums = np.empty(total.shape, self.inner.carrier)
+        sums: Array = np.empty(total.shape, self.inner.carrier)
         for start in range(0, k, length):
             part = np.ascontiguousarray(a[:, start : start + length])
             sums[...] = 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hwsim import costs
 from hwsim.networks import LayerReport, Score
-from hwsim.units import MacUnit, parse_unit
+from hwsim.units import MacUnit, Telemetry, parse_unit
 
 # The stable columns of results.csv.
 COLUMNS = (
@@ -91,25 +91,29 @@ class Row:
         return asdict(self)
 
 
-def make_row(
-    task: str,
-    unit: MacUnit,
-    score: Score,
-    baseline: Score,
-    classes: int,
-    layers: Iterable[LayerReport],
-    node: str,
-) -> Row:
-    """Sum a run's layers up and judge it against the float32 model."""
-    layers = list(layers)
+@dataclass(frozen=True)
+class Subject:
+    """What a row is about: a unit on a task, judged against the float32 model's score."""
+
+    task: str
+    unit: MacUnit
+    baseline: Score
+    classes: int
+    node: str
+
+
+def make_row(about: Subject, score: Score, layers: Sequence[LayerReport]) -> Row:
+    """Sum a run's layers up and judge it."""
     counts = [layer.telemetry for layer in layers if layer.telemetry is not None]
-    total = sum(counts[1:], start=counts[0])
-    within = is_within(score, baseline)
-    energy = math.fsum(layer.energy_mac_pj for layer in layers)
-    memory = [x for layer in layers if (x := layer.energy_memory_pj) is not None]
+    total = sum(counts, start=Telemetry())
+    within = is_within(score, about.baseline)
+    prices = [_price(about.unit, layer, about.node) for layer in layers]
+    memory = [price.energy_memory_pj for price in prices]
+    energy = math.fsum(price.energy_mac_pj for price in prices)
+    yardstick = (_price(YARDSTICK, layer, about.node).energy_mac_pj for layer in layers)
     return Row(
-        task=task,
-        unit=str(unit),
+        task=about.task,
+        unit=str(about.unit),
         metric=score.metric,
         value=score.value,
         stderr=score.stderr,
@@ -123,20 +127,26 @@ def make_row(
         + total.overflow_products
         + total.overflow_converted,
         energy_mac_pj=energy,
-        energy_memory_pj=math.fsum(memory) if len(memory) == len(layers) else None,
-        area_um2=layers[0].area_um2,
+        energy_memory_pj=None if None in memory else math.fsum(filter(None, memory)),
+        area_um2=prices[0].area_um2,
         seconds=math.fsum(layer.seconds for layer in layers),
-        baseline=baseline.value,
-        baseline_nll=baseline.nll,
+        baseline=about.baseline.value,
+        baseline_nll=about.baseline.nll,
         within=within,
-        collapsed=has_collapsed(score, baseline, classes),
+        collapsed=has_collapsed(score, about.baseline, about.classes),
         reason="" if within else blame(layers),
         additions=total.additions + total.outer.additions,
         outputs=total.outputs,
         overflow_outputs=total.overflow_outputs,
-        energy_ratio=energy / math.fsum(_yardstick_pj(layer, node) for layer in layers),
+        energy_ratio=energy / math.fsum(yardstick),
         verified=sum(layer.verified for layer in layers),
     )
+
+
+def failed_row(about: Subject, error: Exception, shapes: Sequence[LayerReport]) -> Row:
+    """The row of a unit that cannot finish; ``shapes``: the layers, as another unit ran them."""
+    nothing = Score(about.baseline.metric, math.nan, math.nan, math.nan, math.nan)
+    return replace(make_row(about, nothing, shapes), seconds=0.0, reason=str(error))
 
 
 def is_within(score: Score, baseline: Score) -> bool:
@@ -177,6 +187,5 @@ def blame(layers: Iterable[LayerReport]) -> str:
     return reason
 
 
-def _yardstick_pj(layer: LayerReport, node: str) -> float:
-    shape = (layer.m, layer.k, layer.n)
-    return costs.layer_cost(YARDSTICK, *shape, layer.batch, node).energy_mac_pj
+def _price(unit: str | MacUnit, layer: LayerReport, node: str) -> costs.LayerCost:
+    return costs.layer_cost(unit, layer.m, layer.k, layer.n, layer.batch, node)

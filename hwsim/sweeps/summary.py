@@ -41,9 +41,7 @@ class Standing:
     @property
     def overflowed(self) -> float:
         """Share of outputs with an overflow anywhere in their sum."""
-        return _share(
-            sum(r.overflow_outputs for r in self.rows), sum(r.outputs for r in self.rows)
-        )
+        return _share(sum(r.overflow_outputs for r in self.rows), sum(r.outputs for r in self.rows))
 
     @property
     def note(self) -> str:

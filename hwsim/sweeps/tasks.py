@@ -10,12 +10,12 @@ from functools import lru_cache
 from typing import Any
 
 from hwsim.errors import HwsimError
-from hwsim.networks import Network, evaluate
+from hwsim.networks import LayerError, Network, evaluate
 from hwsim.networks.data import DataLike
 from hwsim.networks.source import ModelLike
 from hwsim.sweeps.metadata import describe_run, sha256_of
 from hwsim.sweeps.result import Sweep
-from hwsim.sweeps.rows import Row, make_row
+from hwsim.sweeps.rows import YARDSTICK, Row, Subject, failed_row, make_row
 from hwsim.units import MacUnit, as_unit
 
 Progress = Callable[[str, int, int], None]
@@ -44,22 +44,27 @@ def run_task(task: Task, progress: Progress | None = None) -> Row:
     data = network.data(task.data)
     baseline = network.baseline(data)
     measured = None if task.calibration is None else network.measure(task.calibration)
-    report = network.run(
-        data,
-        task.unit,
-        calibration=measured,
-        telemetry="counts",
-        threads=task.threads,
-        verify=task.verify,
-        seed=task.seed,
-        dump=task.dump,
-        node=task.node,
-        progress=progress,
-    )
-    score = evaluate(report.outputs, data.labels, baseline, task.metric)
     perfect = evaluate(baseline, data.labels, baseline, task.metric)
-    classes = next(iter(report.outputs.values())).shape[-1]
-    return make_row(task.name, task.unit, score, perfect, classes, report.layers, task.node)
+    classes = next(iter(baseline.values())).shape[-1]
+    about = Subject(task.name, task.unit, perfect, classes, task.node)
+    try:
+        report = network.run(
+            data,
+            task.unit,
+            calibration=measured,
+            telemetry="counts",
+            threads=task.threads,
+            verify=task.verify,
+            seed=task.seed,
+            dump=task.dump,
+            node=task.node,
+            progress=progress,
+        )
+    except LayerError as error:  # NaN reached a format without one: that is a result too
+        shapes = network.run(data, YARDSTICK, telemetry=False, node=task.node).layers
+        return failed_row(about, error, shapes)
+    score = evaluate(report.outputs, data.labels, baseline, task.metric)
+    return make_row(about, score, report.layers)
 
 
 @lru_cache(maxsize=4)

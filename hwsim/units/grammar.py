@@ -13,7 +13,15 @@ import re
 from typing import Any, NoReturn
 
 from hwsim.errors import SpecError
-from hwsim.formats import ALIASES, CATALOGUE, OVERFLOWS, ROUNDINGS, Format, format_length, parse_format
+from hwsim.formats import (
+    ALIASES,
+    CATALOGUE,
+    OVERFLOWS,
+    ROUNDINGS,
+    Format,
+    format_length,
+    parse_format,
+)
 from hwsim.units.types import (
     Chunked,
     Exact,
@@ -133,4 +141,4 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
     if LATER.fullmatch(word):
         reader.fail(f"option {word!r} is not simulated yet", len(word))
     allowed = ", ".join(OPTIONS)
-    reader.fail(f"unknown option {word!r}; allowed are {allowed}", len(word), OPTIONS)
+    return reader.fail(f"unknown option {word!r}; allowed are {allowed}", len(word), OPTIONS)

@@ -73,7 +73,9 @@ class Telemetry(StepCounts):
         """lost / mass; 0 when nothing was added."""
         return self.lost / self.mass if self.mass else 0.0
 
-    def __add__(self, other: Telemetry) -> Telemetry:
+    def __add__(self, other: StepCounts) -> Telemetry:
+        if not isinstance(other, Telemetry):
+            return NotImplemented
         return _merge(self, other)
 
     def to_dict(self) -> dict[str, float | int | bool]:
@@ -90,6 +92,8 @@ def _merge(a: Counts, b: Counts) -> Counts:
     """Add field by field; maxima and flags combine as such."""
     how: dict[str, Callable[[Any, Any], Any]] = {"largest": max, "complete": operator.and_}
     return type(a)(
-        **{f.name: how.get(f.name, operator.add)(getattr(a, f.name), getattr(b, f.name))
-           for f in fields(a)}
+        **{
+            f.name: how.get(f.name, operator.add)(getattr(a, f.name), getattr(b, f.name))
+            for f in fields(a)
+        }
     )

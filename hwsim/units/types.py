@@ -7,10 +7,11 @@ readings of it; none of them is known here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import UnionType
+from typing import get_args
 
 from hwsim.errors import SpecError
 from hwsim.formats import ROUNDINGS, FixedFormat, FloatFormat, Format, IntFormat, check_overflow
-
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def default_exact_accumulator(a: Format, b: Format) -> Format:
     return IntFormat(64) if is_integer(a) and is_integer(b) else FloatFormat(8, 24)
 
 
-def _require(name: str, value: object, allowed: object) -> None:
-    if not isinstance(value, allowed):  # type: ignore[arg-type]
-        names = ", ".join(t.__name__ for t in getattr(allowed, "__args__", (allowed,)))
+def _require(name: str, value: object, allowed: UnionType) -> None:
+    if not isinstance(value, allowed):
+        names = ", ".join(t.__name__ for t in get_args(allowed))
         raise SpecError(f"{name}={value!r}: one of {names} is needed")

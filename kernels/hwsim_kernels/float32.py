@@ -55,12 +55,13 @@ def signed32(r, x):
 def mac_kernel(variant: int, counted: bool) -> Any:
     """T ← R(T + a·b) over k for a float32 tile: the kernel of a `variant`.
 
-    Counted (finite operands, not LIVE): ``counts`` gets the steps with y = acc, those with y = acc + p, those that overflow
-    and those that do both first and third; the caller turns them into swamped counts, since it
-    knows the number of zero products (`simulate.tally`).  y = acc + p exactly iff y − acc = p
-    and y − p = acc in float32, because p and acc have fewer bits than float32: the difference δ
-    of y and acc + p would be under half a last place of both p and acc in float32, and it is a
-    multiple of the last bit of one of them.
+    Counted (finite operands, not LIVE): ``counts`` gets the steps with y = acc, those with
+    y = acc + p, those that overflow and those that do both first and third; the caller turns
+    them into swamped counts, since it knows the number of zero products (`simulate.tally`).
+
+    y = acc + p exactly iff y − acc = p and y − p = acc in float32, because p and acc have fewer
+    bits than float32: the difference δ of y and acc + p would be under half a last place, in
+    float32, of both p and acc; and it is a multiple of the last bit of one of them.
     """
 
     @kernel(contract=not counted)  # the counts compare the rounded sum with both addends

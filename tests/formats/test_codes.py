@@ -43,6 +43,14 @@ def test_values_are_fixed_points(name: str) -> None:
             assert round_value(value, fmt, mode, fmt.default_overflow) == (value, False), hex(code)
 
 
+def test_flushed_codes_of_fnuz_are_plus_zero() -> None:
+    """Field 0 holds only zeros, and fnuz has no −0: every such code but NaN's is +0."""
+    fmt = parse_format("e4m3fnuz_nosub")
+    assert [decode(code, fmt) for code in (0, 1, 7, 0x81, 0x87)] == [zero()] * 5
+    assert decode(0x80, fmt).kind is Kind.NAN
+    assert decode(0x81, parse_format("e4m3_nosub")) == zero(True)
+
+
 @given(formats(), st.data())
 def test_drawn_formats(fmt: Format, data: st.DataObject) -> None:
     """The same for formats that nobody named; flushed codes decode to zeros."""

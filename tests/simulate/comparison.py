@@ -50,9 +50,7 @@ def same(got: Any, wanted: Any) -> bool:
     return bits(got) == bits(wanted)
 
 
-def count_differences(
-    got: Telemetry, wanted: Telemetry, cheap: bool
-) -> dict[str, tuple[Any, Any]]:
+def count_differences(got: Telemetry, wanted: Telemetry, cheap: bool) -> dict[str, tuple[Any, Any]]:
     """Fields that differ, as (got, wanted); with ``cheap`` only those that it promises."""
     mine, theirs = asdict(got), asdict(wanted)
     outer, outer_wanted = mine.pop("outer"), theirs.pop("outer")

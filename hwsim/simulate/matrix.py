@@ -142,7 +142,9 @@ def _pick(x: Array, batch: tuple[int, ...], item: tuple[int, ...]) -> Array:
         return x
     own = x.ndim - 2
     index = item[len(batch) - own :]
-    return x[tuple(i if size > 1 else 0 for i, size in zip(index, x.shape[:own], strict=True))]
+    at = tuple(i if size > 1 else 0 for i, size in zip(index, x.shape[:own], strict=True))
+    part: Array = x[at]
+    return part
 
 
 def _blocks(

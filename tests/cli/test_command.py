@@ -1,0 +1,248 @@
+"""The `hwsim` command, as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwsim.sweeps import COLUMNS, FILES
+
+ROOT = Path(__file__).resolve().parents[2]
+UNITS = ["int8xint8+int32", "int8xint8+int14", "fp32xfp32+fp32"]
+
+
+def hwsim(*arguments: str, cwd: Path | None = None, **environment: str):
+    """Run the command in a process of its own."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
+    return subprocess.run(
+        [sys.executable, "-m", "hwsim", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory):
+    """One sweep over three units, with golden vectors and verification."""
+    folder = tmp_path_factory.mktemp("sweep")
+    macs = [part for unit in UNITS for part in ("--mac", unit)]
+    done = hwsim(
+        "sweep", "--model", "digits-cnn", *macs, "--verify", "2", "--dump", "vectors", cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_help_teaches_and_imports_nothing_heavy():
+    done = hwsim("--help")
+    assert done.returncode == 0
+    assert "hwsim sweep" in done.stdout
+    code = (
+        "import sys; from hwsim.cli import cli; "
+        "print([m for m in ('numpy','numba','onnx','onnxruntime','matplotlib','rich') "
+        "if m in sys.modules])"
+    )
+    path = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
+    loaded = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+    )
+    assert loaded.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["sweep", "run", "mac", "format", "formats"])
+def test_every_command_has_help(command: str):
+    done = hwsim(command, "--help")
+    assert done.returncode == 0
+    assert "Usage: hwsim " + command in done.stdout
+
+
+def test_sweep_prints_table_and_sentences(swept):
+    _, done = swept
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 100 or "Next: " in max(lines, key=len)
+    assert lines[0].startswith("digits-cnn (540 samples)")
+    assert any(line.startswith("x int8xint8+int14") for line in lines)
+    assert any("collapsed: overflow in layer" in line for line in lines)
+    assert any(line.startswith("Cheapest within fp32's error bar: int8xint8+int32") for line in lines)
+    assert "Next: hwsim run digits-cnn --mac int8xint8+int14 --layers" in lines
+    assert any(line.startswith("Verified: 30 outputs") for line in lines)  # 3 units, 5 layers, 2
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""  # progress only on a terminal
+
+
+def test_sweep_writes_stable_files(swept):
+    folder, _ = swept
+    out = folder / "hwsim-sweep"
+    assert sorted(p.name for p in out.iterdir()) == sorted(FILES)
+    rows = list(csv.DictReader((out / "results.csv").open()))
+    assert tuple(rows[0]) == COLUMNS
+    assert [row["unit"] for row in rows] == UNITS
+    about = json.loads((out / "results.json").read_text())
+    keys = {"schema", "command", "hwsim", "kernel_hash", "libraries", "cpu", "seed", "tasks", "rows"}
+    assert keys <= set(about)
+    assert len(about["tasks"]["digits-cnn"]["model_sha256"]) == 64
+    assert (out / "pareto.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (out / "pareto.svg").read_text()
+
+
+def test_an_earlier_result_is_kept_unless_forced(swept):
+    folder, _ = swept
+    before = (folder / "hwsim-sweep" / "results.csv").read_bytes()
+    arguments = ("sweep", "--model", "digits-cnn", "--mac", "int8xint8+int32")
+    done = hwsim(*arguments, cwd=folder)
+    assert done.returncode == 2
+    assert "--force" in done.stderr
+    assert (folder / "hwsim-sweep" / "results.csv").read_bytes() == before
+    copy = folder / "copy"
+    assert hwsim(*arguments, "--out", str(copy), cwd=folder).returncode == 0
+    assert hwsim(*arguments, "--out", str(copy), "--force", cwd=folder).returncode == 0
+
+
+def test_golden_vectors_replay(swept):
+    """A dumped layer, computed again from its codes alone, gives its results."""
+    import hwsim as h
+
+    folder, _ = swept
+    files = sorted((folder / "vectors" / "digits-cnn" / "int8xint8+int14").glob("fc1*.npz"))
+    assert files
+    with np.load(files[0], allow_pickle=False) as layer:
+        unit = h.mac(str(layer["unit"]))
+        a = h.decode(layer["a_codes"], unit.a)
+        b = h.decode(layer["b_codes"], unit.b)
+        again = h.matmul(a, b, unit)
+        assert np.array_equal(again, layer["results"])
+
+
+def test_user_model_and_data(tmp_path: Path):
+    from hwsim.networks import shipped
+
+    digits = shipped("digits-cnn")
+    (tmp_path / "m.onnx").write_bytes(digits.model.read_bytes())
+    with np.load(digits.evaluation) as data:
+        np.savez(tmp_path / "d.npz", image=data["image"][:32])
+    done = hwsim(
+        "sweep", "--model", "m.onnx", "--data", "d.npz", "--mac", "int8xint8+int32", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "SQNR dB" in done.stdout  # no labels
+    assert "Next: hwsim run m.onnx --data d.npz --mac int8xint8+int32 --layers" in done.stdout
+    layers = hwsim(
+        "run", "m.onnx", "--data", "d.npz", "--mac", "int8xint8+int16", "--layers", "--csv", "l.csv",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert layers.returncode == 0, layers.stderr
+    assert "conv3" in layers.stdout
+    assert len(list(csv.DictReader((tmp_path / "l.csv").open()))) == 5
+
+
+def test_run_as_json():
+    done = hwsim("run", "digits-cnn", "--mac", "e4m3xe4m3+fp16", "--json", "--everything")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert len(report["layers"]) == 5
+    assert report["score"]["metric"] == "accuracy"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("mac", "e5m2xe5m2+e6m9:saturat"), "did you mean 'saturate'?"),
+        (("format", "e5m22x"), "unknown format 'e5m22x'"),
+        (("sweep", "--model", "nowhere.onnx"), "no such file"),
+        (("sweep", "--data", "d.npz"), "--data needs --model"),
+        (("run", "digits-cnn", "--mac", "int8+int8"), "'x' expected"),
+        (("run", "digits-cnn"), "Missing option '--mac'"),
+        (("run", "digits-cnn", "--mac", "int8xint8+int32", "--node", "3nm"), "3nm"),
+        (("nonsense",), "No such command"),
+        (("sweep", "--verify", "many"), "not a valid integer"),
+    ],
+)
+def test_errors_are_one_line_and_exit_2(arguments, message, tmp_path: Path):
+    done = hwsim(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("hwsim: ")
+    assert done.stdout == ""
+
+
+def test_failed_verification_exits_1(tmp_path: Path):
+    """A simulator with a wrong bit is caught by --verify."""
+    code = (
+        "import numpy as np\n"
+        "from hwsim.networks import engine\n"
+        "right = engine.HwsimEngine.product\n"
+        "def wrong(self, *a, **k):\n"
+        "    values, counts = right(self, *a, **k)\n"
+        "    return values + np.float32(1), counts\n"
+        "engine.HwsimEngine.product = wrong\n"
+        "from hwsim.cli import main\n"
+        "main(['run', 'digits-cnn', '--mac', 'e4m3xe4m3+fp16', '--verify', '1'])\n"
+    )
+    path = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "reference" in done.stderr
+
+
+def test_ctrl_c_exits_130_and_leaves_no_broken_file(tmp_path: Path):
+    path = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hwsim", "sweep"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(2.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip() == "interrupted"
+    assert not (tmp_path / "hwsim-sweep").exists()
+
+
+def test_format_lists_every_value_of_e2m1():
+    done = hwsim("format", "e2m1")
+    for value in ("0.5", "1", "1.5", "2", "3", "4", "6", "-6", "-0"):
+        assert value in done.stdout.split()
+
+
+def test_formats_as_json_is_the_catalogue():
+    from hwsim.formats import CATALOGUE
+
+    done = hwsim("formats", "--json")
+    assert [entry["format"] for entry in json.loads(done.stdout)] == list(CATALOGUE)
+
+
+def test_mac_says_everything():
+    done = hwsim("mac", "e5m2xe5m2+e6m9:chunk64:rtz")
+    assert done.returncode == 0
+    for words in ("chunks of 64", "rtz", "e6m9: inf", "exact (fma)", "pJ", "float64: "):
+        assert words in done.stdout
+    as_json = json.loads(hwsim("mac", "int8xint8+int32", "--json").stdout)
+    assert as_json["unit"] == "int8xint8+int32"
+    assert as_json["cost"]["node"] == "45nm"

@@ -1,0 +1,122 @@
+"""Units: round trips, canonical spelling, and errors that point at the wrong part."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hwsim
+from hwsim.errors import SpecError
+from hwsim.units import Chunked, Exact, MacUnit, RoundedProduct, parse_unit
+
+FORMATS = ["fp32", "bf16", "fp16", "e6m9", "e5m2", "e4m3", "e2m1", "e4m3fnuz", "e5m4b7fn_nosub"]
+INTEGERS = ["int8", "uint4", "int17", "fixed3.4"]
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> str:
+    pick = st.sampled_from(FORMATS + INTEGERS)
+    text = f"{draw(pick)}x{draw(pick)}+{draw(pick)}"
+    options = [
+        draw(st.sampled_from(["", ":rtz", ":rup", ":rto", ":rne"])),
+        draw(st.sampled_from(["", ":saturate", ":saturate_all"])),
+        draw(st.sampled_from(["", ":seq", ":exact", ":chunk7", f":chunk8/{draw(pick)}"])),
+        draw(st.sampled_from(["", ":mul_add", f":mul_add/{draw(pick)}"])),
+        draw(st.sampled_from(["", f":out={draw(pick)}"])),
+    ]
+    return text + "".join(draw(st.permutations(options)))
+
+
+@given(specs())
+def test_round_trip(text: str):
+    unit = parse_unit(text)
+    assert parse_unit(str(unit)) == unit
+    assert hash(parse_unit(str(unit))) == hash(unit)
+    assert len(str(unit)) <= len(text) + len("+fp32:exact")
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("e5m2xe5m2+e6m9:seq:rne:inf", "e5m2xe5m2+e6m9"),
+        ("bf16xbf16+bf16:chunk8/bf16", "bf16xbf16+bf16:chunk8"),
+        ("e4m3xe4m3+fp16:mul_add/fp16", "e4m3xe4m3+fp16:mul_add"),
+        ("e4m3xe4m3+fp16:out=fp16", "e4m3xe4m3+fp16"),
+        ("fp16xfp16+exact", "fp16xfp16+fp32:exact"),
+        ("int8xuint4+exact", "int8xuint4+int64:exact"),
+        ("float8_e4m3xfloat8_e5m2+float16", "e4m3ieeexe5m2+fp16"),
+        ("int8xint8+int17:wrap", "int8xint8+int17"),
+        ("e4m3xe4m3+fp16:chunk32/fp32:rtz", "e4m3xe4m3+fp16:rtz:chunk32/fp32"),
+    ],
+)
+def test_canonical_spelling(text: str, canonical: str):
+    assert str(hwsim.mac(text)) == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong", "hint"),
+    [
+        ("e5m2xe5m2+e6m9:satrate", "satrate", "saturate"),
+        ("e5m2xfp61+fp32", "fp61", "fp16"),
+        ("e5m2xe5m2+fp23", "fp23", "fp32"),
+        ("e5m2xe5m2+fp32:chunks64", "chunks64", "chunk64"),
+        ("int8xint8+int32:nan", "nan", ""),
+        ("e4m3xe4m3+fp16:wrap", "wrap", ""),
+        ("e4m3xe4m3+e4m3:inf", "inf", ""),
+        ("e4m3xe4m3+fp16:sr8", "sr8", ""),
+        ("e4m3xe4m3+fp16:lanes8-tree", "lanes8-tree", ""),
+        ("e4m3xe4m3+fp16:rtz:rne", "rne", ""),
+        ("e4m3xe4m3+e8m0", "e8m0", ""),
+        ("int60xint8+int64", "int60", ""),
+    ],
+)
+def test_errors_point_at_the_wrong_part(text: str, wrong: str, hint: str):
+    with pytest.raises(SpecError) as caught:
+        hwsim.mac(text)
+    error = caught.value
+    lines = str(error).splitlines()
+    at = lines.index("  " + text)
+    caret = lines[at + 1]
+    assert text[caret.index("^") - 2 : caret.rindex("^") - 1] == wrong
+    if hint:
+        assert f"did you mean {hint!r}?" in str(error)
+    assert "\n" not in error.line
+
+
+@pytest.mark.parametrize("text", ["", "e5m2", "e5m2x", "e5m2xe5m2", "e5m2xe5m2+", "e5m2xe5m2+fp32:"])
+def test_unfinished_descriptions_are_errors(text: str):
+    with pytest.raises(SpecError, match="expected|unknown option"):
+        hwsim.mac(text)
+
+
+def test_fields_reach_what_text_does():
+    fp16, fp32, e4m3 = (hwsim.format(name) for name in ("fp16", "fp32", "e4m3"))
+    unit = MacUnit(e4m3, e4m3, fp16, "rtz", None, Chunked(32, fp32), RoundedProduct(), fp16)
+    assert str(unit) == "e4m3xe4m3+fp16:rtz:chunk32/fp32:mul_add:out=fp16"
+    assert unit == hwsim.mac(str(unit))
+    assert MacUnit(e4m3, e4m3, fp32, order=Exact()) == hwsim.mac("e4m3xe4m3+exact")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rounding": "nearest"}, "rounding='nearest'"),
+        ({"overflow": "clip"}, "overflow='clip'"),
+        ({"order": Chunked(0)}, "chunk length 0"),
+        ({"a": "e4m3"}, "a='e4m3'"),
+        ({"accumulator": hwsim.format("e8m0")}, "zero and a sign"),
+        ({"accumulator": hwsim.format("e4m3_unsigned")}, "zero and a sign"),
+    ],
+)
+def test_fields_are_checked(change, message):
+    e4m3 = hwsim.format("e4m3")
+    with pytest.raises(SpecError, match=message.replace("(", r"\(")):
+        MacUnit(**({"a": e4m3, "b": e4m3, "accumulator": e4m3} | change))
+
+
+def test_wrong_types_are_type_errors():
+    with pytest.raises(TypeError, match="mac=3"):
+        hwsim.mac(3)
+    with pytest.raises(TypeError, match="fmt=3"):
+        hwsim.format(3)
