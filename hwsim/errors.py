@@ -24,12 +24,14 @@ class SpecError(HwsimError, ValueError):
         start: int = 0,
         length: int = 0,
         known: Iterable[str] = (),
+        part: str = "",
     ) -> None:
         wrong = text[start : start + length]
         near = get_close_matches(wrong, list(known), n=1, cutoff=0.5) if wrong else []
         self.message = message
         self.text = text
         self.start = start
+        self.part = part  # name of the wrong field, where the text is not known
         self.hint = f"did you mean {near[0]!r}?" if near else ""
         lines = [message]
         if text:

@@ -52,11 +52,11 @@ def test_setup_lists_every_package():
 
 
 def test_numpy_global_seed_is_never_touched():
-    np.random.seed(7)
-    before = np.random.get_state()[1].tobytes()
+    np.random.seed(7)  # noqa: NPY002
+    before = np.random.get_state()[1].tobytes()  # noqa: NPY002
     hwsim.matmul(np.ones((4, 4)), np.ones((4, 4)), "e4m3xe4m3+fp16", telemetry=True)
     from hwsim.networks import shipped
 
     digits = shipped("digits-cnn")
     hwsim.run(digits.model, digits.evaluation, "int8xint8+int32", verify=1)
-    assert np.random.get_state()[1].tobytes() == before
+    assert np.random.get_state()[1].tobytes() == before  # noqa: NPY002

@@ -117,7 +117,8 @@ def _print(result: Sweep, paths: tuple[Path, ...]) -> None:
     screen.print(make_table(result.standings))
     screen.print()
     for sentence in result.sentences:
-        screen.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        command = sentence.startswith("Next: ")  # to be copied whole
+        screen.print(sentence, highlight=False, markup=False, soft_wrap=command)
     verified = sum(row.verified for row in result.rows)
     if verified:
         screen.print(

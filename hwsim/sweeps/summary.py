@@ -88,10 +88,8 @@ def _cheapest(ranked: Sequence[Standing]) -> str:
     if not good:
         return f"No unit stays within {bar}."
     best = good[0]
-    saving = _times(1 / best.energy_ratio)
-    return (
-        f"Cheapest within {bar}: {best.unit}, at {saving} less arithmetic energy than {YARDSTICK}."
-    )
+    share = f"{best.energy_ratio:.2g} of the MAC energy of {YARDSTICK}"
+    return f"Cheapest within {bar}: {best.unit}, at {share}."
 
 
 def _broken(ranked: Sequence[Standing]) -> str:
@@ -132,10 +130,6 @@ def format_number(metric: str, value: float) -> str:
     if metric == "accuracy":
         return f"{100 * value:.1f}"
     return f"{value:.2f}" if metric == "bits_per_character" else f"{value:.1f}"
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:.1f} times" if ratio < 10 else f"{ratio:.0f} times"
 
 
 def _share(part: int, whole: int) -> float:

@@ -35,12 +35,16 @@ OPTIONS = (*ROUNDINGS, *OVERFLOWS, "seq", "chunk64", "exact", "mul_add", "out=")
 LATER = re.compile(r"sr\d*|lanes\d+(-tree)?|tree\d+|fused.*|daz")
 
 
+_FIELD_OF_ROLE = {"product": "multiplier", "outer": "order"}
+
+
 class _Reader:
     """A position in a text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.spans: dict[str, tuple[int, int]] = {}  # where each field was read
 
     def take(self, token: str) -> bool:
         """Step over ``token`` if it comes next."""
@@ -72,6 +76,13 @@ class _Reader:
         except SpecError as error:
             raise SpecError(error.message, self.text, start, length) from None
 
+    def field(self, name: str) -> Format:
+        """Read a format and remember that it is the field ``name``."""
+        start = self.at
+        fmt = self.format()
+        self.spans[name] = (start, self.at - start)
+        return fmt
+
     def fail(self, message: str, length: int = 1, known: Any = ()) -> NoReturn:
         raise SpecError(message, self.text, self.at, length, known)
 
@@ -85,23 +96,25 @@ def parse_unit(text: str) -> MacUnit:
     'int8xint8+int64:exact'
     """
     reader = _Reader(text)
-    a = reader.format()
+    a = reader.field("a")
     reader.expect("x", f"the format {a}")
-    b = reader.format()
+    b = reader.field("b")
     reader.expect("+", f"the format {b}")
     fields: dict[str, Any] = {"a": a, "b": b}
     if reader.word() == "exact":
         reader.take("exact")
         fields |= {"accumulator": default_exact_accumulator(a, b), "order": Exact()}
     else:
-        fields["accumulator"] = reader.format()
+        fields["accumulator"] = reader.field("accumulator")
     while reader.at < len(text):
         reader.expect(":", "a format or an option")
         _option(reader, fields)
     try:
         return MacUnit(**fields)
     except SpecError as error:
-        raise SpecError(error.message, text, 0, len(text)) from None
+        place = _FIELD_OF_ROLE.get(error.part, error.part)
+        start, length = reader.spans.get(place, (0, len(text)))
+        raise SpecError(error.message, text, start, length) from None
 
 
 def as_unit(mac: str | MacUnit) -> MacUnit:
@@ -121,6 +134,7 @@ def _option(reader: _Reader, fields: dict[str, Any]) -> None:
         reader.at = start
         reader.fail(f"a second {name}: {word!r}", len(word))
     fields[name] = value
+    reader.spans[name] = (start, reader.at - start)
 
 
 def _read_option(reader: _Reader, word: str) -> tuple[str, object]:

@@ -91,14 +91,23 @@ class MacUnit:
         self._drop_defaults()
         for name, fmt in self.rounded_formats().items():
             if not fmt.has_zero or (isinstance(fmt, FloatFormat) and not fmt.signed):
-                raise SpecError(f"{name} format {fmt}: a sum needs a format with zero and a sign")
+                message = f"{name} format {fmt}: a sum needs a format with zero and a sign"
+                raise SpecError(message, part=name)
             if self.overflow is not None:
-                check_overflow(self.overflow, fmt)
+                self._check_overflow(self.overflow, fmt)
         if isinstance(self.order, Chunked) and self.order.length < 1:
             raise SpecError(f"chunk length {self.order.length}: at least 1 is needed")
         for name, fmt in (("a", self.a), ("b", self.b)):
             if isinstance(fmt, FixedFormat) and fmt.width > 53:
-                raise SpecError(f"operand {name} format {fmt}: at most 53 bits are simulated")
+                message = f"operand {name} format {fmt}: at most 53 bits are simulated"
+                raise SpecError(message, part=name)
+
+    @staticmethod
+    def _check_overflow(rule: str, fmt: Format) -> None:
+        try:
+            check_overflow(rule, fmt)
+        except SpecError as error:
+            raise SpecError(error.message, part="overflow") from None
 
     def _drop_defaults(self) -> None:
         """Spell every unit one way, so that equal hardware compares equal."""

@@ -251,15 +251,17 @@ COUNT = 1_000_000
 def random_float32(fmt: FloatFormat) -> Array:
     """A million float32, log-uniform over a little more than the format's range; seeded.
 
-    A tenth of them are any bits at all.
+    A tenth of them are any bits at all.  Formats of one bit of precision, which the reference
+    rounds, get 50 000.
     """
     generator = np.random.default_rng(20251)
+    count = COUNT if fmt.precision > 1 else COUNT // 20
     low, high = max(fmt.quantum_exponent - 3, -149), min(fmt.emax + 2, 127)
-    field = generator.integers(low, high, COUNT, endpoint=True)
+    field = generator.integers(low, high, count, endpoint=True)
     with np.errstate(over="ignore", under="ignore"):
-        x = np.ldexp(1 + generator.random(COUNT), field).astype(np.float32)
-    x *= generator.choice(np.array([-1, 1], np.float32), COUNT)
-    x[::10] = generator.integers(0, 1 << 32, COUNT // 10, dtype=np.uint32).view(np.float32)
+        x = np.ldexp(1 + generator.random(count), field).astype(np.float32)
+    x *= generator.choice(np.array([-1, 1], np.float32), count)
+    x[::10] = generator.integers(0, 1 << 32, count // 10, dtype=np.uint32).view(np.float32)
     return x
 
 
@@ -285,13 +287,14 @@ def test_ml_dtypes_and_numpy(name: str) -> None:
     """A million float32 against astype; the table of disagreements explains every difference."""
     fmt = wide_format(name)
     x = random_float32(fmt)
+    size = x.size
     if not fmt.has_nan:
         x = x[~np.isnan(x)]
     library = "numpy" if name == "float16" else "ml_dtypes"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         theirs = x.astype(CASTS[name]).astype(np.float64)
-    assert x.size > 0.99 * COUNT
+    assert x.size > 0.99 * size >= 0.99 * 50_000
     assert unexplained(library, fmt, ("rne", ML_RULES[fmt.specials]), x, theirs) == []
 
 
@@ -307,6 +310,7 @@ def test_gfloat(name: str, mode: str) -> None:
     """A million float32 against gfloat, saturating; the table explains every difference."""
     fmt = wide_format(name)
     x = random_float32(fmt)
+    size = x.size
     if not fmt.has_nan:
         x = x[~np.isnan(x)]
     with warnings.catch_warnings():
@@ -314,5 +318,5 @@ def test_gfloat(name: str, mode: str) -> None:
         theirs = gfloat.round_ndarray(
             gfloat_info(fmt), x.astype(np.float64), GFLOAT_MODES[mode], True
         )
-    assert x.size > 0.99 * COUNT
+    assert x.size > 0.99 * size >= 0.99 * 50_000
     assert unexplained("gfloat", fmt, (mode, "saturate_all"), x, theirs) == []

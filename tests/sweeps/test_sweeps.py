@@ -37,11 +37,7 @@ def without_times(sweep: Sweep):
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_executors_give_the_same_rows(kind, data, result):
     spawn = multiprocessing.get_context("spawn")
-    pool = (
-        ThreadPoolExecutor(2)
-        if kind == "threads"
-        else ProcessPoolExecutor(2, mp_context=spawn)
-    )
+    pool = ThreadPoolExecutor(2) if kind == "threads" else ProcessPoolExecutor(2, mp_context=spawn)
     with pool:
         again = hwsim.sweep(
             shipped("digits-cnn").model, data, UNITS, verify=1, executor=pool, threads=1
@@ -99,14 +95,9 @@ def test_no_units_is_an_error(data):
 
 def test_a_unit_that_cannot_finish_is_a_collapsed_row(data):
     """Inf − Inf is NaN, which int32 cannot hold: the sweep goes on and says so."""
-    loud = {"image": data["image"] * np.float32(np.inf), "labels": data["labels"]}
-    with np.errstate(invalid="ignore"):
-        swept = hwsim.sweep(
-            shipped("digits-cnn").model,
-            loud,
-            ["fp16xfp16+int32:saturate"],
-            calibration=data,
-        )
+    loud = {"image": np.full_like(data["image"], np.inf), "labels": data["labels"]}
+    model = shipped("digits-cnn").model
+    swept = hwsim.sweep(model, loud, ["fp16xfp16+int32:saturate"], calibration=data)
     row = swept.rows[0]
     assert row.collapsed
     assert "NaN" in row.reason
