@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hwsim import costs
-from hwsim.networks import LayerReport, Score
+from hwsim.networks import LayerError, LayerReport, Score
 from hwsim.units import MacUnit, Telemetry, parse_unit
 
 # The stable columns of results.csv.
@@ -143,10 +143,11 @@ def make_row(about: Subject, score: Score, layers: Sequence[LayerReport]) -> Row
     )
 
 
-def failed_row(about: Subject, error: Exception, shapes: Sequence[LayerReport]) -> Row:
+def failed_row(about: Subject, error: LayerError, shapes: Sequence[LayerReport]) -> Row:
     """The row of a unit that cannot finish; ``shapes``: the layers, as another unit ran them."""
+    reason = f"Inf or NaN in layer {error.layer}"
     nothing = Score(about.baseline.metric, math.nan, math.nan, math.nan, math.nan)
-    return replace(make_row(about, nothing, shapes), seconds=0.0, reason=str(error))
+    return replace(make_row(about, nothing, shapes), seconds=0.0, reason=reason)
 
 
 def is_within(score: Score, baseline: Score) -> bool:

@@ -25,7 +25,9 @@ def make_table(ranked: Sequence[Standing]) -> Table:
     """
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
     table.add_column("", width=1)
-    table.add_column("unit", no_wrap=True)
+    # Reasons stand under the names and must not widen their column: they fold instead.
+    names = max(len(standing.unit) for standing in ranked)
+    table.add_column("unit", width=min(max(names, 34), 40), overflow="fold")
     tasks = [(row.task, row.metric) for row in ranked[0].rows]
     for task, metric in tasks:
         table.add_column(f"{task}\n{HEADINGS[metric]}", justify="right", no_wrap=True)
@@ -34,7 +36,7 @@ def make_table(ranked: Sequence[Standing]) -> Table:
     for standing in ranked:
         table.add_row(*_cells(standing), style=_style(standing))
         if standing.collapsed:
-            table.add_row("", Text(f"  {standing.note}", style="red", overflow="ignore"))
+            table.add_row("", Text(f"  {standing.note}", style="red"))
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -18,6 +19,7 @@ from hwsim.sweeps.result import Sweep
 from hwsim.sweeps.rows import YARDSTICK, Row, Subject, failed_row, make_row
 from hwsim.units import MacUnit, as_unit
 
+LOG = logging.getLogger("hwsim")
 Progress = Callable[[str, int, int], None]
 
 
@@ -61,6 +63,7 @@ def run_task(task: Task, progress: Progress | None = None) -> Row:
             progress=progress,
         )
     except LayerError as error:  # NaN reached a format without one: that is a result too
+        LOG.warning("%s", error)
         shapes = network.run(data, YARDSTICK, telemetry=False, node=task.node).layers
         return failed_row(about, error, shapes)
     score = evaluate(report.outputs, data.labels, baseline, task.metric)
