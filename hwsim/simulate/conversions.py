@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.codes import decode as decode_kernel
 from hwsim_kernels.codes import encode as encode_kernel
-from hwsim_kernels.float64 import round_array
+from hwsim_kernels.float64 import limit_array, round_array
+from hwsim_kernels.powers import round_powers
 
 from hwsim import reference
 from hwsim.errors import SpecError
@@ -20,7 +21,7 @@ from hwsim.formats import (
     as_format,
     check_overflow,
 )
-from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64
+from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64, powers, rounding_mode
 from hwsim.simulate.inputs import as_real, carrier_exact, result_array
 
 Array = npt.NDArray[Any]
@@ -138,12 +139,15 @@ def rounded(x: Array, fmt: Format, rounding: str, overflow: str, nan: str = "err
             raise ValueError(f"x holds Inf, which {fmt} cannot wrap")
     if isinstance(fmt, FixedFormat) and x.dtype.kind in "iu" and fmt.fraction_bits == 0:
         return _rounded_integers(x, fmt, overflow)
+    if isinstance(fmt, FloatFormat) and fmt.precision == 1 and (fmt.has_nan or fmt.has_zero):
+        return _rounded_powers(x, fmt, rounding, overflow)
     if fits_float64_grid(fmt):
         return _rounded_slowly(x, fmt, rounding, overflow)
     flat = np.ascontiguousarray(carrier_exact(x)).reshape(-1)
     values = np.empty(flat.shape)
     nothing = np.empty(0, np.uint8)
-    round_array(flat, values, nothing, grid64(fmt, rounding, overflow), overflow == "wrap")
+    grid, mode = grid64(fmt, rounding, overflow), rounding_mode(rounding)
+    round_array(flat, values, nothing, grid, mode, overflow == "wrap")
     return values.reshape(x.shape)
 
 
@@ -203,6 +207,15 @@ def _rounded_integers(x: Array, fmt: FixedFormat, overflow: str) -> Array:
     low = max(fmt.lowest_code, int(info.min))
     high = min(fmt.largest_code, int(info.max))
     return np.clip(x, low, high).astype(value_dtype(fmt))
+
+
+def _rounded_powers(x: Array, fmt: FloatFormat, rounding: str, overflow: str) -> Array:
+    """Formats of precision 1, such as e8m0."""
+    flat = np.ascontiguousarray(carrier_exact(x)).reshape(-1)
+    values = np.empty(flat.shape)
+    round_powers(flat, values, powers(fmt, rounding, overflow))
+    limit_array(values, grid64(fmt, rounding, overflow))
+    return values.reshape(x.shape)
 
 
 def _rounded_slowly(x: Array, fmt: Format, rounding: str, overflow: str) -> Array:

@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 
 from hwsim.formats import FixedFormat, Format
 from hwsim.simulate.facts import Facts
-from hwsim.simulate.grids import fits_float64_grid, grid64, magnitude
+from hwsim.simulate.grids import fits_float64_grid, grid64, magnitude, rounding_mode
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals
@@ -95,7 +95,8 @@ def exact_product(
     values = np.empty(x.shape)
     flat, flags = x.reshape(-1), totals.struck.reshape(-1)
     grid = grid64(fmt, unit.rounding, rule)
-    count = round_array(flat, values.reshape(-1), flags, grid, rule == "wrap")
+    mode = rounding_mode(unit.rounding)
+    count = round_array(flat, values.reshape(-1), flags, grid, mode, rule == "wrap")
     refuse_nan(values, fmt)
     totals.inner[OVERFLOW] = count
     if level == ALL and facts.a.shape[2]:

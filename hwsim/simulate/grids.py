@@ -7,6 +7,8 @@ from fractions import Fraction
 from functools import cache
 
 from hwsim_kernels.codes import Fields
+from hwsim_kernels.powers import Powers
+from hwsim_kernels.rounding64 import NEAREST, ODD, THRESHOLD
 from hwsim_kernels.scalars import Grid32, Grid64, IntRange
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
@@ -42,7 +44,10 @@ def fits_float64_grid(fmt: Format) -> str:
 
 @cache
 def grid64(fmt: Format, rounding: str, overflow: str) -> Grid64:
-    """Scalars for float64 kernels; ``fits_float64_grid`` must hold."""
+    """Scalars for float64 kernels.
+
+    Rounding by them needs ``fits_float64_grid``; the overflow rule alone does not.
+    """
     floor, cap, precision = _exponents(fmt)
     low, high = float(fmt.lowest), float(fmt.largest)
     over_neg, over_pos = _overflow_values(fmt, rounding, overflow)
@@ -63,12 +68,7 @@ def grid64(fmt: Format, rounding: str, overflow: str) -> Grid64:
         inf_pos=inf_pos,
         zero_add=-0.0 if fmt.has_negative_zero else 0.0,
         span=2.0**fmt.width * float(fmt.smallest) if isinstance(fmt, FixedFormat) else 0.0,
-        up_pos=rounding == "rup",
-        up_neg=rounding in ("rup", "rtz"),
-        down_pos=rounding in ("rdn", "rtz"),
-        down_neg=rounding == "rdn",
-        tie=rounding == "rna",
-        odd=rounding == "rto",
+        **_thresholds(rounding),
         minus_zero=rounding == "rdn",
     )
 
@@ -126,6 +126,40 @@ def _exponents(fmt: Format) -> tuple[int, int, int]:
         return floor, floor, FIXED_PRECISION
     floor = fmt.emin if fmt.has_subnormals else fmt.emin - UNBOUNDED
     return floor, fmt.emax + 1, fmt.precision
+
+
+@cache
+def powers(fmt: FloatFormat, rounding: str, overflow: str) -> Powers:
+    """Scalars for formats of precision 1."""
+    saturates = overflow in ("saturate", "saturate_all")
+    return Powers(
+        origin=fmt.emin - int(fmt.zero_field != "normal"),
+        lowest_exponent=fmt.emin + int(fmt.zero_field == "normal" and fmt.has_zero),
+        gradual=fmt.has_subnormals,
+        has_zero=fmt.has_zero,
+        tiny=float(fmt.smallest) if saturates else math.nan,
+        even=rounding == "rne",
+        away=rounding == "rna",
+        up=rounding == "rup",
+        down=rounding == "rdn",
+        odd=rounding == "rto",
+    )
+
+
+def rounding_mode(rounding: str) -> int:
+    """Which of the kernels' ways of rounding serves a mode."""
+    return {"rne": NEAREST, "rto": ODD}.get(rounding, THRESHOLD)
+
+
+def _thresholds(rounding: str) -> dict[str, float]:
+    """Shares of a step from which |x| leaves the nearest grid point (`Grid64`)."""
+    always, never = 0.0, 2.0  # only distances that are not zero move anything, none is so large
+    up = {"rna": (0.5, 0.5), "rup": (always, never), "rdn": (never, always)}
+    down = {"rtz": (always, always), "rup": (never, always), "rdn": (always, never)}
+    both = (always, always) if rounding == "rto" else (never, never)
+    pos, neg = up.get(rounding, both)
+    low_pos, low_neg = down.get(rounding, both)
+    return {"up_pos": pos, "up_neg": neg, "down_pos": low_pos, "down_neg": low_neg}
 
 
 def _overflow_values(fmt: Format, rounding: str, overflow: str) -> tuple[float, float]:

@@ -23,6 +23,7 @@ from hwsim.simulate.grids import (
     grid64,
     int_range,
     magnitude,
+    rounding_mode,
     significant_bits,
 )
 from hwsim.simulate.stages import (
@@ -239,7 +240,7 @@ def _float64(level: Level, facts: Facts | Unknown) -> Stage | str:
         grid=_grid(unit, fmt),
         product=None if product is None else _grid(unit, product),
         sums=sums,
-        directed=level.rounding != "rne",
+        mode=rounding_mode(level.rounding),
         wraps=wraps,
         level=level.level,
         zero_add=zero_add,

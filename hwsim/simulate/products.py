@@ -17,7 +17,7 @@ from hwsim.formats import FloatFormat, Format
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.exact import exact_product, integer_product
 from hwsim.simulate.facts import Facts
-from hwsim.simulate.grids import fits_float64_grid, grid64
+from hwsim.simulate.grids import fits_float64_grid, grid64, rounding_mode
 from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.range_check import out_of_range
@@ -110,7 +110,8 @@ def _convert(values: Array, unit: MacUnit, totals: Totals) -> tuple[Array, int]:
     flags = totals.struck.reshape(-1)
     if rule == "wrap" and not np.isfinite(flat).all():
         raise ValueError(f"Inf reached {fmt}, which cannot wrap it")
-    count = round_array(flat, out, flags, grid64(fmt, unit.rounding, rule), rule == "wrap")
+    grid, mode = grid64(fmt, unit.rounding, rule), rounding_mode(unit.rounding)
+    count = round_array(flat, out, flags, grid, mode, rule == "wrap")
     return out.reshape(values.shape), int(count)
 
 

@@ -70,7 +70,7 @@ class Float64Stage:
     grid: Grid64
     product: Grid64 | None
     sums: int
-    directed: bool
+    mode: int
     wraps: bool
     level: int
     zero_add: float
@@ -80,14 +80,14 @@ class Float64Stage:
 
     def add(self, a: Array, b: Array, tile: Array, tally: Tally, start: int = 0) -> None:
         rounded = self.product is not None
-        run = float64.mac_kernel(self.sums, self.directed, self.wraps, rounded, self.level)
+        run = float64.mac_kernel(self.sums, self.mode, self.wraps, rounded, self.level)
         product = self.product or self.grid
         counts = tally.inner
         lost, mass = tally.lost, tally.mass
         run(a, b, tile, tally.flags, counts, lost, mass, self.grid, product, self.zero_add)
 
     def merge(self, total: Array, tile: Array, tally: Tally) -> None:
-        run = float64.merge_kernel(self.sums, self.directed, self.wraps, self.level)
+        run = float64.merge_kernel(self.sums, self.mode, self.wraps, self.level)
         run(total, tile, tally.outer_flags, tally.outer, self.grid)
 
 

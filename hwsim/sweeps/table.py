@@ -27,7 +27,7 @@ def make_table(ranked: Sequence[Standing]) -> Table:
     table.add_column("", width=1)
     # Reasons stand under the names and must not widen their column: they fold instead.
     names = max(len(standing.unit) for standing in ranked)
-    table.add_column("unit", width=min(max(names, 34), 40), overflow="fold")
+    table.add_column("unit", width=min(max(names, 36), 40), overflow="fold")
     tasks = [(row.task, row.metric) for row in ranked[0].rows]
     for task, metric in tasks:
         table.add_column(f"{task}\n{HEADINGS[metric]}", justify="right", no_wrap=True)

@@ -52,7 +52,7 @@ def lost_term(y, s, e):
 
 
 @cache
-def mac_kernel(sums: int, directed: bool, wraps: bool, rounded: bool, level: int) -> Any:
+def mac_kernel(sums: int, mode: int, wraps: bool, rounded: bool, level: int) -> Any:
     """T ← R(T + a·b) over k, for a tile: the kernel for these loop-invariant choices."""
 
     @kernel
@@ -72,13 +72,13 @@ def mac_kernel(sums: int, directed: bool, wraps: bool, rounded: bool, level: int
                     p = x * b[k, j] + zero_add
                     hit = False
                     if rounded:
-                        u = to_grid(p, h, directed)
+                        u = to_grid(p, h, mode)
                         if level > NONE:
                             hit = ((u > h.largest) | (u < h.lowest)) & (abs(p) < math.inf)
                             products += np.int64(hit)
                         p = limit(u, p, h, wraps)
                     acc = tile[i, j]
-                    y, s, e, z, r = add_round(acc, p, g, sums, directed, wraps)
+                    y, s, e, z, r = add_round(acc, p, g, sums, mode, wraps)
                     tile[i, j] = y
                     if level > NONE:
                         over = ((r > g.largest) | (r < g.lowest)) & (abs(s) < math.inf)
@@ -90,15 +90,18 @@ def mac_kernel(sums: int, directed: bool, wraps: bool, rounded: bool, level: int
                         full += np.int64((p != 0.0) & (not moved) & judged)
                         partial += np.int64(moved & inexact & judged)
                     if level > CHEAP:
-                        alone = limit(to_grid(p, g, directed), p, g, wraps)
+                        alone = limit(to_grid(p, g, mode), p, g, wraps)
                         taken = (acc != 0.0) & (p != 0.0) & (y == alone)
                         dominated += np.int64(taken & inexact & judged)
                         small = (z != 0.0) & (abs(z) < g.smallest_normal)
                         underflow += np.int64(small & inexact)
                         largest = max(largest, finite_bits(y))
                         usable = (abs(s) < math.inf) & (abs(y) < math.inf)
-                        lost[i, j] += lost_term(y, s, e) if usable else 0.0
-                        mass[i, j] += abs(p) if usable else 0.0
+                        # Computed first and chosen then: a branch would not vectorise.
+                        term = lost_term(y, s, e)
+                        addend = abs(p)
+                        lost[i, j] += term if usable else 0.0
+                        mass[i, j] += addend if usable else 0.0
                 if level > NONE:
                     counts[FULL] += full
                     counts[PARTIAL] += partial
@@ -113,7 +116,7 @@ def mac_kernel(sums: int, directed: bool, wraps: bool, rounded: bool, level: int
 
 
 @cache
-def merge_kernel(sums: int, directed: bool, wraps: bool, level: int) -> Any:
+def merge_kernel(sums: int, mode: int, wraps: bool, level: int) -> Any:
     """S ← R(S + T) for a tile: chunk sums T enter the outer accumulator S."""
 
     @kernel
@@ -122,7 +125,7 @@ def merge_kernel(sums: int, directed: bool, wraps: bool, level: int) -> Any:
             for j in range(total.shape[1]):
                 acc = total[i, j]
                 p = tile[i, j]
-                y, s, e, z, r = add_round(acc, p, g, sums, directed, wraps)
+                y, s, e, z, r = add_round(acc, p, g, sums, mode, wraps)
                 total[i, j] = y
                 if level > NONE:
                     over = ((r > g.largest) | (r < g.lowest)) & (abs(s) < math.inf)
@@ -133,7 +136,7 @@ def merge_kernel(sums: int, directed: bool, wraps: bool, level: int) -> Any:
                     counts[FULL] += np.int64((p != 0.0) & (y == acc) & judged)
                     counts[PARTIAL] += np.int64((y != acc) & inexact & judged)
                 if level > CHEAP:
-                    alone = limit(to_grid(p, g, directed), p, g, wraps)
+                    alone = limit(to_grid(p, g, mode), p, g, wraps)
                     taken = (acc != 0.0) & (p != 0.0) & (y == alone)
                     counts[DOMINATED] += np.int64(taken & inexact & judged)
                     small = (z != 0.0) & (abs(z) < g.smallest_normal)
@@ -144,17 +147,24 @@ def merge_kernel(sums: int, directed: bool, wraps: bool, level: int) -> Any:
 
 
 @kernel
-def round_array(x, out, overflowed, g, wraps):
+def round_array(x, out, overflowed, g, mode, wraps):
     """out ← R(x) for flat arrays of one length; ``overflowed`` gets 1 where the rule struck.
 
     ``overflowed`` may be empty: then nothing is noted.  Returns the number of overflows.
     """
     total = np.int64(0)
     for i in range(x.shape[0]):
-        r = to_grid(x[i], g, True)
+        r = to_grid(x[i], g, mode)
         over = ((r > g.largest) | (r < g.lowest)) & (abs(x[i]) < math.inf)
         total += np.int64(over)
         if overflowed.shape[0]:
             overflowed[i] |= np.uint8(over)
         out[i] = limit(r, x[i], g, wraps)
     return total
+
+
+@kernel
+def limit_array(x, g):
+    """The overflow rule in place, on values that are rounded already; NaN stays."""
+    for i in range(x.shape[0]):
+        x[i] = limit(x[i], x[i], g, False)

@@ -47,28 +47,38 @@ def nearest(x, g):
     return t - c, t, field
 
 
-@helper
-def to_grid(x, g, directed):
-    """x rounded to the grid, exponent unbounded above; the sign of zero is lost.
+# How results leave the nearest grid point: never (rne); by a threshold on the way to the next one
+# (rna, rtz, rup, rdn); or to the odd neighbour (rto).
+NEAREST, THRESHOLD, ODD = range(3)
 
-    d = x − r is exact: both are multiples of x's last place and lie within one step.
+
+@helper
+def to_grid(x, g, mode):
+    """x rounded to the grid, exponent unbounded above; the sign of zero may be lost.
+
+    In magnitudes: d = |x| − r is exact, since both are multiples of |x|'s last place and lie
+    within one step q; where it reaches a threshold, r moves on by q.
     """
-    r, t, field = nearest(x, g)
-    if directed:
-        d = x - r
-        q = np.int64(field - g.quantum_bits).view(np.float64)
+    if mode == NEAREST:
+        r, t, field = nearest(x, g)
+        return 0.0 if abs(r) < g.smallest else r
+    a = abs(x)
+    r, t, field = nearest(a, g)
+    q = np.int64(field - g.quantum_bits).view(np.float64)
+    d = a - r
+    if mode == ODD:
         even = (np.float64(t).view(np.int64) & ONE) == 0
-        pos = x > 0.0
-        neg = x < 0.0
-        half = 0.5 * q
-        toward = g.odd & even
-        up = (d > 0.0) & ((g.up_pos & pos) | (g.up_neg & neg) | toward)
-        down = (d < 0.0) & ((g.down_pos & pos) | (g.down_neg & neg) | toward)
-        up |= g.tie & pos & (d == half)
-        down |= g.tie & neg & (d == -half)
-        r = r + q if up else r
-        r = r - q if down else r
-    return 0.0 if abs(r) < g.smallest else r
+        up = g.up_pos if even else 2.0
+        down = up
+    else:
+        up = g.up_pos if x > 0.0 else g.up_neg
+        down = g.down_pos if x > 0.0 else g.down_neg
+    higher = r + q
+    lower = r - q
+    y = higher if (d > 0.0) & (d >= up * q) else r
+    y = lower if (d < 0.0) & (d <= -down * q) else y
+    y = 0.0 if y < g.smallest else y
+    return math.copysign(y, x)
 
 
 @helper
@@ -89,15 +99,15 @@ EXACT, INNOCUOUS, STICKY = range(3)
 
 
 @helper
-def add_round(acc, p, g, sums, directed, wraps):
+def add_round(acc, p, g, sums, mode, wraps):
     """(y, s, e, x, r): y = R(acc + p) by the grid and its rule; s + e = acc + p; x = odd(s, e)."""
     s, e = exact_sum(acc, p)
     if sums == EXACT:
         e = 0.0
     x = to_odd(s, e) if sums == STICKY else s
-    if directed:
+    if mode != NEAREST:
         # A zero sum is −0 in rdn unless both are +0: the sum's own sign is right elsewhere.
         minus = (math.copysign(1.0, acc) < 0.0) | (math.copysign(1.0, p) < 0.0)
         x = -0.0 if (g.minus_zero & (x == 0.0) & minus) else x
-    r = to_grid(x, g, directed)
+    r = to_grid(x, g, mode)
     return limit(r, x, g, wraps), s, e, x, r

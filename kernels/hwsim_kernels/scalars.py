@@ -29,13 +29,12 @@ class Grid64(NamedTuple):
     inf_pos: float
     zero_add: float  # −0 keeps the sign of zero, +0 drops it
     span: float  # size of the circle for wrap; 0 otherwise
-    # What a step towards +Inf or −Inf from the nearest value depends on: the mode.
-    up_pos: bool  # x > 0 lies above r: go up (rup)
-    up_neg: bool  # x < 0 lies above r (rup, rtz)
-    down_pos: bool  # x > 0 lies below r (rdn, rtz)
-    down_neg: bool  # x < 0 lies below r (rdn)
-    tie: bool  # ties go away from zero (rna)
-    odd: bool  # inexact results go to the odd neighbour (rto)
+    # Thresholds, as shares of a step: |x| that lies so far above the nearest grid point r moves
+    # on to r + q, so far below to r − q; for positive and for negative x.
+    up_pos: float
+    up_neg: float
+    down_pos: float
+    down_neg: float
     minus_zero: bool  # x − x = −0 (rdn)
 
 
