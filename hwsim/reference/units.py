@@ -10,9 +10,8 @@ additions do.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hwsim.formats import FloatFormat, Format
 from hwsim.reference.rounding import finite_range, round_value
@@ -226,15 +225,5 @@ def is_out_of_range(products: list[Value], c: Value, unit: MacUnit) -> bool:
 
 
 def merge(records: Sequence[Telemetry]) -> Telemetry:
-    """Totals over many outputs; lost and mass are correctly rounded sums (`math.fsum`)."""
-    lost = _correct_sum([record.lost for record in records])
-    mass = _correct_sum([record.mass for record in records])
-    return replace(sum(records, Telemetry()), lost=lost, mass=mass)
-
-
-def _correct_sum(terms: list[float]) -> float:
-    """The exact sum of terms ≥ 0, rounded once to float64; Inf beyond its range."""
-    try:
-        return math.fsum(terms)
-    except OverflowError:
-        return math.inf
+    """Totals over many outputs; lost and mass add without rounding."""
+    return sum(records, Telemetry())

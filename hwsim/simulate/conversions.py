@@ -23,6 +23,7 @@ from hwsim.formats import (
 )
 from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64, powers, rounding_mode
 from hwsim.simulate.inputs import as_real, carrier_exact, result_array
+from hwsim.simulate.scheduler import check_environment
 
 Array = npt.NDArray[Any]
 NAN_CHOICES = ("error", "zero", "max")
@@ -70,8 +71,8 @@ def round(
     ``wrap``; a lossy dtype), SpecError (an overflow rule that the format cannot obey).
     Source: IEEE 754-2019 §4.3, §7.4; OCP OFP8 1.0 §5.2.
 
-    >>> round([464.0, 465.0, -0.001], "e4m3")
-    array([ 4.48e+02,  4.48e+02, -0.00e+00], dtype=float32)
+    >>> round([464.0, 465.0, -0.0009], "e4m3")
+    array([448., 448.,  -0.], dtype=float32)
     >>> round(2.5, "int8", "rna")
     array(3)
     """
@@ -120,6 +121,7 @@ def decode(
     array([448.,  nan,  -0.], dtype=float32)
     """
     fmt = as_format(fmt)
+    check_environment()
     array = np.asarray(codes)
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"codes: an integer array is needed, not {array.dtype}")
@@ -141,14 +143,38 @@ def rounded(x: Array, fmt: Format, rounding: str, overflow: str, nan: str = "err
         return _rounded_integers(x, fmt, overflow)
     if isinstance(fmt, FloatFormat) and fmt.precision == 1 and (fmt.has_nan or fmt.has_zero):
         return _rounded_powers(x, fmt, rounding, overflow)
-    if fits_float64_grid(fmt):
+    wide = x.dtype.kind in "iu" and x.dtype.itemsize == 8 and overflow == "wrap"
+    if fits_float64_grid(fmt) or wide:
         return _rounded_slowly(x, fmt, rounding, overflow)
-    flat = np.ascontiguousarray(carrier_exact(x)).reshape(-1)
+    return round_values(carrier_exact(x), fmt, rounding, overflow, np.empty(0, np.uint8))[0]
+
+
+def round_values(
+    x: Array, fmt: Format, rounding: str, overflow: str, flags: Array
+) -> tuple[Array, int]:
+    """Values of ``fmt`` from float64 ones, and how many overflowed; `fits_float64_grid` holds.
+
+    ``flags`` (uint8, of x's size, or empty) gets 1 where a value overflowed.  Under ``wrap``
+    every value is finite.
+    """
+    flat = np.ascontiguousarray(x).reshape(-1)
     values = np.empty(flat.shape)
-    nothing = np.empty(0, np.uint8)
     grid, mode = grid64(fmt, rounding, overflow), rounding_mode(rounding)
-    round_array(flat, values, nothing, grid, mode, overflow == "wrap")
-    return values.reshape(x.shape)
+    far = np.abs(flat) >= float(fmt.smallest) * 2.0**50 if overflow == "wrap" else None
+    if far is None or not far.any():
+        count = round_array(flat, values, flags.reshape(-1), grid, mode, overflow == "wrap")
+        return values.reshape(x.shape), int(count)
+    # Beyond the reach of (x + C) − C: less whole turns of the circle, which is exact and keeps
+    # the sign, such values round as they did; all of them overflow.
+    near = np.where(far, 0.0, flat)
+    count = int(round_array(near, values, flags.reshape(-1), grid, mode, True))
+    if flags.size:
+        flags.reshape(-1)[far] = 1
+    left = np.fmod(flat[far], 2.0**fmt.width * float(fmt.smallest))
+    turned = np.empty(left.shape)
+    round_array(left, turned, np.empty(0, np.uint8), grid, mode, True)
+    values[far] = turned
+    return values.reshape(x.shape), count + int(np.count_nonzero(far))
 
 
 def codes_of(values: Array, fmt: Format) -> Array:
@@ -182,7 +208,8 @@ def _decoded(codes: Array, fmt: Format) -> Array:
 
 
 def _checked(fmt: Format, rounding: str, overflow: str | None, nan: str) -> str:
-    """The overflow rule in force, after checking all three choices."""
+    """The overflow rule in force, after checking all three choices and the thread's arithmetic."""
+    check_environment()
     if rounding not in ROUNDINGS:
         raise SpecError(f"rounding={rounding!r}: allowed are {', '.join(ROUNDINGS)}")
     if nan not in NAN_CHOICES:

@@ -14,6 +14,7 @@ from hwsim.simulate.inputs import as_real
 from hwsim.simulate.matrix import MEMORY_LIMIT, Options
 from hwsim.simulate.operands import to_operand
 from hwsim.simulate.products import multiply
+from hwsim.simulate.scheduler import check_environment
 from hwsim.simulate.tally import LEVELS
 from hwsim.units import MacUnit, Telemetry, as_unit
 
@@ -103,6 +104,7 @@ def conv2d_values(
     x: Array, w: Array, c: Array | None, unit: MacUnit, window: Window, options: Options
 ) -> tuple[Array, Telemetry]:
     """`conv2d` on checked arguments."""
+    check_environment()
     _check_shapes(x, w, window.groups)
     height, width = window.output_size(x.shape[2:], w.shape[2:])
     out = np.empty((x.shape[0], w.shape[0], height, width), value_dtype(unit.output_format))
@@ -172,7 +174,8 @@ def _patches(
     """(groups, k, pixels): for each output pixel of these rows, the operands it meets."""
     groups, (kh, kw) = window.groups, w.shape[2:]
     values = to_operand("x", x, unit.a, strict)
-    padded = np.pad(values, ((0, 0), (0, 0), *window.padding))  # zeros, +0
+    border = to_operand("padding", np.zeros(()), unit.a, False)  # +0; NaN where there is no zero
+    padded = np.pad(values, ((0, 0), (0, 0), *window.padding), constant_values=border)
     (sh, sw), (dh, dw) = window.stride, window.dilation
     span = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
     views = np.lib.stride_tricks.sliding_window_view(padded, span, axis=(2, 3))

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.exact import exact_matmul
-from hwsim_kernels.float64 import ALL, LARGEST, NONE, OVERFLOW, round_array
+from hwsim_kernels.float64 import ALL, LARGEST, NONE, OVERFLOW
 from threadpoolctl import ThreadpoolController
 
 from hwsim.formats import FixedFormat, Format
+from hwsim.simulate.conversions import round_values
 from hwsim.simulate.facts import Facts
-from hwsim.simulate.grids import fits_float64_grid, grid64, magnitude, rounding_mode
+from hwsim.simulate.grids import fits_float64_grid, magnitude, within_float32
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals
@@ -27,13 +28,23 @@ def _blas_control() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def blas(a: Array, b: Array, bound: float, threads: int = 1) -> Array | None:
-    """a·b exactly, by the machine's matrix product; None where ``bound`` does not prove it.
+def blas(facts: Facts, unit: MacUnit, threads: int = 1) -> Array | None:
+    """Σ a·b exactly, by the machine's matrix product; None where that is not proved.
 
-    ``bound``: the largest Σ|a·b| in units of the products' common grid.
+    Every partial sum is a multiple of the products' common grid, and at most the largest
+    Σ|a·b|: it is exact where that many steps of the grid fit the carrier's significand, and the
+    operands and the grid its exponents.
     """
-    for carrier, bits in ((np.float32, 24), (np.float64, 53)):
-        if bound < 2.0**bits:
+    a, b = facts.a, facts.b
+    quantum = unit.a.quantum_exponent + unit.b.quantum_exponent
+    narrow = within_float32(unit.a) and within_float32(unit.b) and facts.sum_bound < 2.0**127
+    carriers: list[tuple[Any, int]] = []
+    if narrow and quantum >= -149:
+        carriers.append((np.float32, 24))
+    if quantum >= -1022 and facts.sum_bound < 2.0**1022:
+        carriers.append((np.float64, 53))
+    for carrier, bits in carriers:
+        if facts.sum_bound < 2.0**bits * 2.0**quantum:
             with _blas_control().limit(limits=threads, user_api="blas"):
                 product: Array = np.matmul(
                     a.astype(carrier, copy=False), b.astype(carrier, copy=False)
@@ -47,17 +58,12 @@ def integer_product(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Tot
     formats = (unit.a, unit.b, *unit.rounded_formats().values())
     if not all(map(is_integer, formats)) or not isinstance(unit.multiplier, ExactProduct):
         return None
-    bound = facts.sum_bound + facts.c_max
-    steps = (unit.accumulator, unit.outer_format)
-    inside = all(min(int(fmt.largest), -int(fmt.lowest)) >= bound for fmt in steps)
+    inside = all(_holds(fmt, facts) for fmt in (unit.accumulator, unit.outer_format))
     if level == ALL or not (inside or (level == NONE and _modular(unit))):
         return None
-    product = blas(facts.a, facts.b, bound)
-    if product is None:
+    total = _integer_total(facts, unit)
+    if total is None:
         return None
-    total = product.astype(np.int64)
-    if facts.c is not None:
-        total += facts.c.astype(np.int64)
     if not inside:
         total = _wrapped(total, unit.outer_format)
     return total, Totals(total.shape, level)
@@ -70,8 +76,28 @@ def _modular(unit: MacUnit) -> bool:
     return wraps and unit.outer_format.width <= unit.accumulator.width
 
 
+def _holds(fmt: Format, facts: Facts) -> bool:
+    """Whether no sum on this data leaves the format."""
+    bound = (facts.sum_bound + facts.c_max) * (1 + 2.0**-50)  # c may have more than 53 bits
+    if fmt.lowest < 0:
+        return bound <= min(int(fmt.largest), -int(fmt.lowest))
+    lows = [float(x.min()) for x in (facts.a, facts.b, facts.c) if x is not None and x.size]
+    return bound <= int(fmt.largest) and all(low >= 0 for low in lows)
+
+
+def _integer_total(facts: Facts, unit: MacUnit) -> Array | None:
+    """c + Σ a·b in int64, where float64 and int64 hold it."""
+    product = blas(facts, unit) if facts.sum_bound + facts.c_max < 2.0**62 else None
+    if product is None:
+        return None
+    total = product.astype(np.int64)
+    return total if facts.c is None else total + facts.c.astype(np.int64)
+
+
 def _wrapped(total: Array, fmt: Format) -> Array:
     assert isinstance(fmt, FixedFormat)
+    if fmt.width == 64:
+        return total if fmt.signed else total.view(np.uint64)
     low = np.int64(fmt.lowest_code)
     return ((total - low) & np.int64((1 << fmt.width) - 1)) + low
 
@@ -87,19 +113,18 @@ def exact_product(
     if product >= 2**1022 or quantum < -1022:
         return None
     x = _exact_sums(facts, unit, quantum, threads)
+    totals = Totals(x.shape, level)
+    if facts.a.shape[2] == 0:
+        return x, totals  # c, or +0, unrounded
     fmt = unit.accumulator
     rule = unit.overflow_of(fmt)
-    if rule == "wrap" and (not facts.finite or np.abs(x).max(initial=0) >= fmt.smallest * 2**50):
-        return None
-    totals = Totals(x.shape, level)
-    values = np.empty(x.shape)
-    flat, flags = x.reshape(-1), totals.struck.reshape(-1)
-    grid = grid64(fmt, unit.rounding, rule)
-    mode = rounding_mode(unit.rounding)
-    count = round_array(flat, values.reshape(-1), flags, grid, mode, rule == "wrap")
+    with np.errstate(invalid="ignore"):
+        if rule == "wrap" and not np.abs(x).max(initial=0.0) < float(fmt.smallest) * 2.0**50:
+            return None  # the circle needs the low bits that rounding to odd has dropped
+    values, count = round_values(x, fmt, unit.rounding, rule, totals.struck)
     refuse_nan(values, fmt)
     totals.inner[OVERFLOW] = count
-    if level == ALL and facts.a.shape[2]:
+    if level == ALL:
         finite = np.abs(values[np.isfinite(values)])
         totals.inner[LARGEST] = np.float64(finite.max(initial=0.0)).view(np.int64)
     return values, totals
@@ -108,17 +133,12 @@ def exact_product(
 def _exact_integers(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Totals] | None:
     """Wide integer accumulators that no total on this data can leave."""
     formats = (unit.a, unit.b, unit.accumulator)
-    bound = facts.sum_bound + facts.c_max
     whole = all(map(is_integer, formats)) and isinstance(unit.multiplier, ExactProduct)
-    room = min(int(unit.accumulator.largest), -int(unit.accumulator.lowest))
-    if not whole or room < bound:
+    if not whole or not _holds(unit.accumulator, facts):
         return None
-    product = blas(facts.a, facts.b, bound)
-    if product is None:
+    total = _integer_total(facts, unit)
+    if total is None:
         return None
-    total = product.astype(np.int64)
-    if facts.c is not None:
-        total += facts.c.astype(np.int64)
     totals = Totals(total.shape, level)
     if level == ALL and facts.a.shape[2]:
         largest = np.float64(np.abs(total).max(initial=0))
@@ -130,7 +150,7 @@ def _exact_sums(facts: Facts, unit: MacUnit, quantum: int, threads: int) -> Arra
     """c + Σ a·b rounded to odd in float64."""
     if facts.c is None and unit.rounding != "rdn" and facts.finite:
         # Sums that start at +0 end at +0 when they cancel: BLAS needs no sign of zero.
-        product = blas(facts.a, facts.b, facts.sum_bound * 2.0**-quantum, threads)
+        product = blas(facts, unit, threads)
         if product is not None:
             return np.ascontiguousarray(product.astype(np.float64)) + 0.0
     batch, m, k = facts.a.shape

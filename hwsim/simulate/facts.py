@@ -49,13 +49,16 @@ class Facts:
     @property
     def quick_bound(self) -> float:
         """An upper bound of Σ|a·b|: K·max|a|·max|b|."""
-        return self.a_max * self.b_max * float(self.a.shape[-1])
+        bound = self.a_max * self.b_max * float(self.a.shape[-1])
+        return math.inf if math.isnan(bound) else bound
 
     @cached_property
     def sum_bound(self) -> float:
         """An upper bound of Σ|a·b| over all outputs."""
         if 0 in self.a.shape or 0 in self.b.shape:
             return 0.0
+        if not self.finite:
+            return math.inf
         if self.quick_bound == 0.0:
             return 0.0
         columns = np.abs(self.b).max(axis=-1, keepdims=True).astype(np.float64)

@@ -31,10 +31,18 @@ def magnitude(fmt: Format) -> Fraction:
     return max(abs(fmt.largest), abs(fmt.lowest))
 
 
+def within_float32(fmt: Format) -> bool:
+    """Whether float32 holds every value of ``fmt``."""
+    narrow = significant_bits(fmt) <= 24 and fmt.quantum_exponent >= -149
+    return narrow and magnitude(fmt) < 2**128
+
+
 def fits_float64_grid(fmt: Format) -> str:
     """Why float64 cannot round to ``fmt`` by (x + C) − C; empty when it can."""
     if isinstance(fmt, FixedFormat):
         return "" if fmt.width <= FIXED_PRECISION else f"{fmt} is wider than 50 bits"
+    if not fmt.has_zero:
+        return f"{fmt} has no zero"
     if not 2 <= fmt.precision <= 51:
         return f"{fmt} has a precision of {fmt.precision}, not 2 … 51"
     if fmt.emax + 1 + 53 - fmt.precision > 1023 or fmt.emin - UNBOUNDED - fmt.precision < -1020:

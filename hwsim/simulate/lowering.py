@@ -25,6 +25,7 @@ from hwsim.simulate.grids import (
     magnitude,
     rounding_mode,
     significant_bits,
+    within_float32,
 )
 from hwsim.simulate.stages import (
     Float32Stage,
@@ -58,6 +59,7 @@ class Level:
     fmt: Format
     addend: Addend
     level: int
+    finite: bool  # every addend and c, on this data
 
     @property
     def overflow(self) -> str:
@@ -79,7 +81,9 @@ class Level:
         if self.span_bits() <= carrier_bits:
             return EXACT, f"every sum fits {carrier_bits} bits"
         floating = isinstance(self.fmt, FloatFormat)
-        if floating and self.rounding in ("rne", "rna") and q <= p and carrier_bits >= 2 * p + 2:
+        nearest = floating and self.rounding in ("rne", "rna")
+        # Underflow is counted on the exact sum, which only the odd rounding keeps.
+        if nearest and self.level != ALL and q <= p and carrier_bits >= 2 * p + 2:
             why = f"{self.addend.what} has {q} <= {p} bits and {carrier_bits} >= 2*{p} + 2"
             return INNOCUOUS, why
         return STICKY, f"sums are rounded to odd in {carrier_bits} >= {p} + 2 bits"
@@ -95,7 +99,8 @@ def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Sta
         inner_addend = Addend(
             significant_bits(fmt), fmt.quantum_exponent, magnitude(fmt), 2.0, f"product in {fmt}"
         )
-    inner = _stage(Level(unit, unit.accumulator, inner_addend, level), facts, True)
+    addends = facts.finite and _stays_finite(unit, unit.product_format, product, facts)
+    inner = _stage(Level(unit, unit.accumulator, inner_addend, level, addends), facts, True)
     if isinstance(inner, str) or not isinstance(unit.order, Chunked):
         return inner if isinstance(inner, str) else (inner, None)
     fmt = unit.accumulator
@@ -104,8 +109,18 @@ def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Sta
     sums = Addend(
         significant_bits(fmt), fmt.quantum_exponent, magnitude(fmt), times, f"chunk sum in {fmt}"
     )
-    outer = _stage(Level(unit, unit.outer_format, sums, level), facts, False)
+    addends = addends and _stays_finite(unit, fmt, inner_addend, facts)
+    outer = _stage(Level(unit, unit.outer_format, sums, level, addends), facts, False)
     return outer if isinstance(outer, str) else (inner, outer)
+
+
+def _stays_finite(
+    unit: MacUnit, fmt: Format | None, addend: Addend, facts: Facts | Unknown
+) -> bool:
+    """Whether results in ``fmt``, from finite addends, are finite: by its rule or by this data."""
+    if fmt is None or unit.overflow_of(fmt) in ("saturate", "saturate_all", "wrap"):
+        return True
+    return 2.0 * addend.times * facts.sum_bound <= float(fmt.largest)
 
 
 def _product(unit: MacUnit) -> Addend:
@@ -143,14 +158,10 @@ def _native(level: Level, facts: Facts | Unknown, inner: bool) -> Stage | None:
         return None
     proof = f"the accumulator is the carrier: the machine's fma rounds once to {level.fmt}"
     # Chunk sums enter by an addition, which is exact rounding whatever their format.
-    narrow = all(_within_float32(fmt) for fmt in (unit.a, unit.b, unit.accumulator))
+    narrow = all(within_float32(fmt) for fmt in (unit.a, unit.b, unit.accumulator))
     if level.fmt == FP32 and narrow:
         return NativeStage(np.float32, proof)
     return NativeStage(np.float64, proof) if level.fmt == FP64 else None
-
-
-def _within_float32(fmt: Format) -> bool:
-    return magnitude(fmt) <= FP32.largest and fmt.quantum_exponent >= FP32.quantum_exponent
 
 
 def _integer(level: Level, facts: Facts | Unknown, inner: bool) -> Stage | None:
@@ -181,28 +192,30 @@ def _float32(level: Level, facts: Facts | Unknown, inner: bool) -> Stage | None:
     highest = reach.numerator.bit_length() - reach.denominator.bit_length() + 1
     if max(highest, fmt.emax + 1) + 24 - fmt.precision > 127 or fmt.emin < -126:
         return None
-    if not inner and not _within_float32(unit.accumulator):
+    if not all(within_float32(f) for f in (unit.a, unit.b, unit.accumulator)):
         return None
     sums, why = level.sums(24)
     if sums == STICKY:
         return None
     variant, scope = _variant(level, facts)
-    if variant == float32.LIVE and (level.level != NONE or not _signs_are_ieee(unit)):
+    if variant == float32.LIVE and (level.level != NONE or not _is_plain(level)):
         return None
     proof = f"float32: {why}; {scope}"
     return Float32Stage(grid32(fmt, level.overflow), variant, level.level >= CHEAP, proof)
 
 
-def _signs_are_ieee(unit: MacUnit) -> bool:
-    """Whether zero products and zero results have the signs that float32 gives them."""
+def _is_plain(level: Level) -> bool:
+    """Whether zeros have the signs that float32 gives them, and Inf the fate of an overflow."""
+    unit = level.unit
     floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
-    return floats and all(fmt.has_negative_zero for fmt in unit.rounded_formats().values())
+    signed = floats and all(fmt.has_negative_zero for fmt in unit.rounded_formats().values())
+    return signed and (level.finite or level.overflow in ("inf", "inf_always"))
 
 
 def _variant(level: Level, facts: Facts | Unknown) -> tuple[int, str]:
     """How much of the rounding the data leaves to do."""
     multiples = level.addend.quantum >= level.fmt.quantum_exponent
-    if not multiples or not facts.finite or facts.c_minus_zero:
+    if not multiples or not level.finite or facts.c_minus_zero:
         return float32.LIVE, "exponents floored and capped, signed zeros kept"
     saturates = level.overflow in ("saturate", "saturate_all")
     limit = float(level.fmt.largest)
@@ -225,9 +238,11 @@ def _float64(level: Level, facts: Facts | Unknown) -> Stage | str:
         return f"the product {unit.a}x{unit.b} is not exact in float64"
     wraps = level.overflow == "wrap"
     reach = magnitude(fmt) + level.addend.largest
-    if wraps and (reach / fmt.smallest >= 2**50 or not facts.finite):
+    if wraps and (reach / fmt.smallest >= 2**50 or not level.finite):
         return f"a wrapping {fmt} may meet sums beyond float64's exact integers"
     if product is not None:
+        if not facts.finite and not product.has_nan:
+            return f"NaN may reach {product}, which cannot hold it"
         if wraps != (unit.overflow_of(product) == "wrap"):
             return f"{product} and {fmt} wrap differently"
         if wraps and _product(unit).largest / product.smallest >= 2**50:

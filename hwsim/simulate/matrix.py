@@ -14,7 +14,7 @@ from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.inputs import as_real
 from hwsim.simulate.operands import carrier, to_operand
 from hwsim.simulate.products import multiply
-from hwsim.simulate.scheduler import thread_count
+from hwsim.simulate.scheduler import check_environment, thread_count
 from hwsim.simulate.tally import LEVELS
 from hwsim.units import MacUnit, Telemetry, as_unit
 
@@ -89,6 +89,7 @@ def matmul_values(
     a: Array, b: Array, c: Array | None, unit: MacUnit, options: Options
 ) -> tuple[Array, Telemetry]:
     """`matmul` on checked arguments."""
+    check_environment()
     batch = _check_shapes(a, b)
     shape = (*batch, a.shape[-2], b.shape[-1])
     if c is not None:
@@ -127,10 +128,11 @@ def _block(
     start = None
     if c is not None:
         start = to_operand("c", np.ascontiguousarray(c[at]), unit.outer_format, options.strict)
-        start = start.reshape(-1, *start.shape[-2:])
+        start = start.reshape(math.prod(start.shape[:-2]), *start.shape[-2:])
     parts = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    left = np.broadcast_to(left, (*parts, *left.shape[-2:])).reshape(-1, *left.shape[-2:])
-    right = np.broadcast_to(right, (*parts, *right.shape[-2:])).reshape(-1, *right.shape[-2:])
+    count = math.prod(parts)
+    left = np.broadcast_to(left, (*parts, *left.shape[-2:])).reshape(count, *left.shape[-2:])
+    right = np.broadcast_to(right, (*parts, *right.shape[-2:])).reshape(count, *right.shape[-2:])
     values, telemetry = multiply(left, right, start, unit, options.level, options.threads)
     out[at] = values.reshape(out[at].shape)
     return telemetry

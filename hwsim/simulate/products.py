@@ -10,21 +10,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.float64 import NONE, PRODUCT_OVERFLOW, round_array
+from hwsim_kernels.float64 import NONE, PRODUCT_OVERFLOW
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
-from hwsim.simulate.conversions import value_dtype
+from hwsim.simulate.conversions import round_values, rounded, value_dtype
 from hwsim.simulate.exact import exact_product, integer_product
 from hwsim.simulate.facts import Facts
-from hwsim.simulate.grids import fits_float64_grid, grid64, rounding_mode
+from hwsim.simulate.grids import fits_float64_grid
 from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals, step_counts, zero_counts, zero_products
 from hwsim.simulate.tiles import tiled_product
-from hwsim.units import Chunked, Exact, MacUnit, Telemetry
+from hwsim.units import Chunked, Exact, MacUnit, Telemetry, exact_total, is_integer
 
 Array = npt.NDArray[Any]
 
@@ -87,6 +87,9 @@ def _output_problem(unit: MacUnit) -> str:
     fmt = unit.output
     if fmt is None or _is_wider(fmt, unit.outer_format):
         return ""
+    inner = unit.outer_format
+    if is_integer(inner) and inner.width > 53 and unit.overflow_of(fmt) == "wrap":
+        return "" if is_integer(fmt) else f"wrapping {inner} into {fmt} needs all of its bits"
     return fits_float64_grid(fmt)
 
 
@@ -103,16 +106,17 @@ def _convert(values: Array, unit: MacUnit, totals: Totals) -> tuple[Array, int]:
         return values, 0
     refuse_nan(values, fmt)
     rule = unit.overflow_of(fmt)
+    if values.dtype.kind in "iu" and is_integer(fmt):
+        over = (values < int(fmt.lowest)) | (values > int(fmt.largest))
+        if totals.level != NONE:
+            totals.struck |= over
+        return rounded(values, fmt, unit.rounding, rule), int(np.count_nonzero(over))
     flat = np.ascontiguousarray(carrier_exact(values)).reshape(-1)
     if _is_wider(fmt, unit.outer_format) and rule != "saturate_all":
         return flat.reshape(values.shape), 0
-    out = np.empty(flat.shape)
-    flags = totals.struck.reshape(-1)
     if rule == "wrap" and not np.isfinite(flat).all():
         raise ValueError(f"Inf reached {fmt}, which cannot wrap it")
-    grid, mode = grid64(fmt, unit.rounding, rule), rounding_mode(unit.rounding)
-    count = round_array(flat, out, flags, grid, mode, rule == "wrap")
-    return out.reshape(values.shape), int(count)
+    return round_values(flat.reshape(values.shape), fmt, unit.rounding, rule, totals.struck)
 
 
 def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, converted: int) -> Telemetry:
@@ -132,7 +136,7 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, converted: int) -> T
         overflow_converted=converted,
         overflow_outputs=int(np.count_nonzero(totals.struck)),
         out_of_range=out_of_range(facts, unit.outer_format) if complete else 0,
-        lost=math.fsum(totals.lost),
-        mass=math.fsum(totals.mass),
+        lost=exact_total(totals.lost),
+        mass=exact_total(totals.mass),
         complete=complete,
     )

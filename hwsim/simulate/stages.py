@@ -126,7 +126,8 @@ class NativeStage:
         (float32.native32 if self.carrier is np.float32 else float32.native64)(a, b, tile)
 
     def merge(self, total: Array, tile: Array, tally: Tally) -> None:
-        np.add(total, tile, out=total)
+        with np.errstate(invalid="ignore", over="ignore"):
+            np.add(total, tile, out=total)
 
 
 def refuse_nan(values: Array, fmt: Format) -> None:

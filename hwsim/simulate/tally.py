@@ -99,6 +99,5 @@ class Totals:
         self.zeros += int(tally.zeros.sum())
         self.struck[where] = (tally.flags != 0) | (tally.outer_flags != 0)
         if self.complete:
-            # Correctly rounded partial sums do not add up to a correctly rounded total.
             self.lost += tally.lost.ravel().tolist()
             self.mass += tally.mass.ravel().tolist()

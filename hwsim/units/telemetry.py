@@ -7,9 +7,11 @@ Steps with a nonfinite value or an overflow are excluded from the swamped and do
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from typing import Any, TypeVar
 
 
@@ -50,10 +52,11 @@ class Telemetry(StepCounts):
     overflow_products, overflow_converted : overflows of rounded products, of output conversions.
     overflow_outputs : outputs with an overflow anywhere.
     out_of_range : outputs whose exact c + Σ a·b lies outside the outer format's finite range.
-    lost, mass : Σ|y − (acc + p)| and Σ|p| over finite inner steps, each term rounded to float64,
-        summed in k order per output, and over outputs by a correctly rounded sum.
-    complete : False when only the cheap counts were asked for; dominated, underflow, lost and
-        mass are then 0, and so is out_of_range.
+    lost, mass : Σ|y − (acc + p)| and Σ|p| over finite inner steps: float64 sums in k order, each
+        term rounded to float64, per output; over outputs added without rounding, so that the
+        total does not depend on how they were grouped (a Fraction, or Inf beyond float64).
+    complete : False when only the cheap counts were asked for; dominated, underflow, largest,
+        lost, mass and out_of_range are then 0.
     """
 
     outer: StepCounts = StepCounts()
@@ -64,14 +67,14 @@ class Telemetry(StepCounts):
     overflow_converted: int = 0
     overflow_outputs: int = 0
     out_of_range: int = 0
-    lost: float = 0.0
-    mass: float = 0.0
+    lost: Fraction | float = 0.0
+    mass: Fraction | float = 0.0
     complete: bool = True
 
     @property
     def lost_mass(self) -> float:
-        """lost / mass; 0 when nothing was added."""
-        return self.lost / self.mass if self.mass else 0.0
+        """lost / mass, each correctly rounded to float64; 0 when nothing was added."""
+        return _ratio(float(self.lost), float(self.mass))
 
     def __add__(self, other: StepCounts) -> Telemetry:
         if not isinstance(other, Telemetry):
@@ -82,7 +85,27 @@ class Telemetry(StepCounts):
         """Flat names for tables; those of the chunk sums are prefixed ``outer_``."""
         flat = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "outer"}
         flat |= {f"outer_{f.name}": getattr(self.outer, f.name) for f in fields(self.outer)}
+        flat |= {"lost": float(self.lost), "mass": float(self.mass)}
         return flat | {"lost_mass": self.lost_mass}
+
+
+def exact_total(values: list[float]) -> Fraction | float:
+    """Σ values ≥ 0 without rounding: `math.fsum` of what its own results leave."""
+    if not all(map(math.isfinite, values)):
+        return math.inf
+    total, rest = Fraction(0), values
+    while part := math.fsum(rest):
+        total += Fraction(part)
+        rest = [*rest, -part]
+    return total
+
+
+def _add_exactly(a: Fraction | float, b: Fraction | float) -> Fraction | float:
+    return math.inf if math.inf in (a, b) else Fraction(a) + Fraction(b)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
 
 
 Counts = TypeVar("Counts", StepCounts, Telemetry)
@@ -90,7 +113,12 @@ Counts = TypeVar("Counts", StepCounts, Telemetry)
 
 def _merge(a: Counts, b: Counts) -> Counts:
     """Add field by field; maxima and flags combine as such."""
-    how: dict[str, Callable[[Any, Any], Any]] = {"largest": max, "complete": operator.and_}
+    how: dict[str, Callable[[Any, Any], Any]] = {
+        "largest": max,
+        "complete": operator.and_,
+        "lost": _add_exactly,
+        "mass": _add_exactly,
+    }
     return type(a)(
         **{
             f.name: how.get(f.name, operator.add)(getattr(a, f.name), getattr(b, f.name))

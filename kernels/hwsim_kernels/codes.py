@@ -58,6 +58,7 @@ def decode(codes, out, f):
         m = np.int64(code)
         if m >= f.nan_from or (minus and m == 0 and f.minus_zero_nan):
             v = math.nan
+            minus = False
         elif m == f.inf_code:
             v = math.inf
         elif m < f.flushed:
