@@ -1,4 +1,4 @@
-"""Hypothesis profiles: no deadlines, since first calls compile; CI draws the same cases each time."""
+"""Hypothesis profiles: no deadlines, since first calls compile; CI draws the same cases."""
 
 from __future__ import annotations
 

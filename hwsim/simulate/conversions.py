@@ -133,9 +133,21 @@ def decode(
 
 def rounded(x: Array, fmt: Format, rounding: str, overflow: str, nan: str = "error") -> Array:
     """`round` on checked arguments; the result is float64, or int64/uint64 for wide integers."""
-    has_nan = x.dtype.kind == "f" and bool(np.isnan(x).any())
-    if has_nan and not fmt.has_nan:
-        x = _replace_nan(x, fmt, nan)
+    lost = np.isnan(x) if x.dtype.kind == "f" else np.zeros((), bool)
+    if not lost.any():
+        return _rounded_numbers(x, fmt, rounding, overflow)
+    if not fmt.has_nan and nan == "error":
+        raise ValueError(f"x holds NaN, which {fmt} cannot hold; pass nan='zero' or nan='max'")
+    values = _rounded_numbers(np.where(lost, x.dtype.type(1), x), fmt, rounding, overflow)
+    exact = values.dtype.type(0)
+    if fmt.has_nan:
+        exact = values.dtype.type(np.nan)  # every NaN becomes the canonical one
+    elif nan == "max":
+        exact = values.dtype.type(int(fmt.largest) if values.dtype.kind in "iu" else fmt.largest)
+    return np.where(lost, exact, values)
+
+
+def _rounded_numbers(x: Array, fmt: Format, rounding: str, overflow: str) -> Array:
     if isinstance(fmt, FixedFormat) and overflow == "wrap" and x.dtype.kind == "f":
         if np.isinf(x).any():
             raise ValueError(f"x holds Inf, which {fmt} cannot wrap")
@@ -217,12 +229,6 @@ def _checked(fmt: Format, rounding: str, overflow: str | None, nan: str) -> str:
     if overflow is not None:
         check_overflow(overflow, fmt)
     return overflow or fmt.default_overflow
-
-
-def _replace_nan(x: Array, fmt: Format, nan: str) -> Array:
-    if nan == "error":
-        raise ValueError(f"x holds NaN, which {fmt} cannot hold; pass nan='zero' or nan='max'")
-    return np.where(np.isnan(x), x.dtype.type(0 if nan == "zero" else float(fmt.largest)), x)
 
 
 def _rounded_integers(x: Array, fmt: FixedFormat, overflow: str) -> Array:

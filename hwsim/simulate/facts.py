@@ -62,7 +62,8 @@ class Facts:
         if self.quick_bound == 0.0:
             return 0.0
         columns = np.abs(self.b).max(axis=-1, keepdims=True).astype(np.float64)
-        sums = float(np.matmul(np.abs(self.a).astype(np.float64), columns).max())
+        with np.errstate(over="ignore"):
+            sums = float(np.matmul(np.abs(self.a).astype(np.float64), columns).max())
         return sums * (1.0 + float(self.a.shape[-1] + 2) * 2.0**-52)  # its own rounding errors
 
 

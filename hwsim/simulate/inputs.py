@@ -43,7 +43,8 @@ def carrier_exact(x: Array) -> Array:
 
     Rounding the result to at most 51 bits then gives what rounding x once gives.
     """
-    y = x.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):  # signalling NaN; longdouble's range
+        y = x.astype(np.float64)
     if x.dtype.itemsize < 8 or x.dtype == np.float64:
         return y
     return _to_odd(x, y)

@@ -15,11 +15,6 @@ from hwsim.simulate.grids import grid32
 Array = npt.NDArray[Any]
 
 
-def operand_rule(fmt: Format) -> str:
-    """Operands saturate, and keep ±Inf where the format has it; pure scales know only NaN."""
-    return "saturate" if fmt.has_zero else "nan"
-
-
 def carrier(fmt: Format) -> np.dtype[Any]:
     """Dtype in which kernels take values of ``fmt``: float32 where every value fits, float64
     to 53 bits, else the integers themselves."""
@@ -36,16 +31,27 @@ def to_operand(name: str, x: Array, fmt: Format, strict: bool) -> Array:
     Raises ValueError for NaN where ``fmt`` has none and, when ``strict``, for any value that is
     not in the format already.
     """
+    if isinstance(fmt, FixedFormat) and fmt.width > 53 and fmt.fraction_bits:
+        return _codes(name, x, fmt)
     if _fits_float32_kernel(x, fmt):
         values = _rounded32(x, fmt)
     else:
         try:
-            values = rounded(x, fmt, "rne", operand_rule(fmt))
+            values = rounded(x, fmt, "rne", "saturate")
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     if strict:
         _refuse_change(name, x, values, fmt)
     return values.astype(carrier(fmt), copy=False)
+
+
+def _codes(name: str, x: Array, fmt: FixedFormat) -> Array:
+    """Fixed point wider than 53 bits: integer codes, since no float holds its values."""
+    if x.dtype.kind not in "iu":
+        raise TypeError(f"{name}: {fmt} is wider than 53 bits; pass its codes as integers")
+    bounds = np.iinfo(x.dtype)
+    low, high = max(fmt.lowest_code, int(bounds.min)), min(fmt.largest_code, int(bounds.max))
+    return np.clip(x, low, high).astype(value_dtype(fmt))
 
 
 def _fits_float32_kernel(x: Array, fmt: Format) -> bool:

@@ -111,7 +111,8 @@ class IntegerStage:
 
     def merge(self, total: Array, tile: Array, tally: Tally) -> None:
         counts = tally.outer[float64.OVERFLOW :]
-        integers.merge(total, tile, tally.outer_flags, counts, self.range, self.wraps)
+        flags = tally.outer_flags
+        integers.merge(total, tile, flags, counts, self.range, self.wraps, self.counted)
 
 
 @dataclass(frozen=True)

@@ -48,13 +48,13 @@ def mac_kernel(lane: type, wraps: bool, counted: bool) -> Any:
 
 
 @kernel
-def merge(total, tile, flags, counts, g, wraps):
+def merge(total, tile, flags, counts, g, wraps, counted):
     """S ← limit(S + T) for int64 tiles: chunk sums into the outer accumulator."""
     for i in range(total.shape[0]):
         for j in range(total.shape[1]):
             s = total[i, j] + tile[i, j]
             y = ((s - g.lowest) & g.mask) + g.lowest if wraps else min(max(s, g.lowest), g.largest)
             total[i, j] = y
-            if y != s:
+            if counted and y != s:
                 flags[i, j] |= 1
                 counts[0] += 1

@@ -1,0 +1,85 @@
+"""The pictures of the docs, drawn from real runs: ``python docs/draw.py`` writes docs/pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+import hwsim
+from hwsim.cli.sweeping import UNITS
+from hwsim.networks import shipped
+
+PICTURES = Path(__file__).parent / "pictures"
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00")  # Okabe and Ito 2008
+FORMATS = ("e5m2", "e4m3", "bf16", "e6m9", "fp16")
+CHUNKS = ("", ":chunk8", ":chunk64", ":chunk256", ":chunk64/fp32")
+LENGTHS = tuple(sorted({round(2 ** (i / 4)) for i in range(17 * 4 + 1)}))  # to 131072
+
+
+def sums_of_ones(unit: str, lengths: tuple[int, ...] = LENGTHS) -> np.ndarray[Any, Any]:
+    """What a unit makes of 1 + 1 + … + 1, for every length.
+
+    All lengths are the rows of one product: row n has n ones, and then zeros, which add nothing.
+    """
+    ones = np.arange(max(lengths)) < np.array(lengths)[:, None]
+    result = hwsim.matmul(ones, np.ones((max(lengths), 1)), unit)
+    return np.asarray(result)[:, 0]
+
+
+def plateaus() -> dict[str, np.ndarray[Any, Any]]:
+    """Sums of ones in accumulators of ever more precision."""
+    return {name: sums_of_ones(f"e2m1xe2m1+{name}") for name in FORMATS}
+
+
+def chunked() -> dict[str, np.ndarray[Any, Any]]:
+    """Sums of ones in a 1-6-9 accumulator, in chunks."""
+    return {f"e6m9{chunk}": sums_of_ones(f"e2m1xe2m1+e6m9{chunk}") for chunk in CHUNKS}
+
+
+def draw_swamping() -> Figure:
+    """Two panels: plateaus by format, and what chunks do about them."""
+    figure = Figure(figsize=(9.2, 4.0), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    _panel(left, plateaus(), "one by one: stuck at 2^precision")
+    _panel(right, chunked(), "in chunks: stuck at length · 2^precision")
+    left.set_ylabel("what the accumulator holds")
+    return figure
+
+
+def _panel(axes: Any, curves: dict[str, np.ndarray[Any, Any]], title: str) -> None:
+    axes.plot(LENGTHS, LENGTHS, color="0.75", lw=5, label="exact", zorder=0)
+    for (name, curve), colour in zip(curves.items(), COLOURS, strict=True):
+        axes.plot(LENGTHS, curve, color=colour, lw=1.6, label=name)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    axes.set(title=title, xlabel="ones added")
+    axes.grid(True, color="0.93")
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def draw_sweep() -> Figure:
+    """The picture of `hwsim sweep`."""
+    results = [
+        hwsim.sweep(zoo.model, zoo.evaluation, UNITS, name=zoo.name)
+        for zoo in map(shipped, ("digits-cnn", "char-lm"))
+    ]
+    return (results[0] + results[1]).plot()
+
+
+def main() -> None:
+    """Draw everything.  The SVGs carry no date and no random ids: same runs, same bytes."""
+    mpl.rcParams["svg.hashsalt"] = "hwsim"
+    PICTURES.mkdir(exist_ok=True)
+    for name, draw in (("swamping", draw_swamping), ("sweep", draw_sweep)):
+        draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
