@@ -155,7 +155,8 @@ def _rounded_numbers(x: Array, fmt: Format, rounding: str, overflow: str) -> Arr
         return _rounded_integers(x, fmt, overflow)
     if isinstance(fmt, FloatFormat) and fmt.precision == 1 and (fmt.has_nan or fmt.has_zero):
         return _rounded_powers(x, fmt, rounding, overflow)
-    wide = x.dtype.kind in "iu" and x.dtype.itemsize == 8 and overflow == "wrap"
+    # The circle needs every low bit: float64 has those of narrower dtypes only.
+    wide = overflow == "wrap" and (x.dtype.itemsize > 8 or x.dtype in (np.int64, np.uint64))
     if fits_float64_grid(fmt) or wide:
         return _rounded_slowly(x, fmt, rounding, overflow)
     return round_values(carrier_exact(x), fmt, rounding, overflow, np.empty(0, np.uint8))[0]
