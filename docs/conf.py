@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+# The checkout documents itself, installed or not.
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "kernels")]
 
 import docstrings  # noqa: E402 - beside this file
 import generate  # noqa: E402

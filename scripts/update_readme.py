@@ -1,6 +1,6 @@
 """Run the README's sweep and put its real table and picture into the README.
 
-    python scripts/update_readme.py
+python scripts/update_readme.py
 """
 
 from __future__ import annotations

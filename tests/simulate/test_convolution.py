@@ -25,7 +25,7 @@ UNITS = [
 def naive(x, w, unit, stride, padding, dilation, groups):
     """Seven loops: k runs over (c_in/groups, kh, kw); padding is a zero operand in its place."""
     (top, bottom), (left, right) = padding
-    n, channels, height, width = x.shape
+    n, _, height, width = x.shape
     filters, part, kh, kw = w.shape
     oh = (height + top + bottom - dilation[0] * (kh - 1) - 1) // stride[0] + 1
     ow = (width + left + right - dilation[1] * (kw - 1) - 1) // stride[1] + 1
