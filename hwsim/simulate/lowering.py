@@ -219,9 +219,8 @@ def _variant(level: Level, facts: Facts | Unknown) -> tuple[int, str]:
         return float32.LIVE, "exponents floored and capped, signed zeros kept"
     saturates = level.overflow in ("saturate", "saturate_all")
     limit = float(level.fmt.largest)
-    quick = saturates and level.level == NONE  # the clamp is cheaper than a tighter bound
-    bound = facts.quick_bound if quick else facts.sum_bound
-    if facts.c_max + 2.0 * level.addend.times * bound <= limit:
+    room = (limit - facts.c_max) / (2.0 * level.addend.times)
+    if facts.quick_bound <= room or facts.sum_bound <= room:
         return float32.BARE, "no sum can overflow on this data, none is subnormal and inexact"
     if saturates:
         return float32.CLAMP, "no sum is subnormal and inexact"

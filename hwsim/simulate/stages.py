@@ -48,19 +48,23 @@ class Float32Stage:
     lane: type = np.int32
 
     def add(self, a: Array, b: Array, tile: Array, tally: Tally, start: int = 0) -> None:
+        if not self.counted:
+            float32.mac_kernel(self.variant)(a, b, tile, self.grid)
+            return
         counts = np.zeros(float32.COUNTS, np.int64)
-        run = float32.mac_kernel(self.variant, self.counted)
-        run(a, b, tile, tally.flags, counts, self.grid)
-        if self.counted:
-            zeros = int(tally.zeros[start : start + a.shape[1]].sum())
-            tally.add_kept(counts, zeros, a.shape[1] * tile.size)
+        float32.counting_kernel(self.variant)(a, b, tile, tally.flags, counts, self.grid)
+        zeros = int(tally.zeros[start : start + a.shape[1]].sum())
+        tally.add_kept(counts, zeros, a.shape[1] * tile.size)
 
     def merge(self, total: Array, tile: Array, tally: Tally) -> None:
+        if not self.counted:
+            float32.merge_kernel(self.variant)(total, tile, self.grid)
+            return
         counts = np.zeros(float32.COUNTS, np.int64)
-        run = float32.merge_kernel(self.variant, self.counted)
+        run = float32.counting_merge_kernel(self.variant)
         run(total, tile, tally.outer_flags, counts, self.grid)
-        if self.counted:
-            tally.add_kept(counts, tile.size - int(np.count_nonzero(tile)), tile.size, outer=True)
+        zeros = tile.size - int(np.count_nonzero(tile))
+        tally.add_kept(counts, zeros, tile.size, outer=True)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ class Tally:
 
 def zero_counts(x: Array, axis: int) -> Array:
     """Zeros of a matrix along an axis (int64)."""
+    if np.count_nonzero(x) == x.size:  # much the quicker question
+        return np.zeros(x.shape[1 - axis], np.int64)
     zeros: Array = np.asarray(x == 0).sum(axis=axis, dtype=np.int64)
     return zeros
 
@@ -97,7 +99,9 @@ class Totals:
             mine += theirs
             mine[float64.LARGEST] = largest
         self.zeros += int(tally.zeros.sum())
-        self.struck[where] = (tally.flags != 0) | (tally.outer_flags != 0)
+        slots = (float64.OVERFLOW, float64.PRODUCT_OVERFLOW)
+        if any(tally.inner[slot] or tally.outer[slot] for slot in slots):
+            self.struck[where] = (tally.flags != 0) | (tally.outer_flags != 0)
         if self.complete:
             self.lost += tally.lost.ravel().tolist()
             self.mass += tally.mass.ravel().tolist()

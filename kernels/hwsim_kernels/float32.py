@@ -8,7 +8,7 @@ or every addend has at most p bits and 24 ≥ 2p + 2, so that rounding twice rou
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,8 @@ SIGN = np.int32(-0x80000000)
 # How much of the general rounding a proof leaves: nothing but the rounding; a clamp of finite
 # values; or all of it: exponents floored and capped, Inf and NaN alive, zeros signed.
 BARE, CLAMP, LIVE = range(3)
+
+BLOCK = 16  # of k; with 512 float32 columns, 32 KB of b
 
 # Slots of the counts array.
 KEPT, EXACT, OVERFLOWED, OVERFLOWED_KEPT = range(4)
@@ -51,28 +53,118 @@ def signed32(r, x):
     return np.int32(np.float32(r).view(np.int32) | sign).view(np.float32)
 
 
+class Lanes(NamedTuple):
+    """`scalars.Grid32` as the lanes take it: int32 and float32, so that nothing widens."""
+
+    floor_bits: np.int32
+    cap_bits: np.int32
+    magic_bits: np.int32
+    lowest: np.float32
+    largest: np.float32
+    over_neg: np.float32
+    over_pos: np.float32
+
+
+@helper
+def lanes(g):
+    """The scalars, narrowed."""
+    return Lanes(
+        np.int32(g.floor_bits),
+        np.int32(g.cap_bits),
+        np.int32(g.magic_bits),
+        np.float32(g.lowest),
+        np.float32(g.largest),
+        np.float32(g.over_neg),
+        np.float32(g.over_pos),
+    )
+
+
+@helper
+def rounded32(s, f, variant):
+    """s rounded, its exponent unbounded above."""
+    if variant == LIVE:
+        return signed32(round32(s, f.floor_bits, f.cap_bits, f.magic_bits), s)
+    return bare32(s, f.magic_bits)
+
+
+@helper
+def limited32(r, f, variant):
+    """The overflow rule on a rounded sum."""
+    if variant == CLAMP:
+        r = r if r < f.largest else f.largest
+        return r if r > f.lowest else f.lowest
+    if variant == LIVE:
+        y = f.over_pos if r > f.largest else r
+        return f.over_neg if r < f.lowest else y
+    return r
+
+
+@helper
+def step32(acc, p, f, variant):
+    """R(acc + p)."""
+    return limited32(rounded32(acc + p, f, variant), f, variant)
+
+
+@helper
+def one_step(x, b, k, tile, i, f, variant):
+    """One row of the tile takes in the products of one k."""
+    for j in range(b.shape[1]):
+        tile[i, j] = step32(tile[i, j], x * b[k, j], f, variant)
+
+
 @cache
-def mac_kernel(variant: int, counted: bool) -> Any:
+def mac_kernel(variant: int) -> Any:
     """T ← R(T + a·b) over k for a float32 tile: the kernel of a `variant`.
 
-    Counted (finite operands, not LIVE): ``counts`` gets the steps with y = acc, those with
-    y = acc + p, those that overflow and those that do both first and third; the caller turns
-    them into swamped counts, since it knows the number of zero products (`simulate.tally`).
+    Short steps leave loads and stores dominant: but for LIVE ones, two rows take two k each
+    per pass, and BLOCK of k stay in the first-level cache for all rows.  Each output still meets
+    its k in ascending order.
+    """
+
+    @kernel(contract=True)
+    def mac(a, b, tile, g):
+        f = lanes(g)
+        m = a.shape[0]
+        pairs = a.shape[1] // 2 * 2 if variant != LIVE else 0
+        for start in range(0, pairs, BLOCK):
+            stop = min(pairs, start + BLOCK)
+            for h in range(m // 2):
+                i = 2 * h
+                for k in range(start, stop, 2):
+                    x0, x1 = a[i, k], a[i, k + 1]
+                    z0, z1 = a[i + 1, k], a[i + 1, k + 1]
+                    for j in range(b.shape[1]):
+                        v0, v1 = b[k, j], b[k + 1, j]
+                        y = step32(tile[i, j], x0 * v0, f, variant)
+                        z = step32(tile[i + 1, j], z0 * v0, f, variant)
+                        tile[i, j] = step32(y, x1 * v1, f, variant)
+                        tile[i + 1, j] = step32(z, z1 * v1, f, variant)
+            if m % 2:
+                for k in range(start, stop):
+                    one_step(a[m - 1, k], b, k, tile, m - 1, f, variant)
+        for i in range(m):
+            for k in range(pairs, a.shape[1]):
+                one_step(a[i, k], b, k, tile, i, f, variant)
+
+    return mac
+
+
+@cache
+def counting_kernel(variant: int) -> Any:
+    """`mac_kernel` with counts, for finite operands and a variant that is not LIVE.
+
+    ``counts`` gets the steps with y = acc, those with y = acc + p, those that overflow and those
+    that do both first and third; the caller turns them into swamped counts, since it knows the
+    number of zero products (`simulate.tally`).
 
     y = acc + p exactly iff y − acc = p and y − p = acc in float32, because p and acc have fewer
     bits than float32: the difference δ of y and acc + p would be under half a last place, in
     float32, of both p and acc; and it is a multiple of the last bit of one of them.
     """
 
-    @kernel(contract=not counted)  # the counts compare the rounded sum with both addends
+    @kernel
     def mac(a, b, tile, flags, counts, g):
-        floor_bits = np.int32(g.floor_bits)
-        cap_bits = np.int32(g.cap_bits)
-        magic_bits = np.int32(g.magic_bits)
-        lowest = np.float32(g.lowest)
-        largest = np.float32(g.largest)
-        over_neg = np.float32(g.over_neg)
-        over_pos = np.float32(g.over_pos)
+        f = lanes(g)
         one = np.int32(1)
         zero = np.int32(0)
         for i in range(a.shape[0]):
@@ -85,41 +177,44 @@ def mac_kernel(variant: int, counted: bool) -> Any:
                 for j in range(b.shape[1]):
                     acc = tile[i, j]
                     p = x * b[k, j]
-                    s = acc + p
-                    if variant == LIVE:
-                        r = signed32(round32(s, floor_bits, cap_bits, magic_bits), s)
-                        y = over_pos if r > largest else r
-                        y = over_neg if r < lowest else y
-                    else:
-                        r = bare32(s, magic_bits)
-                        y = r
-                        if variant == CLAMP:
-                            y = y if y < largest else largest
-                            y = y if y > lowest else lowest
+                    r = rounded32(acc + p, f, variant)
+                    y = limited32(r, f, variant)
                     tile[i, j] = y
-                    if counted:
-                        same = one if y == acc else zero
-                        kept = np.int32(kept + same)
-                        back = one if y - acc == p else zero
-                        exact = np.int32(exact + (back if y - p == acc else zero))
-                        if variant == CLAMP:
-                            over = one if r != y else zero
-                            flags[i, j] = np.int32(flags[i, j] | over)
-                            overflow = np.int32(overflow + over)
-                            overflow_kept = np.int32(overflow_kept + np.int32(over & same))
-                if counted:
-                    counts[KEPT] += np.int64(kept)
-                    counts[EXACT] += np.int64(exact)
-                    counts[OVERFLOWED] += np.int64(overflow)
-                    counts[OVERFLOWED_KEPT] += np.int64(overflow_kept)
+                    same = one if y == acc else zero
+                    kept = np.int32(kept + same)
+                    back = one if y - acc == p else zero
+                    exact = np.int32(exact + (back if y - p == acc else zero))
+                    if variant == CLAMP:
+                        over = one if r != y else zero
+                        flags[i, j] = np.int32(flags[i, j] | over)
+                        overflow = np.int32(overflow + over)
+                        overflow_kept = np.int32(overflow_kept + np.int32(over & same))
+                counts[KEPT] += np.int64(kept)
+                counts[EXACT] += np.int64(exact)
+                counts[OVERFLOWED] += np.int64(overflow)
+                counts[OVERFLOWED_KEPT] += np.int64(overflow_kept)
 
     return mac
 
 
 @cache
-def merge_kernel(variant: int, counted: bool) -> Any:
-    """S ← R(S + T): the same step with the chunk sums as addends."""
-    mac = mac_kernel(variant, counted)
+def merge_kernel(variant: int) -> Any:
+    """S ← R(S + T) for float32 tiles: chunk sums T enter the outer accumulator S."""
+
+    @kernel
+    def merge(total, tile, g):
+        f = lanes(g)
+        for i in range(total.shape[0]):
+            for j in range(total.shape[1]):
+                total[i, j] = step32(total[i, j], tile[i, j], f, variant)
+
+    return merge
+
+
+@cache
+def counting_merge_kernel(variant: int) -> Any:
+    """`merge_kernel` with counts: a product of each chunk sum with 1."""
+    mac = counting_kernel(variant)
 
     @kernel
     def merge(total, tile, flags, counts, g):
@@ -133,21 +228,13 @@ def merge_kernel(variant: int, counted: bool) -> Any:
 @kernel
 def round_array(x, out, g, inf_neg, inf_pos):
     """out ← R(x) for flat float32 arrays of one length; NaN stays."""
-    floor_bits = np.int32(g.floor_bits)
-    cap_bits = np.int32(g.cap_bits)
-    magic_bits = np.int32(g.magic_bits)
-    lowest = np.float32(g.lowest)
-    largest = np.float32(g.largest)
-    over_neg = np.float32(g.over_neg)
-    over_pos = np.float32(g.over_pos)
+    f = lanes(g)
     inf = np.float32(np.inf)
     low = np.float32(inf_neg)
     high = np.float32(inf_pos)
     for i in range(x.shape[0]):
         v = x[i]
-        r = signed32(round32(v, floor_bits, cap_bits, magic_bits), v)
-        y = over_pos if r > largest else r
-        y = over_neg if r < lowest else y
+        y = limited32(rounded32(v, f, LIVE), f, LIVE)
         y = high if v == inf else y
         out[i] = low if v == -inf else y
 

@@ -168,3 +168,12 @@ def limit_array(x, g):
     """The overflow rule in place, on values that are rounded already; NaN stays."""
     for i in range(x.shape[0]):
         x[i] = limit(x[i], x[i], g, False)
+
+
+@kernel
+def largest_magnitude(bits, mask):
+    """Largest bits & mask of a flat integer array: the magnitude of floats seen as integers."""
+    top = bits[0] & mask
+    for i in range(bits.shape[0]):
+        top = max(top, bits[i] & mask)
+    return top
