@@ -121,8 +121,8 @@ import hwsim
 grid = grid32(hwsim.format("e6m9"), "saturate")
 a, b, tile = (np.ones(s, np.float32) for s in ((4, 8), (8, 512), (4, 512)))
 for variant in (float32.BARE, float32.CLAMP):
-    run = float32.mac_kernel(variant, False)
-    run(a, b, tile, np.zeros((1, 1), np.int32), np.zeros(4, np.int64), grid)
+    run = float32.mac_kernel(variant)
+    run(a, b, tile, grid)
     print(max(run.inspect_asm(run.signatures[0]).count(r) for r in ("zmm", "ymm", "v0.4s")))
 """
 
@@ -137,9 +137,9 @@ def test_hot_loops_are_vectors(tmp_path: Path) -> None:
 
 def compiled() -> int:
     """Machine-code versions of the sum kernels in this process."""
-    kernels = [float32.mac_kernel(v, c) for v in range(3) for c in (False, True) if v < 2 or not c]
-    for sums in range(3):
-        kernels += [float64.mac_kernel(sums, d, False, False, 0) for d in (False, True)]
+    kernels = [float32.mac_kernel(variant) for variant in range(3)]
+    kernels += [float32.counting_kernel(variant) for variant in range(2)]
+    kernels += [float64.mac_kernel(s, mode, False, False, 0) for s in range(3) for mode in range(3)]
     return sum(len(kernel.signatures) for kernel in kernels)
 
 
