@@ -63,7 +63,7 @@ def _panel(
 ) -> None:
     first = next(iter(rows.values()))
     scale = 100 if first.metric == "accuracy" else 1
-    bar = (first.stderr or 0.0) * scale
+    bar = (first.baseline_stderr or 0.0) * scale
     base = first.baseline * scale
     if math.isfinite(base):
         top = min(base + bar, 100.0) if first.metric == "accuracy" else base + bar

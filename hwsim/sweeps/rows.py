@@ -43,7 +43,8 @@ class Row:
     their addend.  overflow : roundings that overflowed (products, sums, outputs).
     energy_mac_pj : arithmetic of the whole run, never a chip's energy; energy_memory_pj :
     operand traffic in the cost model's memory; area_um2 : of one unit.  seconds : simulation.
-    baseline : value of the float32 model.  within : value lies within its error bar.
+    baseline, baseline_stderr, baseline_nll : of the float32 model.  within : value lies within
+    its error bar.
     collapsed : more than half of the way to guessing.  reason : what broke, and where.
     additions, outputs, overflow_outputs : what the counts are shares of.
     energy_ratio : energy_mac_pj over that of `YARDSTICK`.
@@ -65,6 +66,7 @@ class Row:
     area_um2: float | None
     seconds: float
     baseline: float = math.nan
+    baseline_stderr: float | None = None
     baseline_nll: float | None = None
     within: bool = True
     collapsed: bool = False
@@ -131,6 +133,7 @@ def make_row(about: Subject, score: Score, layers: Sequence[LayerReport]) -> Row
         area_um2=prices[0].area_um2,
         seconds=math.fsum(layer.seconds for layer in layers),
         baseline=about.baseline.value,
+        baseline_stderr=about.baseline.stderr,
         baseline_nll=about.baseline.nll,
         within=within,
         collapsed=has_collapsed(score, about.baseline, about.classes),

@@ -152,3 +152,11 @@ def test_sweeps_of_different_tasks_add(result):
     assert len(both.standings[0].rows) == 2
     assert set(both.metadata["tasks"]) == {"digits-cnn", "other"}
     assert both.standings[-1].energy_ratio == pytest.approx(1.0, abs=1e-12)
+
+
+def test_the_grey_band_is_float32s_error_bar(result):
+    """Not that of whichever unit comes first."""
+    rows = tuple(replace(r, baseline=0.9, baseline_stderr=0.02, stderr=0.3) for r in result.rows)
+    band = Sweep(rows, result.metadata).plot().axes[0].patches[0]
+    assert band.get_y() == 100 * 0.9 - 100 * 0.02
+    assert band.get_y() + band.get_height() == 100 * 0.9 + 100 * 0.02
