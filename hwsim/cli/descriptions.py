@@ -77,14 +77,14 @@ def format_command(name: str, as_json: bool) -> None:
 
 
 def _values(fmt: Format) -> Any:
-    """Every code and its value, sixteen a row as in the OCP specification's tables."""
+    """Every code and its value, in eight columns: as many as fit a terminal of 100."""
     from rich.table import Table
 
     from hwsim import reference
 
     count = 2**fmt.width
-    step = min(16, count)
     wide = count > 16
+    step = count // 8 if wide else count
     values = [_value_text(reference, code, fmt) for code in range(count)]
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
     rows, columns = (step, count // step) if wide else (count, 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwsim.cli.output import console, print_json, progress_bar
-from hwsim.cli.sources import source
+from hwsim.cli.sources import check_empty, check_path, source
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,6 +54,9 @@ def run_command(
 
     unit = parse_unit(mac)
     item = source(model, data)
+    for option, path in (("--csv", csv_path), ("--plot", plot_path)):
+        check_path(option, path, (".png", ".svg", ".pdf") if option == "--plot" else ())
+    check_empty("--dump", options["dump"])
     from hwsim.networks import Network, evaluate, run
 
     network = Network.load(item.model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def source(model: str, data: str | None) -> Source:
         from hwsim.networks import shipped
 
         found = shipped(model)
-        shown = model if data is None else f"{model} --data {data}"
+        shown = model if data is None else f"{model} --data {shlex.quote(data)}"
         return Source(model, str(found.model), data or str(found.evaluation), shown)
     if not Path(model).exists():
         names = " or ".join(SHIPPED)
@@ -40,4 +41,22 @@ def source(model: str, data: str | None) -> Source:
         )
     if not Path(data).exists():
         raise click.UsageError(f"--data {data!r}: no such file")
-    return Source(Path(model).stem, model, data, f"{model} --data {data}")
+    return Source(Path(model).stem, model, data, f"{shlex.quote(model)} --data {shlex.quote(data)}")
+
+
+def check_path(option: str, path: str | None, suffixes: tuple[str, ...] = ()) -> None:
+    """Usage error for a file that cannot be written, before the work rather than after it."""
+    if path is None:
+        return
+    if not Path(path).absolute().parent.is_dir():
+        raise click.UsageError(f"{option} {path!r}: no such folder")
+    if suffixes and Path(path).suffix.lower() not in suffixes:
+        raise click.UsageError(f"{option} {path!r}: the name must end in {', '.join(suffixes)}")
+
+
+def check_empty(option: str, folder: str | None, force: bool = False) -> None:
+    """Usage error for a folder whose files a dump would replace."""
+    if folder is None or force or not Path(folder).exists():
+        return
+    if not Path(folder).is_dir() or any(Path(folder).iterdir()):
+        raise click.UsageError(f"{option} {folder!r}: not an empty folder; nothing is replaced")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwsim.cli.output import console, print_json, progress_bar
-from hwsim.cli.sources import SHIPPED, Source, source
+from hwsim.cli.sources import SHIPPED, Source, check_empty, source
 
 if TYPE_CHECKING:
     from hwsim.sweeps import Sweep
@@ -77,6 +77,7 @@ def sweep_command(
     sources = [source(m, data) for m in ([model] if model else SHIPPED)]
     folder = Path(out)
     check_free(folder, force)
+    check_empty("--dump", options["dump"], force)
     result = _run(sources, units, options)
     paths = result.save(folder, force)
     if as_json:

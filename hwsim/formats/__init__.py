@@ -1,7 +1,7 @@
 """Number formats: types, names and the catalogue.  Imports nothing of hwsim but its errors."""
 
 from hwsim.formats.catalogue import ALIASES, CATALOGUE, Entry
-from hwsim.formats.grammar import as_format, format_length, parse_format
+from hwsim.formats.grammar import LATER, as_format, format_length, parse_format
 from hwsim.formats.types import (
     OVERFLOWS,
     ROUNDINGS,
@@ -16,6 +16,7 @@ from hwsim.formats.types import (
 __all__ = [
     "ALIASES",
     "CATALOGUE",
+    "LATER",
     "OVERFLOWS",
     "ROUNDINGS",
     "Entry",

@@ -24,11 +24,16 @@ from hwsim.formats.types import (
 )
 
 _FLOAT = re.compile(
-    r"e(?P<x>\d+)m(?P<y>\d+)(?:b(?P<bias>n?\d+))?(?P<specials>ieee|fnuz|fn|none|merged)?"
+    r"e(?P<x>[0-9]+)m(?P<y>[0-9]+)(?:b(?P<bias>n?[0-9]+))?(?P<specials>ieee|fnuz|fn|none|merged)?"
     r"(?P<fields>(?:_(?:nosub|normal0|unsigned|nozero))*)"
 )
-_FIXED = re.compile(r"(?P<u>u?)fixed(?P<i>\d+)\.(?P<f>\d+)(?P<sym>_sym)?")
-_INT = re.compile(r"(?P<u>u?)int(?P<n>\d+)(?P<sym>_sym)?")
+_FIXED = re.compile(r"(?P<u>u?)fixed(?P<i>[0-9]+)\.(?P<f>[0-9]+)(?P<sym>_sym)?")
+_INT = re.compile(r"(?P<u>u?)int(?P<n>[0-9]+)(?P<sym>_sym)?")
+# Block, logarithmic and posit formats: known by name, so that the error does not guess a typo.
+LATER = re.compile(
+    r"(?:(?:mx(?:fp|int)|nvfp|posit|lns|log)[0-9]+(?:_[a-z0-9]*?)?|binary[0-9]+p[0-9]+[a-z]*?)"
+    r"(?=[x+:/]|$)"
+)
 _NAMES = re.compile("|".join(sorted(map(re.escape, [*CATALOGUE, *ALIASES]), key=len, reverse=True)))
 
 
@@ -58,6 +63,8 @@ def parse_format(text: str) -> Format:
             return FixedFormat(int(m["i"]), int(m["f"]), not m["u"], bool(m["sym"]))
     except SpecError as error:
         raise SpecError(error.message, text, 0, len(text)) from None
+    if LATER.fullmatch(name):
+        raise SpecError(f"format {text!r} is not simulated yet", text, 0, len(text))
     raise SpecError(f"unknown format {text!r}", text, 0, len(text), [*CATALOGUE, *ALIASES])
 
 

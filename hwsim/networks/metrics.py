@@ -50,6 +50,8 @@ def evaluate(
     if metric not in METRICS:
         raise DataError(f"metric={metric!r}: allowed are {', '.join(METRICS)}")
     name, logits = _pick(outputs, labels)
+    if not logits.size:
+        raise DataError("there are no samples to judge: the outputs are empty")
     reference = None if baseline is None else _pick(baseline, labels, name)[1]
     noise = None if reference is None else sqnr_db(logits, reference)
     if metric == "auto":

@@ -7,6 +7,7 @@ import html
 import io
 import json
 import math
+import tempfile
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -109,13 +110,20 @@ class Sweep:
 
 
 def check_free(folder: Path, force: bool) -> None:
-    """Raise HwsimError when ``folder`` holds an earlier result that must not be lost."""
+    """Raise HwsimError when ``folder`` holds an earlier result that must not be lost, or cannot
+    be written: before the work, not after it."""
     held = [name for name in FILES if (folder / name).exists()]
     if held and not force:
         raise HwsimError(
             f"{folder} holds an earlier result ({held[0]}); pass --force (force=True) to replace "
             "it, or another folder with --out"
         )
+    parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=parent):
+            pass
+    except OSError as error:
+        raise HwsimError(f"{folder}: cannot write there ({error.strerror})") from None
 
 
 def _plain(value: Any) -> Any:

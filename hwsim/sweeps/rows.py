@@ -43,8 +43,7 @@ class Row:
     their addend.  overflow : roundings that overflowed (products, sums, outputs).
     energy_mac_pj : arithmetic of the whole run, never a chip's energy; energy_memory_pj :
     operand traffic in the cost model's memory; area_um2 : of one unit.  seconds : simulation.
-    baseline, baseline_stderr, baseline_nll : of the float32 model.  within : value lies within
-    its error bar.
+    baseline, baseline_stderr : of the float32 model.  within : value lies within its error bar.
     collapsed : more than half of the way to guessing.  reason : what broke, and where.
     additions, outputs, overflow_outputs : what the counts are shares of.
     energy_ratio : energy_mac_pj over that of `YARDSTICK`.
@@ -67,7 +66,6 @@ class Row:
     seconds: float
     baseline: float = math.nan
     baseline_stderr: float | None = None
-    baseline_nll: float | None = None
     within: bool = True
     collapsed: bool = False
     reason: str = ""
@@ -78,11 +76,14 @@ class Row:
     verified: int = 0
 
     @property
-    def loss(self) -> float:
-        """How much worse than float32, for rankings: in nats, or dB of SQNR below 0."""
-        if self.nll is not None and self.baseline_nll is not None:
-            return self.nll - self.baseline_nll
-        return -self.value
+    def shortfall(self) -> float:
+        """How much worse than float32, in the metric's own unit; of SQNR, its negative."""
+        if math.isnan(self.value):
+            return math.inf
+        if self.metric == "sqnr_db":
+            return -self.value
+        worse = self.baseline - self.value
+        return worse if self.metric == "accuracy" else -worse
 
     def columns(self) -> dict[str, Any]:
         """The stable columns."""
@@ -95,13 +96,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a row is about: a unit on a task, judged against the float32 model's score."""
+    """What a row is about: a unit on a task, judged against the float32 model's score.
+
+    ``exact``: the score of the same operands with an exact accumulator, for units that lose: it
+    tells what the operands lose from what the accumulator does.
+    """
 
     task: str
     unit: MacUnit
     baseline: Score
     classes: int
     node: str
+    exact: Score | None = None
 
 
 def make_row(about: Subject, score: Score, layers: Sequence[LayerReport]) -> Row:
@@ -134,10 +140,9 @@ def make_row(about: Subject, score: Score, layers: Sequence[LayerReport]) -> Row
         seconds=math.fsum(layer.seconds for layer in layers),
         baseline=about.baseline.value,
         baseline_stderr=about.baseline.stderr,
-        baseline_nll=about.baseline.nll,
         within=within,
         collapsed=has_collapsed(score, about.baseline, about.classes),
-        reason="" if within else blame(layers),
+        reason="" if within else _reason(about, score, layers),
         additions=total.additions + total.outer.additions,
         outputs=total.outputs,
         overflow_outputs=total.overflow_outputs,
@@ -172,9 +177,23 @@ def has_collapsed(score: Score, baseline: Score, classes: int) -> bool:
     return not score.value < (baseline.value + math.log2(classes)) / 2
 
 
+def _reason(about: Subject, score: Score, layers: Sequence[LayerReport]) -> str:
+    """What broke, and where; the operands, when an exact accumulator would not have helped."""
+    if about.exact is not None and not _is_worse(score, about.exact, about.baseline.stderr or 0.0):
+        return "coarse operands"
+    return blame(layers)
+
+
+def _is_worse(score: Score, other: Score, bar: float) -> bool:
+    """Whether a value is worse than another by more than an error bar; NaN is."""
+    if score.metric == "bits_per_character":
+        return not score.value <= other.value + bar
+    return not score.value >= other.value - bar
+
+
 def blame(layers: Iterable[LayerReport]) -> str:
-    """What lost most, and in which layer: overflow, swamping, or the operands' few values."""
-    worst, reason = 0.01, "coarse operands"
+    """What the accumulators lost most by, and in which layer: overflow, swamping or rounding."""
+    worst, reason = 0.0, "rounding of the sums"
     for layer in layers:
         counts = layer.telemetry
         if counts is None or not counts.outputs:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import le
 
 from hwsim.sweeps.rows import YARDSTICK, Row
 
@@ -14,14 +15,23 @@ class Standing:
     """One unit over all tasks of a sweep.
 
     rows : one per task.  energy_ratio : arithmetic energy over fp32's, all tasks together.
-    loss : summed over the tasks (`Row.loss`).  pareto : no other unit is cheaper and as good.
+    pareto : no other unit costs as little or less and is as good or better on every task.
     """
 
     unit: str
     rows: tuple[Row, ...]
     energy_ratio: float
-    loss: float
     pareto: bool = False
+
+    @property
+    def marks(self) -> tuple[float, ...]:
+        """Energy, and what it falls short of float32 by on each task: the less, the better."""
+        return (self.energy_ratio, *(row.shortfall for row in self.rows))
+
+    @property
+    def bars_lost(self) -> float:
+        """The worst shortfall of its tasks, in float32's error bars (SQNR: in dB)."""
+        return max(row.shortfall / (row.baseline_stderr or 1.0) for row in self.rows)
 
     @property
     def within(self) -> bool:
@@ -59,19 +69,16 @@ def standings(rows: Sequence[Row]) -> tuple[Standing, ...]:
         own = tuple(row for row in rows if row.unit == unit)
         pj = math.fsum(row.energy_mac_pj for row in own)
         yardstick = math.fsum(row.energy_mac_pj / row.energy_ratio for row in own)
-        loss = math.fsum(row.loss for row in own)
-        found.append(Standing(unit, own, pj / yardstick, math.inf if math.isnan(loss) else loss))
+        found.append(Standing(unit, own, pj / yardstick))
     ranked = sorted(found, key=lambda s: s.energy_ratio)
-    return tuple(
-        Standing(s.unit, s.rows, s.energy_ratio, s.loss, _is_pareto(s, ranked)) for s in ranked
-    )
+    return tuple(replace(s, pareto=_is_pareto(s, ranked)) for s in ranked)
 
 
 def _is_pareto(one: Standing, all_of_them: Sequence[Standing]) -> bool:
-    """No other unit is at least as good in both energy and loss, and better in one."""
-    mine = (one.energy_ratio, one.loss)
-    others = ((s.energy_ratio, s.loss) for s in all_of_them)
-    return not any(e <= mine[0] and q <= mine[1] and (e, q) != mine for e, q in others)
+    """No other unit is at least as good in every mark, and better in one."""
+    return not any(
+        other.marks != one.marks and all(map(le, other.marks, one.marks)) for other in all_of_them
+    )
 
 
 def sentences(ranked: Sequence[Standing], arguments: Mapping[str, str]) -> tuple[str, str, str]:
@@ -98,16 +105,15 @@ def _broken(ranked: Sequence[Standing]) -> str:
         lossy = [s for s in ranked if not s.within]
         if not lossy:
             return "Nothing broke: every unit stays within the error bar."
-        worst = max(lossy, key=lambda s: s.loss)
+        worst = max(lossy, key=lambda s: s.bars_lost)
         return f"Nothing collapsed; {worst.unit} loses most ({worst.note})."
     # Of all that broke, the dearest unit surprises most.
     most = broken[-1]
     row = most.collapsed[0]
     others = f"; so did {len(broken) - 1} cheaper" if len(broken) > 1 else ""
-    return (
-        f"{most.unit} collapsed on {row.task}, {format_value(row)} after "
-        f"{format_number(row.metric, row.baseline)} in float32, by {row.reason}{others}."
-    )
+    before = f" after {format_number(row.metric, row.baseline)} in float32"
+    value = format_value(row) + (before if row.metric != "sqnr_db" else " dB")
+    return f"{most.unit} collapsed on {row.task}, {value}, by {row.reason}{others}."
 
 
 def _next(ranked: Sequence[Standing], arguments: Mapping[str, str]) -> str:

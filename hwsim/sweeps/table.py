@@ -31,16 +31,17 @@ def make_table(ranked: Sequence[Standing]) -> Table:
     tasks = [(row.task, row.metric) for row in ranked[0].rows]
     for task, metric in tasks:
         table.add_column(f"{task}\n{HEADINGS[metric]}", justify="right", no_wrap=True)
-    for heading in ("SQNR\ndB", "swamped\n%", "overflow\n%", "energy\n/fp32", "area\nµm²"):
+    noise = () if all(metric == "sqnr_db" for _, metric in tasks) else ("SQNR\ndB",)
+    for heading in (*noise, "swamped\n%", "overflow\n%", "energy\n/fp32", "area\nµm²"):
         table.add_column(heading, justify="right", no_wrap=True)
     for standing in ranked:
-        table.add_row(*_cells(standing), style=_style(standing))
+        table.add_row(*_cells(standing, bool(noise)), style=_style(standing))
         if standing.collapsed:
             table.add_row("", Text(f"  {standing.note}", style="red"))
     return table
 
 
-def _cells(s: Standing) -> list[str | Text]:
+def _cells(s: Standing, with_noise: bool) -> list[str | Text]:
     mark = "x" if s.collapsed else "★" if s.pareto else ""
     noise = [row.sqnr_db for row in s.rows if row.sqnr_db is not None]
     area = s.rows[0].area_um2
@@ -48,7 +49,7 @@ def _cells(s: Standing) -> list[str | Text]:
         mark,
         s.unit,
         *(_value(row) for row in s.rows),
-        _decibels(min(noise)) if noise else "-",
+        *([_decibels(min(noise)) if noise else "-"] if with_noise else []),
         percent(s.swamped),
         percent(s.overflowed),
         f"{s.energy_ratio:.3f}",

@@ -16,6 +16,7 @@ from hwsim.errors import SpecError
 from hwsim.formats import (
     ALIASES,
     CATALOGUE,
+    LATER,
     OVERFLOWS,
     ROUNDINGS,
     Format,
@@ -32,7 +33,7 @@ from hwsim.units.types import (
 )
 
 OPTIONS = (*ROUNDINGS, *OVERFLOWS, "seq", "chunk64", "exact", "mul_add", "out=")
-LATER = re.compile(r"sr\d*|lanes\d+(-tree)?|tree\d+|fused.*|daz")
+LATER_OPTIONS = re.compile(r"sr[0-9]*|lanes[0-9]+(-tree)?|tree[0-9]+|fused.*|daz")
 
 
 _FIELD_OF_ROLE = {"product": "multiplier", "outer": "order"}
@@ -67,6 +68,9 @@ class _Reader:
         """Step over the longest format name."""
         length = format_length(self.text, self.at)
         if not length:
+            if later := LATER.match(self.text, self.at):
+                name = later[0]
+                self.fail(f"format {name!r} is not simulated yet", len(name))
             word = self.word("x+:/")
             message = f"{word!r} is no format" if word else "the name of a format is expected"
             self.fail(message, len(word), [*CATALOGUE, *ALIASES])
@@ -146,13 +150,13 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "order", Sequential()
     if word == "exact" and reader.take(word):
         return "order", Exact()
-    if re.fullmatch(r"chunk[1-9]\d{0,8}", word) and reader.take(word):
+    if re.fullmatch(r"chunk[1-9][0-9]{0,8}", word) and reader.take(word):
         return "order", Chunked(int(word[5:]), reader.format() if reader.take("/") else None)
     if word == "mul_add" and reader.take(word):
         return "multiplier", RoundedProduct(reader.format() if reader.take("/") else None)
     if word.startswith("out=") and reader.take("out="):
         return "output", reader.format()
-    if LATER.fullmatch(word):
+    if LATER_OPTIONS.fullmatch(word):
         reader.fail(f"option {word!r} is not simulated yet", len(word))
     allowed = ", ".join(OPTIONS)
     return reader.fail(f"unknown option {word!r}; allowed are {allowed}", len(word), OPTIONS)
