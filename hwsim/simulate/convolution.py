@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.simulate.conversions import value_dtype
-from hwsim.simulate.inputs import as_real
+from hwsim.simulate.inputs import as_real, result_array
 from hwsim.simulate.matrix import MEMORY_LIMIT, Options
 from hwsim.simulate.operands import to_operand
 from hwsim.simulate.products import multiply
@@ -31,17 +31,28 @@ class Window:
     padding: tuple[tuple[int, int], tuple[int, int]]
     dilation: tuple[int, int]
     groups: int
+    k_order: str = "chw"
 
     @classmethod
-    def check(cls, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> Window:
+    def check(
+        cls, stride: Pair, padding: Padding, dilation: Pair, groups: int, k_order: str = "chw"
+    ) -> Window:
         """A window from public arguments; ValueError names the wrong one."""
+        if not isinstance(k_order, str) or sorted(k_order) != ["c", "h", "w"]:
+            raise ValueError(f"k_order={k_order!r}: a permutation of 'chw' is needed")
         if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
             raise ValueError(f"groups={groups!r}: a positive integer is needed")
         sides = padding if isinstance(padding, tuple) else (padding, padding)
         if len(sides) != 2:
             raise ValueError(f"padding={padding!r}: int, (h, w) or ((top, bottom), (left, right))")
         top, left = (_pair("padding", side, 0) for side in sides)
-        return cls(_pair("stride", stride, 1), (top, left), _pair("dilation", dilation, 1), groups)
+        steps = _pair("stride", stride, 1), (top, left), _pair("dilation", dilation, 1)
+        return cls(*steps, groups, k_order)
+
+    @property
+    def k_axes(self) -> tuple[int, ...]:
+        """The order of k as positions in (C, KH, KW)."""
+        return tuple("chw".index(letter) for letter in self.k_order)
 
     def output_size(self, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
         """Height and width of the result; ValueError when the kernel does not fit."""
@@ -67,10 +78,12 @@ def conv2d(
     padding: Padding = 0,
     dilation: Pair = 1,
     groups: int = 1,
+    k_order: str = "chw",
     telemetry: bool | str = False,
     threads: int | None = None,
     strict: bool = False,
     memory_limit: int = MEMORY_LIMIT,
+    dtype: npt.DTypeLike | None = None,
 ) -> Any:
     """Convolution (cross-correlation, as in every framework) on a MAC unit, bit for bit.
 
@@ -82,9 +95,11 @@ def conv2d(
     padding : int, (h, w) or ((top, bottom), (left, right)); padding is a zero operand that keeps
         its place in the sum.
     groups : channel groups; C and O must be multiples of it.
-    telemetry, threads, strict, memory_limit : as in `matmul`.
+    k_order : the order in which the sum meets its products: ``chw`` (the last varies fastest),
+        ``hwc`` or any other permutation of C/groups, KH and KW.
+    telemetry, threads, strict, memory_limit, dtype : as in `matmul`.
 
-    k runs over (C/groups, KH, KW) in C order.  Returns (N, O, OH, OW), and a `Telemetry` when
+    Returns (N, O, OH, OW), and a `Telemetry` when
     asked for.  Raises as `matmul` does.
 
     >>> conv2d([[[[1.0, 2.0], [3.0, 4.0]]]], [[[[1.0, 1.0]]]], "e4m3xe4m3+e4m3")
@@ -93,10 +108,11 @@ def conv2d(
     """
     unit = as_unit(mac)
     options = Options.check(telemetry, threads, strict, memory_limit)
-    window = Window.check(stride, padding, dilation, groups)
+    window = Window.check(stride, padding, dilation, groups, k_order)
     image, kernel = as_real("x", x), as_real("w", w)
     start = None if c is None else as_real("c", c)
     out, counted = conv2d_values(image, kernel, start, unit, window, options)
+    out = result_array(out, unit.output_format, out.dtype, None, dtype)
     return out if options.level == 0 else (out, counted)
 
 
@@ -115,6 +131,7 @@ def conv2d_values(
             message = f"c {c.shape} does not broadcast to the result {out.shape}"
             raise ValueError(message) from None
     kernels = to_operand("w", w, unit.b, options.strict)
+    kernels = kernels.transpose(0, *(1 + axis for axis in window.k_axes))
     kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, -1)
     # The kernels are the rows and the patches the columns: lanes run over pixels.
     mirrored = _mirrored(unit)
@@ -182,7 +199,8 @@ def _patches(
     views = views[:, :, ::sh, ::sw, ::dh, ::dw][:, :, rows]
     n, channels, oh, ow = views.shape[:4]
     split = views.reshape(n, groups, channels // groups, oh, ow, kh, kw)  # a view
-    return split.transpose(1, 2, 5, 6, 0, 3, 4).reshape(groups, -1, n * oh * ow)
+    order = ((2, 5, 6)[axis] for axis in window.k_axes)
+    return split.transpose(1, *order, 0, 3, 4).reshape(groups, -1, n * oh * ow)
 
 
 def _by_group(c: Array, groups: int) -> Array:

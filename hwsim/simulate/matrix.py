@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.simulate.conversions import value_dtype
-from hwsim.simulate.inputs import as_real
+from hwsim.simulate.inputs import as_real, result_array
 from hwsim.simulate.operands import carrier, to_operand
 from hwsim.simulate.products import multiply
 from hwsim.simulate.scheduler import check_environment, thread_count
@@ -53,6 +53,7 @@ def matmul(
     threads: int | None = None,
     strict: bool = False,
     memory_limit: int = MEMORY_LIMIT,
+    dtype: npt.DTypeLike | None = None,
 ) -> Any:
     """c + a·b as the unit computes it, bit for bit.
 
@@ -67,6 +68,7 @@ def matmul(
     threads : by default HWSIM_NUM_THREADS or all processors; never changes a result.
     strict : refuse operands that are not values of their formats.
     memory_limit : bytes of working memory beyond inputs and outputs.
+    dtype : of the result, by default the output format's; one that would lose a value is an error.
 
     Returns the result (…, M, N), values in the output format's dtype; with telemetry, a pair of
     it and a `Telemetry`.
@@ -82,6 +84,7 @@ def matmul(
     left, right = as_real("a", a), as_real("b", b)
     start = None if c is None else as_real("c", c)
     out, counted = matmul_values(left, right, start, unit, options)
+    out = result_array(out, unit.output_format, out.dtype, None, dtype)
     return out if options.level == 0 else (out, counted)
 
 

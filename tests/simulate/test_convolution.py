@@ -80,6 +80,29 @@ def test_any_window(unit, window):
     assert got.tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("k_order", ["chw", "hwc", "whc", "cwh"])
+def test_order_of_the_sum(k_order):
+    """The sum meets its products in the order asked for: a dot product of permuted patches."""
+    rng = np.random.default_rng(5)
+    x, w = rng.normal(size=(1, 3, 4, 5)), rng.normal(size=(2, 3, 2, 3))
+    unit = "e5m2xe5m2+e5m2"
+    got = hwsim.conv2d(x, w, unit, k_order=k_order)
+    axes = ["chw".index(letter) for letter in k_order]
+    for o, r, s in itertools.product(range(2), range(3), range(3)):
+        patch = x[0, :, r : r + 2, s : s + 3].transpose(axes).reshape(1, -1)
+        row = w[o].transpose(axes).reshape(-1, 1)
+        assert got[0, o, r, s] == hwsim.reference.matmul(patch, row, unit)[0, 0]
+    orders = [hwsim.conv2d(x, w, unit, k_order=order).tobytes() for order in ("chw", "hwc")]
+    assert orders[0] != orders[1]  # the order shows in these bits
+
+
+def test_dtype_overrides_without_loss():
+    x, w = np.full((1, 1, 2, 2), 300.0), np.ones((1, 1, 1, 1))
+    assert hwsim.conv2d(x, w, "int16xint4+int32", dtype="int16").dtype == np.int16
+    with pytest.raises(ValueError, match="int8"):
+        hwsim.conv2d(x, w, "int16xint4+int32", dtype=np.int8)
+
+
 def test_pieces_change_nothing():
     """A small memory limit cuts images and rows apart; bits and counts stay."""
     rng = np.random.default_rng(3)
@@ -109,6 +132,7 @@ def test_initial_value():
         ({"dilation": (1, 9)}, "does not fit"),
         ({"groups": 2}, "groups=2"),
         ({"groups": 0}, "groups=0"),
+        ({"k_order": "cc"}, "k_order='cc'"),
         ({"c": np.ones(5)}, "c .* does not broadcast"),
         ({"memory_limit": 5}, "memory_limit=5"),
         ({"telemetry": "all"}, "telemetry='all'"),
