@@ -62,8 +62,7 @@ class Float32Stage:
             return
         counts = np.zeros(float32.COUNTS, np.int64)
         run = float32.counting_merge_kernel(self.variant)
-        run(total, tile, tally.outer_flags, counts, self.grid)
-        zeros = tile.size - int(np.count_nonzero(tile))
+        zeros = int(run(total, tile, tally.outer_flags, counts, self.grid))
         tally.add_kept(counts, zeros, tile.size, outer=True)
 
 

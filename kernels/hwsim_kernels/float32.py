@@ -149,6 +149,40 @@ def mac_kernel(variant: int) -> Any:
     return mac
 
 
+# Counters of one pass.  They go up by WEIGHT: adding a masked constant is one instruction, where
+# adding a masked 1 becomes two.
+WEIGHT = np.int32(3)
+ZERO = np.int32(0)
+NO_COUNTS = (ZERO, ZERO, ZERO, ZERO)
+
+
+@helper
+def counted_step(p, tile, flags, i, j, n, f, variant):
+    """One step of one lane; ``n``, the counters (`KEPT` …), with this step's added."""
+    kept, exact, overflow, both = n
+    acc = tile[i, j]
+    r = rounded32(acc + p, f, variant)
+    y = limited32(r, f, variant)
+    tile[i, j] = y
+    same = WEIGHT if y == acc else ZERO
+    kept = np.int32(kept + same)
+    back = WEIGHT if y - acc == p else ZERO
+    exact = np.int32(exact + (back if y - p == acc else ZERO))
+    if variant == CLAMP:
+        over = WEIGHT if r != y else ZERO
+        flags[i, j] = np.int32(flags[i, j] | over)
+        overflow = np.int32(overflow + over)
+        both = np.int32(both + np.int32(over & same))
+    return kept, exact, overflow, both
+
+
+@helper
+def add_counts(counts, n):
+    """Add the counters of a pass to the totals."""
+    for slot in range(len(n)):
+        counts[slot] += np.int64(n[slot] // WEIGHT)
+
+
 @cache
 def counting_kernel(variant: int) -> Any:
     """`mac_kernel` with counts, for finite operands and a variant that is not LIVE.
@@ -165,34 +199,22 @@ def counting_kernel(variant: int) -> Any:
     @kernel
     def mac(a, b, tile, flags, counts, g):
         f = lanes(g)
-        one = np.int32(1)
-        zero = np.int32(0)
-        for i in range(a.shape[0]):
+        for h in range((a.shape[0] + 1) // 2):
+            i = 2 * h
             for k in range(a.shape[1]):
-                x = a[i, k]
-                kept = np.int32(0)
-                exact = np.int32(0)
-                overflow = np.int32(0)
-                overflow_kept = np.int32(0)
-                for j in range(b.shape[1]):
-                    acc = tile[i, j]
-                    p = x * b[k, j]
-                    r = rounded32(acc + p, f, variant)
-                    y = limited32(r, f, variant)
-                    tile[i, j] = y
-                    same = one if y == acc else zero
-                    kept = np.int32(kept + same)
-                    back = one if y - acc == p else zero
-                    exact = np.int32(exact + (back if y - p == acc else zero))
-                    if variant == CLAMP:
-                        over = one if r != y else zero
-                        flags[i, j] = np.int32(flags[i, j] | over)
-                        overflow = np.int32(overflow + over)
-                        overflow_kept = np.int32(overflow_kept + np.int32(over & same))
-                counts[KEPT] += np.int64(kept)
-                counts[EXACT] += np.int64(exact)
-                counts[OVERFLOWED] += np.int64(overflow)
-                counts[OVERFLOWED_KEPT] += np.int64(overflow_kept)
+                # Pairs of rows share b; the last row of an odd number goes alone.
+                if i + 1 < a.shape[0]:
+                    x, z = a[i, k], a[i + 1, k]
+                    n = NO_COUNTS
+                    for j in range(b.shape[1]):
+                        n = counted_step(x * b[k, j], tile, flags, i, j, n, f, variant)
+                        n = counted_step(z * b[k, j], tile, flags, i + 1, j, n, f, variant)
+                else:
+                    x = a[i, k]
+                    n = NO_COUNTS
+                    for j in range(b.shape[1]):
+                        n = counted_step(x * b[k, j], tile, flags, i, j, n, f, variant)
+                add_counts(counts, n)
 
     return mac
 
@@ -213,14 +235,22 @@ def merge_kernel(variant: int) -> Any:
 
 @cache
 def counting_merge_kernel(variant: int) -> Any:
-    """`merge_kernel` with counts: a product of each chunk sum with 1."""
-    mac = counting_kernel(variant)
+    """`merge_kernel` with the counts of `counting_kernel`; the number of zero chunk sums."""
 
     @kernel
     def merge(total, tile, flags, counts, g):
-        one = np.ones((1, 1), dtype=np.float32)
+        f = lanes(g)
+        zeros = np.int64(0)
         for i in range(total.shape[0]):
-            mac(one, tile[i : i + 1], total[i : i + 1], flags[i : i + 1], counts, g)
+            n = NO_COUNTS
+            empty = ZERO
+            for j in range(total.shape[1]):
+                p = tile[i, j]
+                empty = np.int32(empty + (WEIGHT if p == np.float32(0.0) else ZERO))
+                n = counted_step(p, total, flags, i, j, n, f, variant)
+            add_counts(counts, n)
+            zeros += np.int64(empty // WEIGHT)
+        return zeros
 
     return merge
 
