@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.float64 import largest_magnitude
+from hwsim_kernels.float64 import magnitudes
 
 Array = npt.NDArray[Any]
 
@@ -23,19 +23,32 @@ class Facts:
     c: Array | None
 
     @cached_property
-    def a_max(self) -> float:
-        """Largest |a|; NaN when there is one."""
-        return _largest(self.a)
+    def _a(self) -> tuple[float, float]:
+        return _extremes(self.a)
 
     @cached_property
+    def _b(self) -> tuple[float, float]:
+        return _extremes(self.b)
+
+    @property
+    def a_max(self) -> float:
+        """Largest |a|; NaN when there is one."""
+        return self._a[0]
+
+    @property
     def b_max(self) -> float:
         """Largest |b|; NaN when there is one."""
-        return _largest(self.b)
+        return self._b[0]
+
+    @property
+    def zero_free(self) -> bool:
+        """Whether no operand is zero."""
+        return self._a[1] > 0.0 and self._b[1] > 0.0
 
     @cached_property
     def c_max(self) -> float:
         """Largest |c|; 0 without c."""
-        return 0.0 if self.c is None else _largest(self.c)
+        return 0.0 if self.c is None else _extremes(self.c)[0]
 
     @property
     def finite(self) -> bool:
@@ -78,13 +91,14 @@ class Unknown(NamedTuple):
     sum_bound: float = math.inf
 
 
-def _largest(x: Array) -> float:
-    """Largest |x|, NaN when there is one: in one pass over the bits, whose order is |x|'s."""
+def _extremes(x: Array) -> tuple[float, float]:
+    """(largest, smallest) |x| in one pass; the largest is NaN when there is one."""
     if not x.size:
-        return 0.0
+        return 0.0, 0.0
     if x.dtype.kind != "f":
-        return max(abs(float(x.max())), abs(float(x.min())))
+        magnitudes_of = np.abs(x.astype(np.float64))
+        return float(magnitudes_of.max()), float(magnitudes_of.min())
     whole = np.dtype(f"i{x.dtype.itemsize}")
     bits = np.ascontiguousarray(x).view(whole).reshape(-1)
-    top = np.array(largest_magnitude(bits, np.iinfo(whole).max), whole)
-    return float(top.view(x.dtype))
+    ends = np.array(magnitudes(bits, np.iinfo(whole).max), whole).view(x.dtype)
+    return float(ends[0]), float(ends[1])

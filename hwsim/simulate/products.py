@@ -43,10 +43,16 @@ def multiply(
     values, totals = done
     values, converted = _convert(values, unit, totals)
     values = values.astype(value_dtype(unit.output_format), copy=False)
-    if values.dtype.kind == "f" and unit.output_format.has_nan:
+    if values.dtype.kind == "f" and unit.output_format.has_nan and not _has_no_nan(facts, unit):
         values[np.isnan(values)] = math.nan  # every NaN is the canonical one
     telemetry = _telemetry(facts, unit, totals, converted) if level != NONE else Telemetry()
     return values, telemetry
+
+
+def _has_no_nan(facts: Facts, unit: MacUnit) -> bool:
+    """Whether operands and rules make NaN impossible."""
+    rules = {unit.overflow_of(fmt) for fmt in unit.rounded_formats().values()}
+    return facts.finite and rules <= {"saturate", "saturate_all", "wrap"}
 
 
 def _by_kernels(

@@ -38,6 +38,7 @@ def tiled_product(
         a, b = b.swapaxes(1, 2), a.swapaxes(1, 2)
         c = None if c is None else c.swapaxes(1, 2)
     job = _Job(a, b, c, unit, plan, level)
+    job.blind = level == NONE or facts.zero_free
     run_tiles(job.tasks(threads), threads if a.size * b.shape[2] > SMALL else 1)
     for where, tally in job.tallies:
         job.totals.add(tally, where)
@@ -63,6 +64,7 @@ class _Job:
             self.out[...] = c
         self.totals = Totals(shape, level)
         self.tallies: list[tuple[Any, Tally]] = []
+        self.blind = False  # whether there are no zero products to count
 
     def tasks(self, threads: int) -> list[Callable[[], None]]:
         """One task for every tile."""
@@ -77,7 +79,7 @@ class _Job:
             for first in range(0, n, width):
                 columns = slice(first, min(n, first + width))
                 panel: Array = np.ascontiguousarray(self.b[item, :, columns], carrier)
-                zeros = zero_counts(panel, 1) if self.level != NONE else NOTHING
+                zeros = NOTHING if self.blind else zero_counts(panel, 1)
                 for row in range(0, m, step):
                     where = (item, slice(row, min(m, row + step)), columns)
                     tasks.append(partial(self.tile, where, left[where[1]], panel, zeros))
@@ -86,7 +88,9 @@ class _Job:
     def tile(self, where: tuple[int, slice, slice], a: Array, b: Array, zeros: Array) -> None:
         """Accumulate one tile, which starts as c; ``zeros`` are those of b at each k."""
         target = np.ascontiguousarray(self.out[where])
-        if self.level != NONE:
+        if self.blind:
+            zeros = np.zeros(a.shape[1], np.int64)
+        else:
             zeros = zero_products(zero_counts(a, 0), zeros, *target.shape)
         tally = Tally(target.shape, (self.inner.lane, self.last.lane), self.level, zeros)
         if self.outer is None:

@@ -199,21 +199,21 @@ def counting_kernel(variant: int) -> Any:
     @kernel
     def mac(a, b, tile, flags, counts, g):
         f = lanes(g)
-        for h in range((a.shape[0] + 1) // 2):
-            i = 2 * h
+        even = a.shape[0] // 2 * 2
+        for i in range(0, even, 2):  # pairs of rows share the loads of b
             for k in range(a.shape[1]):
-                # Pairs of rows share b; the last row of an odd number goes alone.
-                if i + 1 < a.shape[0]:
-                    x, z = a[i, k], a[i + 1, k]
-                    n = NO_COUNTS
-                    for j in range(b.shape[1]):
-                        n = counted_step(x * b[k, j], tile, flags, i, j, n, f, variant)
-                        n = counted_step(z * b[k, j], tile, flags, i + 1, j, n, f, variant)
-                else:
-                    x = a[i, k]
-                    n = NO_COUNTS
-                    for j in range(b.shape[1]):
-                        n = counted_step(x * b[k, j], tile, flags, i, j, n, f, variant)
+                x, z = a[i, k], a[i + 1, k]
+                n = NO_COUNTS
+                for j in range(b.shape[1]):
+                    n = counted_step(x * b[k, j], tile, flags, i, j, n, f, variant)
+                    n = counted_step(z * b[k, j], tile, flags, i + 1, j, n, f, variant)
+                add_counts(counts, n)
+        for i in range(even, a.shape[0]):
+            for k in range(a.shape[1]):
+                x = a[i, k]
+                n = NO_COUNTS
+                for j in range(b.shape[1]):
+                    n = counted_step(x * b[k, j], tile, flags, i, j, n, f, variant)
                 add_counts(counts, n)
 
     return mac

@@ -171,9 +171,15 @@ def limit_array(x, g):
 
 
 @kernel
-def largest_magnitude(bits, mask):
-    """Largest bits & mask of a flat integer array: the magnitude of floats seen as integers."""
+def magnitudes(bits, mask):
+    """(largest, smallest) of bits & mask of a flat integer array that is not empty.
+
+    The magnitudes of floats are ordered as these integers; NaN lies above Inf.
+    """
     top = bits[0] & mask
+    bottom = top
     for i in range(bits.shape[0]):
-        top = max(top, bits[i] & mask)
-    return top
+        v = bits[i] & mask
+        top = max(top, v)
+        bottom = min(bottom, v)
+    return top, bottom

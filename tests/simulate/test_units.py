@@ -80,6 +80,7 @@ EXAMPLES: dict[str, tuple[str, Any, Any, Any, float]] = {
     "exact sums of tiny products": (
         *("bf16xbf16+fp32:exact:rup", [2.0**-130], [2.0**-130], None, 2.0**-149),
     ),
+    "exact: x - x is -0 in rdn": ("e4m3xe4m3+fp16:rdn:exact", [1.0, -1.0], [1.0, 1.0], None, -0.0),
     "exact: nothing is lost": (
         *("fp32xfp32+exact", [2.0**100, 1.0, -(2.0**100)], [1.0] * 3, None, 1.0),
     ),
