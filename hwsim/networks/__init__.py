@@ -52,6 +52,7 @@ def run(
     seed: int = 0,
     dump: str | PathLike[str] | None = None,
     batch: int | None = None,
+    bias: str = "float32",
     node: str = "45nm",
     progress: Progress | None = None,
 ) -> RunReport:
@@ -59,7 +60,8 @@ def run(
 
     Conv, Gemm and MatMul run on the unit, everything else on ONNX Runtime in float32.  An
     operand x enters the unit as x / s (float64), rounded to its format; results are multiplied
-    by s_a·s_b in float64 and rounded once to float32; biases are added after that, in float32.
+    by s_a·s_b in float64 and rounded once to float32; biases are added after that, in float32
+    (``bias="acc"`` puts them into the sums).
     The first ONNX input of a layer is the unit's operand ``a``, the second ``b``.
 
     Parameters
@@ -81,6 +83,8 @@ def run(
     dump : folder for golden vectors, one npz per layer; its README.txt explains them.
     batch : samples per mini-batch; changes memory and speed, never an output or a count (only
         the last bits of the telemetry's lost and mass, which are rounded per mini-batch).
+    bias : ``float32`` adds biases after the output conversion; ``acc`` makes them the initial
+        value of the sums, and LayerError where the accumulator cannot hold them exactly.
     node : technology node of the costs.
     progress : called with (layer, done, total) after every layer of every mini-batch.
 
@@ -112,6 +116,7 @@ def run(
         seed=seed,
         dump=dump,
         batch=batch,
+        bias=bias,
         node=node,
         progress=progress,
     )

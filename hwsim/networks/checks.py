@@ -45,7 +45,8 @@ def verify(
     for position in flat:
         index = _index(product, result.shape, position)
         a, b = operands_of(product, result.shape, index)
-        expected = result.dtype.type(engine.dot(a, b, unit))
+        c = None if product.c is None else np.broadcast_to(product.c, result.shape)[index]
+        expected = result.dtype.type(engine.dot(a, b, unit, c))
         found = result[index]
         if not _same_bits(found, expected):
             raise VerificationError(layer, str(unit), index, [_show(found), _show(expected)])

@@ -78,7 +78,7 @@ def dump_layer(
         "a_codes": engine.encode(product.a, unit.a),
         "b_codes": engine.encode(product.b, unit.b),
         "result_codes": engine.encode(results, unit.output_format),
-        "c": np.zeros((), results.dtype),
+        "c": np.zeros((), results.dtype) if product.c is None else product.c,
         "info": np.array(json.dumps(_info(layer, product, unit))),
     }
     stream = io.BytesIO()

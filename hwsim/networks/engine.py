@@ -24,8 +24,8 @@ class Engine(Protocol):
         """The unit's results for a whole product."""
         ...
 
-    def dot(self, a: Array, b: Array, unit: MacUnit) -> Any:
-        """One result, by the reference: a, b of shape (K,)."""
+    def dot(self, a: Array, b: Array, unit: MacUnit, c: Any = None) -> Any:
+        """One result, by the reference: a, b of shape (K,), c a number."""
         ...
 
     def encode(self, values: Array, fmt: Format) -> Array:
@@ -42,7 +42,7 @@ class HwsimEngine:
         """The unit's results for a whole product."""
         from hwsim import simulate  # imports numba: only where something is simulated
 
-        options: dict[str, Any] = {"telemetry": telemetry, "threads": threads}
+        options: dict[str, Any] = {"telemetry": telemetry, "threads": threads, "c": product.c}
         if product.conv is None:
             answer = simulate.matmul(product.a, product.b, unit, **options)
         else:
@@ -58,11 +58,11 @@ class HwsimEngine:
             )
         return answer if telemetry else (answer, None)
 
-    def dot(self, a: Array, b: Array, unit: MacUnit) -> Any:
+    def dot(self, a: Array, b: Array, unit: MacUnit, c: Any = None) -> Any:
         """One result, by the reference."""
         from hwsim import reference
 
-        return reference.matmul(a[None, :], b[:, None], unit)[0, 0]
+        return reference.matmul(a[None, :], b[:, None], unit, c=c)[0, 0]
 
     def encode(self, values: Array, fmt: Format) -> Array:
         """Codes of values, rounded as operands are (rne, saturating)."""

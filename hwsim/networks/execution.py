@@ -19,7 +19,7 @@ from hwsim.networks.errors import LayerError
 from hwsim.networks.graph import Graph
 from hwsim.networks.layers import Layer
 from hwsim.networks.partition import Plan
-from hwsim.networks.products import Operand, Product, finish, lower
+from hwsim.networks.products import Operand, Product, finish, lower, with_bias_inside
 from hwsim.networks.runtime import Array
 from hwsim.units import MacUnit, Telemetry
 
@@ -36,6 +36,7 @@ class Settings:
     total: int
     dump: Path | None = None
     batches: int = 1
+    bias: str = "float32"
 
 
 @dataclass
@@ -67,9 +68,12 @@ class LayerRun:
         product = lower(
             self.layer, self._operand("a", values), self._operand("b", values), len(span)
         )
-        result = self._simulate(product, settings)
         bias = _stack(self.layer, self.layer.bias, values) if self.layer.bias else None
         scale = self.scales["a"] * self.scales["b"]
+        if bias is not None and settings.bias == "acc":
+            product = with_bias_inside(self.layer, product, bias, scale, self.unit)
+            bias = None
+        result = self._simulate(product, settings)
         output = finish(self.layer, product, result, scale, bias)
         self.seconds += time.perf_counter() - started
         self._check(product, result, span, settings)

@@ -27,6 +27,7 @@ from hwsim.units import MacUnit, as_unit
 
 MacLike = str | MacUnit | Mapping[str, str | MacUnit]
 TELEMETRY = (False, True, "counts")
+BIAS = ("float32", "acc")
 
 
 @dataclass(frozen=True)
@@ -162,12 +163,15 @@ class Network:
         seed: int = 0,
         dump: str | PathLike[str] | None = None,
         batch: int | None = None,
+        bias: str = "float32",
         node: str = "45nm",
         progress: Progress | None = None,
     ) -> RunReport:
         """Run the network with its products on ``mac``; parameters as in `hwsim.run`, but
         ``calibration`` is what `measure` gave (default: what `calibrate` fixed)."""
         _check_numbers(verify=verify, batch=batch, telemetry=telemetry)
+        if bias not in BIAS:
+            raise ModelError(f"bias={bias!r}: allowed are {', '.join(map(repr, BIAS))}")
         data = self.data(inputs)
         units = self._units(mac)
         calibration = calibration or self._calibration or self._default_calibration(data)
@@ -178,7 +182,7 @@ class Network:
         if folder:
             write_readme(folder)
         settings = Settings(
-            engine.default_engine, telemetry, threads, len(calls), folder, len(spans)
+            engine.default_engine, telemetry, threads, len(calls), folder, len(spans), bias
         )
         runs = self._layer_runs(units, calibration, scale)
         for run in runs.values():

@@ -8,14 +8,16 @@ a new first axis, the lanes; a constant has no lanes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from hwsim.formats import Format
 from hwsim.networks.errors import LayerError
 from hwsim.networks.layers import ConvAttributes, GemmAttributes, Layer
 from hwsim.networks.runtime import Array
+from hwsim.units import MacUnit
 
 Pair = tuple[int, int]
 
@@ -63,7 +65,7 @@ class Product:
 
     m, k, n : dimensions of each matrix product; batch : how many there are (or groups).
     lanes : samples.  shape : of one sample's result.  stacked : whether samples add to m; else
-    they add to batch.
+    they add to batch.  c : initial value of the sums, broadcasting to the unit's result.
     """
 
     a: Array
@@ -76,6 +78,7 @@ class Product:
     lanes: int
     shape: tuple[int, ...]
     stacked: bool
+    c: Array | None = None
 
     @property
     def macs(self) -> int:
@@ -118,6 +121,41 @@ def finish(
         if bias is not None:
             y = y + _bias(layer, product, bias, carrier)
         return np.ascontiguousarray(y, dtype=layer.dtype)
+
+
+def with_bias_inside(
+    layer: Layer, product: Product, bias: Operand, scale: float, unit: MacUnit
+) -> Product:
+    """The product with its bias as the sums' initial value, in units of the operands' scales.
+
+    Raises LayerError where the accumulator's format cannot hold it exactly.
+    """
+    alpha = layer.gemm.alpha if layer.gemm else 1.0
+    if alpha == 0.0 or (layer.conv and (bias.laned or not product.stacked)):
+        raise LayerError(layer.name, str(unit), "its bias cannot enter the sum: use bias='float32'")
+    with np.errstate(all="ignore"):
+        c = _bias(layer, product, bias, np.dtype(np.float64)) / (np.float64(alpha) * scale)
+    if layer.gemm:
+        c = np.broadcast_to(c, (product.lanes, *product.shape))
+        c = c.reshape(-1, product.n) if product.stacked else c
+    if not _holds(unit.outer_format, c):
+        reason = (
+            f"its bias over the operands' scales is no value of {unit.outer_format}: use "
+            "bias='float32', a wider accumulator, or scale='none'"
+        )
+        raise LayerError(layer.name, str(unit), reason)
+    return replace(product, c=c)
+
+
+def _holds(fmt: Format, values: Array) -> bool:
+    """Whether every value is one of ``fmt``'s."""
+    from hwsim import simulate  # imports numba: only where something is simulated
+
+    try:
+        rounded = simulate.round(values, fmt, overflow="saturate")
+    except ValueError:  # NaN
+        return False
+    return bool(np.array_equal(rounded, values, equal_nan=True))
 
 
 def _bias(layer: Layer, product: Product, bias: Operand, carrier: np.dtype[Any]) -> Array:

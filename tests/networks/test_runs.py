@@ -101,9 +101,9 @@ def test_verify_draws_by_seed_and_leaves_numpys_generator_alone(
     seen: list[bytes] = []
 
     class Spy(ExactEngine):
-        def dot(self, a: Any, b: Any, unit: Any) -> Any:
+        def dot(self, a: Any, b: Any, unit: Any, c: Any = None) -> Any:
             seen.append(a.tobytes() + b.tobytes())
-            return super().dot(a, b, unit)
+            return super().dot(a, b, unit, c)
 
     monkeypatch.setattr(engine, "default_engine", Spy())
     drawn = []
