@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SIZE = 512
@@ -100,7 +101,7 @@ def measure(case: Case) -> str:
     )
 
 
-def operands(data: str):  # type: ignore[no-untyped-def]
+def operands(data: str) -> list[Any]:
     """Two SIZE × SIZE float32 matrices, seeded."""
     import numpy as np
 
@@ -117,7 +118,7 @@ def operands(data: str):  # type: ignore[no-untyped-def]
     return [x.astype(np.float32) for x in pair]
 
 
-def check(a, b, case: Case, answer: object) -> str:  # type: ignore[no-untyped-def]
+def check(a: Any, b: Any, case: Case, answer: Any) -> str:
     """Recompute random outputs by the exact reference; stop at the first wrong bit."""
     import numpy as np
 
@@ -134,7 +135,9 @@ def check(a, b, case: Case, answer: object) -> str:  # type: ignore[no-untyped-d
     return f"{CHECKED} equal"
 
 
-def race(gemm: Callable[[], object], ours: Callable[[], object]):  # type: ignore[no-untyped-def]
+def race(
+    gemm: Callable[[], object], ours: Callable[[], object]
+) -> tuple[list[float], list[float], list[float]]:
     """Times of interleaved pairs, and their ratios (1 is as fast as GEMM)."""
     times: tuple[list[float], list[float]] = ([], [])
     for function in (gemm, ours):
