@@ -154,6 +154,7 @@ def mac_kernel(variant: int) -> Any:
 WEIGHT = np.int32(3)
 ZERO = np.int32(0)
 NO_COUNTS = (ZERO, ZERO, ZERO, ZERO)
+NO_TOTALS = (np.int64(0), np.int64(0), np.int64(0), np.int64(0))
 
 
 @helper
@@ -177,10 +178,21 @@ def counted_step(p, tile, flags, i, j, n, f, variant):
 
 
 @helper
-def add_counts(counts, n):
-    """Add the counters of a pass to the totals."""
-    for slot in range(len(n)):
-        counts[slot] += np.int64(n[slot] // WEIGHT)
+def widened(totals, n):
+    """int64 totals with the counters of a pass added: short passes cannot overflow int32."""
+    return (
+        totals[0] + np.int64(n[0]),
+        totals[1] + np.int64(n[1]),
+        totals[2] + np.int64(n[2]),
+        totals[3] + np.int64(n[3]),
+    )
+
+
+@helper
+def add_counts(counts, totals):
+    """Add totals to the counts of a run."""
+    for slot in range(4):
+        counts[slot] += totals[slot] // np.int64(WEIGHT)
 
 
 @cache
@@ -199,6 +211,7 @@ def counting_kernel(variant: int) -> Any:
     @kernel
     def mac(a, b, tile, flags, counts, g):
         f = lanes(g)
+        totals = NO_TOTALS
         even = a.shape[0] // 2 * 2
         for i in range(0, even, 2):  # pairs of rows share the loads of b
             for k in range(a.shape[1]):
@@ -207,14 +220,15 @@ def counting_kernel(variant: int) -> Any:
                 for j in range(b.shape[1]):
                     n = counted_step(x * b[k, j], tile, flags, i, j, n, f, variant)
                     n = counted_step(z * b[k, j], tile, flags, i + 1, j, n, f, variant)
-                add_counts(counts, n)
+                totals = widened(totals, n)
         for i in range(even, a.shape[0]):
             for k in range(a.shape[1]):
                 x = a[i, k]
                 n = NO_COUNTS
                 for j in range(b.shape[1]):
                     n = counted_step(x * b[k, j], tile, flags, i, j, n, f, variant)
-                add_counts(counts, n)
+                totals = widened(totals, n)
+        add_counts(counts, totals)
 
     return mac
 
@@ -240,6 +254,7 @@ def counting_merge_kernel(variant: int) -> Any:
     @kernel
     def merge(total, tile, flags, counts, g):
         f = lanes(g)
+        totals = NO_TOTALS
         zeros = np.int64(0)
         for i in range(total.shape[0]):
             n = NO_COUNTS
@@ -248,9 +263,10 @@ def counting_merge_kernel(variant: int) -> Any:
                 p = tile[i, j]
                 empty = np.int32(empty + (WEIGHT if p == np.float32(0.0) else ZERO))
                 n = counted_step(p, total, flags, i, j, n, f, variant)
-            add_counts(counts, n)
-            zeros += np.int64(empty // WEIGHT)
-        return zeros
+            totals = widened(totals, n)
+            zeros += np.int64(empty)
+        add_counts(counts, totals)
+        return zeros // np.int64(WEIGHT)
 
     return merge
 
