@@ -300,3 +300,24 @@ def test_errors_name_the_argument(
     """Every refusal names the argument, its value and what is allowed."""
     with pytest.raises(error, match=words):
         hwsim.matmul(*arguments, **options)
+
+
+@pytest.mark.parametrize("accumulator", ["int32", "int24", "int16:saturate", "int17"])
+def test_zero_points(accumulator: str) -> None:
+    """Raw affine codes go through the array; the correction, an exact integer, is part of c."""
+    rng = np.random.default_rng(8)
+    codes, weights = rng.integers(0, 256, (5, 40)), rng.integers(-127, 128, (40, 70))
+    zero = 131
+    c = np.clip(-zero * weights.sum(axis=0), -(2**15), 2**15 - 1)
+    unit = f"uint8xint8+{accumulator}"
+    got = hwsim.matmul(codes, weights, unit, c=c, strict=True)
+    assert bits(got) == bits(reference.matmul(codes, weights, unit, c=np.broadcast_to(c, (5, 70))))
+    if accumulator == "int32":
+        exact = codes @ weights + c
+        assert np.array_equal(got, exact)
+
+
+def test_a_correction_beyond_the_accumulator_is_refused() -> None:
+    """strict: c is never rounded or clipped silently."""
+    with pytest.raises(ValueError, match=r"c\[0, 0\] = 40000 is no value of int16"):
+        hwsim.matmul([[1]], [[1]], "uint8xint8+int16", c=[[40000]], strict=True)
