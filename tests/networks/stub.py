@@ -31,8 +31,9 @@ class ExactEngine:
             result[...] = np.nextafter(result, np.float32(np.inf))
         return result, Telemetry(outputs=result.size, products=product.macs) if telemetry else None
 
-    def dot(self, a: Any, b: Any, unit: MacUnit) -> Any:
-        return np.float32(np.dot(a.astype(np.float64), b.astype(np.float64)))
+    def dot(self, a: Any, b: Any, unit: MacUnit, c: Any = None) -> Any:
+        start = 0.0 if c is None else np.float64(c)
+        return np.float32(start + np.dot(a.astype(np.float64), b.astype(np.float64)))
 
     def encode(self, values: Any, fmt: Format) -> Any:
         return np.rint(values).astype(np.int64).astype(np.uint8)
