@@ -50,13 +50,6 @@ def scale_for(fmt: Format, absmax: float, rule: OperandScale = "auto") -> float:
     return (absmax / _largest(fmt)) or 1.0  # an absmax that underflows needs no scale
 
 
-def needs_absmax(fmt: Format, rule: OperandScale) -> bool:
-    """Whether the scale depends on calibration data at all."""
-    if not isinstance(rule, str):
-        return False
-    return (_default_rule(fmt) if rule == "auto" else rule) != "none"
-
-
 def _default_rule(fmt: Format) -> str:
     if isinstance(fmt, FixedFormat) or fmt.width <= 6:
         return "absmax"
