@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,15 +40,18 @@ HEADINGS = ("job", "call", "10⁶ / s", "wrong, hard", "wrong, normal", "what is
 
 def page(rows: list[Row], about: str, speeds: Speeds) -> str:
     """The Markdown page; the docs include what follows the marker."""
+    paragraph = (
+        f"`make bench-peers` writes this. {about} In the same run NumPy copied "
+        f"{number(speeds.copy)} million float32 numbers per second (`np.copyto`) and multiplied "
+        f"{SIZE}×{SIZE} float32 matrices at {number(speeds.gemm)} million MACs per second."
+    )
     return f"""# Peers
 
 ![Rates of the peers, and where they are wrong](../docs/pictures/peers.svg)
 
 <!-- table -->
 
-`make bench-peers` writes this. {about} In the same run NumPy copied {number(speeds.copy)} million
-float32 numbers per second (`np.copyto`) and multiplied {SIZE}×{SIZE} float32 matrices at
-{number(speeds.gemm)} million MACs per second.
+{textwrap.fill(paragraph, 100)}
 
 {table(rows)}
 
