@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from peer_jobs import SIZE, Job, Verdict
+from peer_rounders import CODES
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,35 @@ def page(rows: list[Row], about: str, speeds: Speeds) -> str:
 
 {textwrap.fill(paragraph, 100)}
 
+{textwrap.fill(standing(rows), 100)}
+
 {table(rows)}
 
 {footnotes(rows)}
 """
+
+
+def standing(rows: list[Row]) -> str:
+    """Where a peer is faster than hwsim: codes held against codes, values against values.
+
+    A call with a wrong result on hard or normal inputs is no contender.
+    """
+    contests, lost = 0, []
+    for job, codes in dict.fromkeys((row.job, row.note == CODES) for row in rows):
+        same = [r for r in rows if r.job == job and (r.note == CODES) is codes]
+        ours = max((r.rate for r in same if r.library == "hwsim"), default=0.0)
+        right = [r for r in same if r.library != "hwsim" and not r.hard.wrong + r.normal.wrong]
+        best = max(right, key=lambda r: r.rate, default=None)
+        contests += best is not None
+        if best is not None and best.rate > ours:
+            what = f"{job.title}{' in codes' if codes else ''}"
+            lost.append(f"{what} ({best.library}, {best.rate / ours:.1f} times as fast)")
+    won = f"{contests - len(lost)} of {contests}" if lost else f"all {contests}"
+    return (
+        f"Codes against codes and values against values, hwsim is the fastest in {won} contests "
+        "with peers whose results are all right."
+        + (f" It loses {', '.join(lost)}." if lost else "")
+    )
 
 
 def table(rows: list[Row]) -> str:

@@ -195,6 +195,26 @@ def test_the_faster_comes_first_and_the_wrong_is_bold(modules: Any) -> None:
     assert lines[3] == "|  | hwsim: `a` | 10 | 0 | 0 |  |"
 
 
+def test_losses_are_said(modules: Any) -> None:
+    page, codes = modules.peer_page, modules.peer_rounders.CODES
+    first, second = modules.peer_jobs.ROUNDINGS[:2]
+    right, wrong = (modules.peer_jobs.Verdict(n, 9) for n in (0, 1))
+    made = [
+        page.Row(first, "hwsim", "`a`", 10.0, right, right),
+        page.Row(first, "gfloat", "`b`", 5.0, right, right),
+        page.Row(first, "pychop", "`c`", 99.0, right, wrong),  # fast and wrong
+        page.Row(first, "hwsim", "`d`", 10.0, right, right, codes),
+        page.Row(second, "hwsim", "`a`", 10.0, right, right),
+    ]
+    assert (
+        page.standing(made) == "hwsim is the fastest in all 1 contests with a peer that is right."
+    )
+    made.append(page.Row(first, "ml_dtypes", "`e`", 25.0, right, right, codes))
+    said = page.standing(made)
+    assert "1 of 2 contests" in said
+    assert f"loses {first.title} in codes (ml_dtypes, 2.5 times as fast)." in said
+
+
 def test_page_has_table_notes_and_marker(modules: Any) -> None:
     text = modules.peer_page.page(rows(modules), "About.", modules.peer_page.Speeds(5e3, 1e5))
     head, table = text.split("<!-- table -->")
