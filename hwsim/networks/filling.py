@@ -77,7 +77,7 @@ def _unfold(graph: onnx.GraphProto, constants: dict[str, Array]) -> None:
             continue
         shape = constants[node.input[0]]
         value = next((helper.get_attribute_value(a) for a in node.attribute), None)
-        number = np.float32([0]) if value is None else numpy_helper.to_array(value)
+        number: Array = np.zeros(1, np.float32) if value is None else numpy_helper.to_array(value)
         constants[node.output[0]] = np.full(tuple(shape), number[0], number.dtype)
     del graph.node[:]
     graph.node.extend(left)

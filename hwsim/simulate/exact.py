@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.exact import exact_matmul
+from hwsim_kernels.exact import Digits, column_norms, exact_rows, settle_rows
 from hwsim_kernels.float64 import ALL, LARGEST, NONE, OVERFLOW
 from threadpoolctl import ThreadpoolController
 
 from hwsim.formats import FixedFormat, Format
 from hwsim.simulate.conversions import round_values
 from hwsim.simulate.facts import Facts
-from hwsim.simulate.grids import fits_float64_grid, magnitude, within_float32
+from hwsim.simulate.grids import (
+    fits_float64_grid,
+    grid64,
+    magnitude,
+    rounding_mode,
+    significant_bits,
+    within_float32,
+)
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals
 from hwsim.units import ExactProduct, MacUnit, is_integer
 
 Array = npt.NDArray[Any]
+_NO_START = np.empty((0, 0, 0))
 
 
 @cache
@@ -147,29 +157,81 @@ def _exact_integers(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Tot
 
 
 def _exact_sums(facts: Facts, unit: MacUnit, quantum: int, threads: int) -> Array:
-    """c + Σ a·b rounded to odd in float64."""
+    """float64 numbers that round as c + Σ a·b does: those totals rounded to odd, or near them."""
     if facts.c is None and unit.rounding != "rdn" and facts.finite:
         # Sums that start at +0 end at +0 when they cancel: BLAS needs no sign of zero.
         product = blas(facts, unit, threads)
         if product is not None:
             return np.ascontiguousarray(product.astype(np.float64)) + 0.0
-    batch, m, k = facts.a.shape
-    n = facts.b.shape[2]
+    arrays = (facts.a, facts.b, _NO_START if facts.c is None else facts.c)
+    a, b, c = (np.ascontiguousarray(x, np.float64) for x in arrays)
+    sums = _Sums(a, b, c, _digits(unit, facts, quantum), threads)
+    return sums.settled(unit) if _is_bounded(unit) else sums.by_digits()
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """c + Σ a·b of float64 operands (items, m, k), (items, k, n); c may be empty."""
+
+    a: Array
+    b: Array
+    c: Array
+    digits: Digits
+    threads: int
+
+    def by_digits(self) -> Array:
+        """Every total, rounded to odd."""
+        x = np.empty((*self.a.shape[:2], self.b.shape[2]))
+        wanted = np.ones(x.shape, bool)
+        self._by_rows(partial(exact_rows, self.a, self.b, self.c, x, wanted), self.digits)
+        return x
+
+    def settled(self, unit: MacUnit) -> Array:
+        """Numbers that round as the totals do: a float64 product where its error bound decides."""
+        a, b, c = self.a, self.b, self.c
+        with np.errstate(all="ignore"), _blas_control().limit(limits=self.threads, user_api="blas"):
+            x: Array = np.matmul(a, b)
+        columns = np.empty((b.shape[0], b.shape[2]))
+        column_norms(b, columns)
+        # γ of K products and sums, c's included; the last factor covers the norms' own errors.
+        error = (a.shape[2] + 8) * 2.0**-53 * 1.0001
+        grid = grid64(unit.accumulator, unit.rounding, unit.overflow_of(unit.accumulator))
+        mode, minus = rounding_mode(unit.rounding), self.digits.minus_zero
+        open = np.empty(x.shape, bool)
+
+        def rows(first: int, last: int) -> None:
+            settle_rows(a, c, columns, x, open, first, last, error, grid, mode, minus)
+            exact_rows(a, b, c, x, open, first, last, self.digits)
+
+        self._by_rows(rows)
+        return x
+
+    def _by_rows(self, task: Callable[..., None], *rest: Any) -> None:
+        """Run ``task`` on pieces of all items' rows."""
+        rows = self.a.shape[0] * self.a.shape[1]
+        step = max(1, -(-rows // (4 * self.threads)))
+        pieces = ((first, min(rows, first + step)) for first in range(0, rows, step))
+        run_tiles([partial(task, *piece, *rest) for piece in pieces], self.threads)
+
+
+def _is_bounded(unit: MacUnit) -> bool:
+    """Whether norms of operands neither overflow nor underflow, and roundings are monotone."""
+    plain = unit.overflow_of(unit.accumulator) != "wrap"
+    return plain and all(
+        magnitude(fmt) < 2**500 and fmt.quantum_exponent > -500 for fmt in (unit.a, unit.b)
+    )
+
+
+def _digits(unit: MacUnit, facts: Facts, quantum: int) -> Digits:
+    """Digits that hold every sum."""
     base = min(quantum, unit.accumulator.quantum_exponent) - 106
-    highest = max(magnitude(unit.a) * magnitude(unit.b) * max(1, k), magnitude(unit.accumulator))
-    size = (int(highest).bit_length() + 2 - base) // 32 + 4
-    floating = not isinstance(unit.a, FixedFormat) and not isinstance(unit.b, FixedFormat)
-    a = np.ascontiguousarray(facts.a, np.float64)
-    b = np.ascontiguousarray(facts.b, np.float64)
-    c = np.zeros((batch, m, n)) if facts.c is None else np.ascontiguousarray(facts.c, np.float64)
-    out = np.empty((batch, m, n))
-    step = max(1, -(-m // threads))
-    zero_add, minus = (-0.0 if floating else 0.0), unit.rounding == "rdn"
-    tasks = []
-    for item in range(batch):
-        for row in range(0, m, step):
-            at = (item, slice(row, row + step))
-            arrays = (a[at], b[item], c[at], out[at])
-            tasks.append(partial(exact_matmul, *arrays, base, size, zero_add, minus))
-    run_tiles(tasks, threads)
-    return out
+    terms = max(1, facts.a.shape[2])
+    highest = max(magnitude(unit.a) * magnitude(unit.b) * terms, magnitude(unit.accumulator))
+    fixed = isinstance(unit.a, FixedFormat) or isinstance(unit.b, FixedFormat)
+    return Digits(
+        base=base,
+        size=(int(highest).bit_length() + 2 - base) // 32 + 4,
+        narrow=significant_bits(unit.a) + significant_bits(unit.b) <= 53,
+        zero_add=0.0 if fixed else -0.0,
+        minus_zero=unit.rounding == "rdn",
+    )
