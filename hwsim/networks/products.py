@@ -66,6 +66,8 @@ class Product:
     m, k, n : dimensions of each matrix product; batch : how many there are (or groups).
     lanes : samples.  shape : of one sample's result.  stacked : whether samples add to m; else
     they add to batch.  c : initial value of the sums, broadcasting to the unit's result.
+    scales : what a and b are divided by (in float64) before they are rounded; None for an operand
+    that was.
     """
 
     a: Array
@@ -79,6 +81,7 @@ class Product:
     shape: tuple[int, ...]
     stacked: bool
     c: Array | None = None
+    scales: tuple[float | None, float | None] = (1.0, 1.0)
 
     @property
     def macs(self) -> int:

@@ -1,0 +1,78 @@
+"""Operands on their way into a unit: scaled, rounded, and laid out as patches of an image."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hwsim_kernels._jit import kernel
+from hwsim_kernels.rounding64 import NEAREST, limit, to_grid
+
+
+@kernel
+def quantize(x, out, scale, g):
+    """out ← R(x / scale), rne by the grid and its overflow rule, for flat arrays of one length.
+
+    x and out are float32 or float64, out wide enough for the format.  Returns whether there was
+    a NaN; it stays one, without sign or payload.
+    """
+    lost = False
+    for i in range(x.shape[0]):
+        v = np.float64(x[i]) / scale
+        y = limit(to_grid(v, g, NEAREST), v, g, False)
+        nan = v != v
+        lost |= nan
+        out[i] = math.nan if nan else y
+    return lost
+
+
+class Frame(NamedTuple):
+    """The output pixels of some rows, and how the window steps over the image."""
+
+    top: int  # first output row
+    rows: int
+    columns: int
+    down: int  # strides
+    right: int
+
+
+@kernel
+def gather(image, places, border, out, first, last, f):
+    """Patches: out[g, k, pixel] ← what output pixel meets at place k of group g.
+
+    image (n, channels, h, w) and out (groups, k, n·rows·columns) of one dtype; places (k, 3)
+    int64: channel within the group, and the offsets of the image's row and column from the
+    output's, times the stride.  Outside lies ``border``.  Lines ``first`` … ``last`` − 1 of the
+    groups·k are written.
+    """
+    count = places.shape[0]
+    n, channels, height, width = image.shape
+    share = channels // out.shape[0]
+    for line in range(first, last):
+        group, k = line // count, line % count
+        channel = group * share + places[k, 0]
+        left = places[k, 2]
+        # The output columns start … stop − 1 meet the image.
+        start = min(max(0, -(left // f.right)), f.columns)
+        stop = max(start, min(f.columns, (width - 1 - left) // f.right + 1))
+        at = 0
+        for item in range(n):
+            for row in range(f.top, f.top + f.rows):
+                y = row * f.down + places[k, 1]
+                if y < 0 or y >= height:
+                    for j in range(f.columns):
+                        out[group, k, at + j] = border
+                else:
+                    for j in range(start):
+                        out[group, k, at + j] = border
+                    if f.right == 1:
+                        for j in range(start, stop):
+                            out[group, k, at + j] = image[item, channel, y, j + left]
+                    else:
+                        for j in range(start, stop):
+                            out[group, k, at + j] = image[item, channel, y, j * f.right + left]
+                    for j in range(stop, f.columns):
+                        out[group, k, at + j] = border
+                at += f.columns
