@@ -181,5 +181,6 @@ def _varying(layer: Layer) -> LayerError:
 
 
 def default_batch(call_bytes: int, limit: int = 64 << 20) -> int:
-    """Calls per mini-batch that keep operands and results of all layers under ``limit`` bytes."""
-    return max(1, limit // max(1, 2 * call_bytes))
+    """Calls per mini-batch that keep the largest operand, as it is and as it is rounded, and a
+    result and an output of its size, under ``limit`` bytes."""
+    return max(1, limit // max(1, 4 * call_bytes))

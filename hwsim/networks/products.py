@@ -117,12 +117,13 @@ def finish(
         if scale == 1.0:
             y = result.astype(carrier)
         else:
-            y = np.multiply(result, np.float64(scale), dtype=np.float64).astype(carrier)
+            y = np.empty(result.shape, carrier)  # rounded as it is written, without a float64 copy
+            np.multiply(result, np.float64(scale), out=y, dtype=np.float64, casting="same_kind")
         y = _restore(product, y)
         if layer.gemm and layer.gemm.alpha != 1.0:
             y *= carrier.type(layer.gemm.alpha)
         if bias is not None:
-            y = y + _bias(layer, product, bias, carrier)
+            y += _bias(layer, product, bias, carrier)
         return np.ascontiguousarray(y, dtype=layer.dtype)
 
 

@@ -75,10 +75,13 @@ class Facts:
             return math.inf
         if self.quick_bound == 0.0:
             return 0.0
-        columns = np.abs(self.b).max(axis=-1, keepdims=True).astype(np.float64)
+        k = self.a.shape[-1]
+        wide = np.float32 if self.a.dtype == self.b.dtype == np.float32 else np.float64
+        columns = np.maximum(self.b.max(axis=-1), -self.b.min(axis=-1))[..., None].astype(wide)
         with np.errstate(over="ignore"):
-            sums = float(np.matmul(np.abs(self.a).astype(np.float64), columns).max())
-        return sums * (1.0 + float(self.a.shape[-1] + 2) * 2.0**-52)  # its own rounding errors
+            sums = float(np.matmul(np.abs(self.a).astype(wide, copy=False), columns).max())
+        # Its own rounding errors, and what products under the smallest subnormal lose.
+        return float(sums * (1.0 + (k + 2) * 2.0 * float(np.finfo(wide).eps)) + k * 2.0**-149)
 
 
 class Unknown(NamedTuple):
