@@ -55,15 +55,20 @@ def blas(facts: Facts, unit: MacUnit, threads: int = 1) -> Array | None:
         carriers.append((np.float64, 53))
     for carrier, bits in carriers:
         if facts.sum_bound < 2.0**bits * 2.0**quantum:
-            with _blas_control().limit(limits=threads, user_api="blas"):
-                product: Array = np.matmul(
-                    a.astype(carrier, copy=False), b.astype(carrier, copy=False)
-                )
-                return product
+            return gemm(a.astype(carrier, copy=False), b.astype(carrier, copy=False), threads)
     return None
 
 
-def integer_product(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Totals] | None:
+def gemm(a: Array, b: Array, threads: int) -> Array:
+    """The machine's matrix product, on so many threads."""
+    with _blas_control().limit(limits=threads, user_api="blas"), np.errstate(all="ignore"):
+        product: Array = np.matmul(a, b)
+        return product
+
+
+def integer_product(
+    facts: Facts, unit: MacUnit, level: int, threads: int
+) -> tuple[Array, Totals] | None:
     """Integer sums in which no step can overflow, or whose overflow is modular and uncounted."""
     formats = (unit.a, unit.b, *unit.rounded_formats().values())
     if not all(map(is_integer, formats)) or not isinstance(unit.multiplier, ExactProduct):
@@ -71,7 +76,7 @@ def integer_product(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Tot
     inside = all(_holds(fmt, facts) for fmt in (unit.accumulator, unit.outer_format))
     if level == ALL or not (inside or (level == NONE and _modular(unit))):
         return None
-    total = _integer_total(facts, unit)
+    total = _integer_total(facts, unit, threads)
     if total is None:
         return None
     if not inside:
@@ -95,9 +100,9 @@ def _holds(fmt: Format, facts: Facts) -> bool:
     return bound <= int(fmt.largest) and all(low >= 0 for low in lows)
 
 
-def _integer_total(facts: Facts, unit: MacUnit) -> Array | None:
+def _integer_total(facts: Facts, unit: MacUnit, threads: int) -> Array | None:
     """c + Σ a·b in int64, where float64 and int64 hold it."""
-    product = blas(facts, unit) if facts.sum_bound + facts.c_max < 2.0**62 else None
+    product = blas(facts, unit, threads) if facts.sum_bound + facts.c_max < 2.0**62 else None
     if product is None:
         return None
     total = product.astype(np.int64)
@@ -117,7 +122,7 @@ def exact_product(
 ) -> tuple[Array, Totals] | None:
     """One rounding of the exact total, c included; None where only the reference can."""
     if not isinstance(unit.multiplier, ExactProduct) or fits_float64_grid(unit.accumulator):
-        return _exact_integers(facts, unit, level)
+        return _exact_integers(facts, unit, level, threads)
     product = magnitude(unit.a) * magnitude(unit.b) * max(1, facts.a.shape[2])
     quantum = unit.a.quantum_exponent + unit.b.quantum_exponent
     if product >= 2**1022 or quantum < -1022:
@@ -140,13 +145,15 @@ def exact_product(
     return values, totals
 
 
-def _exact_integers(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Totals] | None:
+def _exact_integers(
+    facts: Facts, unit: MacUnit, level: int, threads: int
+) -> tuple[Array, Totals] | None:
     """Wide integer accumulators that no total on this data can leave."""
     formats = (unit.a, unit.b, unit.accumulator)
     whole = all(map(is_integer, formats)) and isinstance(unit.multiplier, ExactProduct)
     if not whole or not _holds(unit.accumulator, facts):
         return None
-    total = _integer_total(facts, unit)
+    total = _integer_total(facts, unit, threads)
     if total is None:
         return None
     totals = Totals(total.shape, level)
@@ -189,8 +196,7 @@ class _Sums:
     def settled(self, unit: MacUnit) -> Array:
         """Numbers that round as the totals do: a float64 product where its error bound decides."""
         a, b, c = self.a, self.b, self.c
-        with np.errstate(all="ignore"), _blas_control().limit(limits=self.threads, user_api="blas"):
-            x: Array = np.matmul(a, b)
+        x = gemm(a, b, self.threads)
         columns = np.empty((b.shape[0], b.shape[2]))
         column_norms(b, columns)
         # γ of K products and sums, c's included; the last factor covers the norms' own errors.

@@ -62,7 +62,7 @@ def _by_kernels(
     if isinstance(unit.order, Exact):
         done = exact_product(facts, unit, level, threads)
     else:
-        done = integer_product(facts, unit, level)
+        done = integer_product(facts, unit, level, threads)
     if done is not None:
         if level != NONE:
             done[1].zeros = _zero_products(facts)
