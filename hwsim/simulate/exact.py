@@ -30,6 +30,7 @@ from hwsim.simulate.tally import Totals
 from hwsim.units import ExactProduct, MacUnit, is_integer
 
 Array = npt.NDArray[Any]
+SMALL = 1 << 20  # multiplications that are not worth a second thread
 _NO_START = np.empty((0, 0, 0))
 
 
@@ -60,10 +61,23 @@ def blas(facts: Facts, unit: MacUnit, threads: int = 1) -> Array | None:
 
 
 def gemm(a: Array, b: Array, threads: int) -> Array:
-    """The machine's matrix product, on so many threads."""
-    with _blas_control().limit(limits=threads, user_api="blas"), np.errstate(all="ignore"):
-        product: Array = np.matmul(a, b)
-        return product
+    """The machine's matrix product.  Threads take rows or columns, each a product of its own:
+    BLAS's own threads would wait for work by spinning."""
+    out = np.empty((*a.shape[:2], b.shape[2]), a.dtype)
+    m, n = out.shape[1:]
+    step = -(-max(m, n) // (threads if a.size * n > SMALL else 1)) or 1
+
+    def part(first: int) -> None:
+        at = slice(first, first + step)
+        with np.errstate(all="ignore"):
+            if m >= n:
+                np.matmul(a[:, at], b, out=out[:, at])
+            else:
+                np.matmul(a, b[:, :, at], out=out[:, :, at])
+
+    with _blas_control().limit(limits=1, user_api="blas"):
+        run_tiles([partial(part, first) for first in range(0, max(m, n), step)], threads)
+    return out
 
 
 def integer_product(

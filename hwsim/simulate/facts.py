@@ -77,8 +77,8 @@ class Facts:
             return 0.0
         k = self.a.shape[-1]
         wide = np.float32 if self.a.dtype == self.b.dtype == np.float32 else np.float64
-        columns = np.maximum(self.b.max(axis=-1), -self.b.min(axis=-1)).astype(wide)
-        rows = np.abs(self.a).astype(wide, copy=False)
+        columns: Array = np.maximum(self.b.max(axis=-1), -self.b.min(axis=-1)).astype(wide)
+        rows: Array = np.abs(self.a).astype(wide, copy=False)
         with np.errstate(over="ignore"):
             sums = float(np.einsum("gmk,gk->gm", rows, columns).max())  # on this thread alone
         # Its own rounding errors, and what products under the smallest subnormal lose.
