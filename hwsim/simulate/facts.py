@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.float64 import magnitudes
+from hwsim_kernels.operands import magnitudes
 
 Array = npt.NDArray[Any]
 
@@ -23,32 +23,32 @@ class Facts:
     c: Array | None
 
     @cached_property
-    def _a(self) -> tuple[float, float]:
+    def _a(self) -> tuple[Array, Array]:
         return _extremes(self.a)
 
     @cached_property
-    def _b(self) -> tuple[float, float]:
+    def _b(self) -> tuple[Array, Array]:
         return _extremes(self.b)
 
     @property
     def a_max(self) -> float:
         """Largest |a|; NaN when there is one."""
-        return self._a[0]
+        return float(self._a[0].max(initial=0.0))
 
     @property
     def b_max(self) -> float:
         """Largest |b|; NaN when there is one."""
-        return self._b[0]
+        return float(self._b[0].max(initial=0.0))
 
     @property
     def zero_free(self) -> bool:
         """Whether no operand is zero."""
-        return self._a[1] > 0.0 and self._b[1] > 0.0
+        return all(smallest.min(initial=math.inf) > 0.0 for _, smallest in (self._a, self._b))
 
     @cached_property
     def c_max(self) -> float:
         """Largest |c|; 0 without c."""
-        return 0.0 if self.c is None else _extremes(self.c)[0]
+        return 0.0 if self.c is None else float(_extremes(self.c)[0].max(initial=0.0))
 
     @property
     def finite(self) -> bool:
@@ -77,7 +77,7 @@ class Facts:
             return 0.0
         k = self.a.shape[-1]
         wide = np.float32 if self.a.dtype == self.b.dtype == np.float32 else np.float64
-        columns: Array = np.maximum(self.b.max(axis=-1), -self.b.min(axis=-1)).astype(wide)
+        columns: Array = self._b[0].astype(wide)
         rows: Array = np.abs(self.a).astype(wide, copy=False)
         with np.errstate(over="ignore"):
             sums = float(np.einsum("gmk,gk->gm", rows, columns).max())  # on this thread alone
@@ -95,14 +95,17 @@ class Unknown(NamedTuple):
     sum_bound: float = math.inf
 
 
-def _extremes(x: Array) -> tuple[float, float]:
-    """(largest, smallest) |x| in one pass; the largest is NaN when there is one."""
-    if not x.size:
-        return 0.0, 0.0
+def _extremes(x: Array) -> tuple[Array, Array]:
+    """(largest, smallest) |x| along the last axis, in one pass; the largest is NaN where one is.
+
+    Of nothing, 0 and NaN (or Inf): nothing that is above 0.
+    """
     if x.dtype.kind != "f":
-        magnitudes_of = np.abs(x.astype(np.float64))
-        return float(magnitudes_of.max()), float(magnitudes_of.min())
+        sizes = np.abs(x.astype(np.float64))
+        return sizes.max(axis=-1, initial=0.0), sizes.min(axis=-1, initial=np.inf)
     whole = np.dtype(f"i{x.dtype.itemsize}")
-    bits = np.ascontiguousarray(x).view(whole).reshape(-1)
-    ends = np.array(magnitudes(bits, np.iinfo(whole).max), whole).view(x.dtype)
-    return float(ends[0]), float(ends[1])
+    bits = np.ascontiguousarray(x).view(whole).reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    ends = np.empty((2, len(bits)), whole)
+    magnitudes(bits, whole.type(np.iinfo(whole).max), *ends)
+    largest, smallest = (end.view(x.dtype).reshape(x.shape[:-1]) for end in ends)
+    return largest, smallest

@@ -29,6 +29,23 @@ def quantize(x, out, scale, g):
 
 
 @kernel
+def magnitudes(bits, mask, largest, smallest):
+    """Largest and smallest of bits & mask in each row; 0 and the mask for empty rows.
+
+    The magnitudes of floats are ordered as these integers; NaN lies above Inf.
+    """
+    for i in range(bits.shape[0]):
+        top = mask & 0
+        bottom = mask
+        for j in range(bits.shape[1]):
+            v = bits[i, j] & mask
+            top = max(top, v)
+            bottom = min(bottom, v)
+        largest[i] = top
+        smallest[i] = bottom
+
+
+@kernel
 def count_zeros(x, by_column, zeros):
     """zeros += zeros of each column of a matrix, or of each row."""
     for i in range(x.shape[0]):
