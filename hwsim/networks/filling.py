@@ -39,14 +39,14 @@ def fill_weights(model: ModelLike, seed: int = 0) -> onnx.ModelProto:
     Weights of Conv, Gemm and MatMul are normal with variance 2 / fan-in; biases and offsets
     normal around 0, gains around 1, both with deviation 0.1; means and variances of batch
     normalisations are those of their inputs, measured on one call with standard normal inputs.
-    Other float constants stay.
+    Other float constants, and single numbers, stay.
 
     Raises ModelError for an unreadable model, or one whose inputs have open shapes other than
     a batch.
 
     >>> text = "g (float[1,2] x) => (float[1,3] y) {w = ConstantOfShape(s) y = MatMul(x, w)}"
     >>> graph = onnx.parser.parse_graph(text)
-    >>> graph.initializer.append(numpy_helper.from_array(np.array([2, 3]), "s"))
+    >>> graph.initializer.extend([numpy_helper.from_array(np.array([2, 3]), "s")])
     >>> filled = fill_weights(onnx.helper.make_model(graph))
     >>> [node.op_type for node in filled.graph.node], filled.graph.initializer[0].dims
     (['MatMul'], [2, 3])
@@ -101,7 +101,8 @@ def _draw(graph: onnx.GraphProto, constants: dict[str, Array], rng: np.random.Ge
             source, role = origin.get(name, ""), ROLES.get((node.op_type, slot))
             if role and source and constants[source].dtype == np.float32:
                 shape = constants[source].shape
-                constants[source] = _drawn(role, shape, node, rng)
+                if shape or node.op_type not in ("Mul", "Add"):  # a lone number is no weight
+                    constants[source] = _drawn(role, shape, node, rng)
 
 
 def _drawn(
@@ -111,7 +112,7 @@ def _drawn(
     if role != "weight":
         return noise * np.float32(SPREAD) + np.float32(1.0 if role == "gain" else 0.0)
     transposed = any(a.name == "transB" and a.i for a in node.attribute)
-    fan_in = math.prod(shape[1:]) if node.op_type == "Conv" or transposed else shape[-2]
+    fan_in = math.prod(shape[1:]) if node.op_type == "Conv" or transposed else shape[-2:][0]
     return noise * np.float32(math.sqrt(2.0 / fan_in))
 
 
@@ -120,7 +121,7 @@ def _measure(model: onnx.ModelProto, constants: dict[str, Array], values: dict[s
     last = {name: i for i, node in enumerate(model.graph.node) for name in node.input}
     for index, node in enumerate(model.graph.node):
         if node.op_type == "BatchNormalization":
-            x = values[node.input[0]].astype(np.float64)
+            x = (constants | values)[node.input[0]].astype(np.float64)
             axes = (0, *range(2, x.ndim))
             for name, statistic in zip(node.input[3:], (x.mean(axes), x.var(axes)), strict=True):
                 constants[name] = statistic.astype(np.float32)
