@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels import float32
-from hwsim_kernels.operands import quantize
+from hwsim_kernels.operands import quantize, quantize_turned
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.simulate.conversions import rounded, value_dtype
@@ -73,23 +73,30 @@ def _fits_float64_kernel(fmt: Format) -> bool:
 
 
 def _quantized(name: str, x: Array, fmt: Format, scale: float, threads: int) -> Array:
-    flat = np.ascontiguousarray(x).reshape(-1)
-    values = np.empty(flat.shape, carrier(fmt))
+    values = np.empty(x.shape, carrier(fmt))
     grid = grid64(fmt, "rne", "saturate")
     lost = []
+    if x.ndim == 2 and x.T.flags.c_contiguous and not x.flags.c_contiguous:
 
-    def part(at: slice) -> None:
-        lost.append(quantize(flat[at], values[at], scale, grid))
+        def part(at: slice) -> None:
+            lost.append(quantize_turned(x.T[at], values[:, at], scale, grid))
 
-    _in_parts(part, flat.size, threads)
+        _in_parts(part, x.shape[1], -(-PART // x.shape[0]), threads)
+    else:
+        flat, target = np.ascontiguousarray(x).reshape(-1), values.reshape(-1)
+
+        def part(at: slice) -> None:
+            lost.append(quantize(flat[at], target[at], scale, grid))
+
+        _in_parts(part, flat.size, PART, threads)
     if any(lost) and not fmt.has_nan:
         raise ValueError(f"{name} holds NaN, which {fmt} cannot hold")
-    return values.reshape(x.shape)
+    return values
 
 
-def _in_parts(task: Callable[[slice], None], size: int, threads: int) -> None:
-    """Run ``task`` on slices of ``size`` elements."""
-    step = max(PART, -(-size // threads))
+def _in_parts(task: Callable[[slice], None], size: int, least: int, threads: int) -> None:
+    """Run ``task`` on slices of ``size``, of ``least`` or more."""
+    step = max(least, -(-size // threads))
     run_tiles([partial(task, slice(i, i + step)) for i in range(0, size, step)], threads)
 
 
@@ -125,7 +132,7 @@ def _rounded32(x: Array, fmt: Format, threads: int) -> Array:
     def part(at: slice) -> None:
         float32.round_array(flat[at], values[at], grid, -inf, inf)
 
-    _in_parts(part, flat.size, threads)
+    _in_parts(part, flat.size, PART, threads)
     if not fmt.has_negative_zero:
         values += np.float32(0.0)
     return values.reshape(x.shape)

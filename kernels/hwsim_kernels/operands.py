@@ -10,6 +10,8 @@ import numpy as np
 from hwsim_kernels._jit import kernel
 from hwsim_kernels.rounding64 import NEAREST, limit, to_grid
 
+SIDE = 32
+
 
 @kernel
 def quantize(x, out, scale, g):
@@ -25,6 +27,30 @@ def quantize(x, out, scale, g):
         nan = v != v
         lost |= nan
         out[i] = math.nan if nan else y
+    return lost
+
+
+@kernel
+def quantize_turned(x, out, scale, g):
+    """`quantize` from (n, k) to its transpose (k, n), by squares that stay in cache."""
+    lost = False
+    square = np.empty((SIDE, SIDE), out.dtype)
+    for first in range(0, x.shape[0], SIDE):
+        rows = min(SIDE, x.shape[0] - first)
+        for left in range(0, x.shape[1], SIDE):
+            columns = min(SIDE, x.shape[1] - left)
+            for i in range(rows):
+                source, line = x[first + i, left : left + columns], square[i]
+                for j in range(columns):
+                    v = np.float64(source[j]) / scale
+                    y = limit(to_grid(v, g, NEAREST), v, g, False)
+                    nan = v != v
+                    lost |= nan
+                    line[j] = math.nan if nan else y
+            for j in range(columns):
+                target = out[left + j, first : first + rows]
+                for i in range(rows):
+                    target[i] = square[i, j]
     return lost
 
 
@@ -92,18 +118,19 @@ def gather(image, places, border, out, first, last, f):
         for item in range(n):
             for row in range(f.top, f.top + f.rows):
                 y = row * f.down + places[k, 1]
-                if y < 0 or y >= height:
-                    for j in range(f.columns):
-                        out[group, k, at + j] = border
-                else:
-                    for j in range(start):
-                        out[group, k, at + j] = border
-                    if f.right == 1:
-                        for j in range(start, stop):
-                            out[group, k, at + j] = image[item, channel, y, j + left]
-                    else:
-                        for j in range(start, stop):
-                            out[group, k, at + j] = image[item, channel, y, j * f.right + left]
-                    for j in range(stop, f.columns):
-                        out[group, k, at + j] = border
+                line = out[group, k, at : at + f.columns]
                 at += f.columns
+                if y < 0 or y >= height:
+                    line[:] = border
+                    continue
+                line[:start] = border
+                line[stop:] = border
+                # Slices: indices that may be negative would not vectorise.
+                met = line[start:stop]
+                source = image[item, channel, y, start * f.right + left :]
+                if f.right == 1:
+                    for j in range(stop - start):
+                        met[j] = source[j]
+                else:
+                    for j in range(stop - start):
+                        met[j] = source[j * f.right]
