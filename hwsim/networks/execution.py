@@ -110,7 +110,8 @@ class LayerRun:
 
     def _prepared(self, product: Product, settings: Settings) -> Product:
         """The product with constant weights rounded once for all mini-batches, unless large."""
-        if self.layer.b not in self.layer.weights or product.b.nbytes > LARGE_WEIGHTS:
+        constant = self.layer.b in self.layer.weights
+        if settings.batches == 1 or not constant or product.b.nbytes > LARGE_WEIGHTS:
             return product
         if self._weights is None:
             self._weights = settings.engine.operand(
