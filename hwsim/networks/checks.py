@@ -78,7 +78,10 @@ def operands_of(
 
 def scaled(x: Array, scale: float | None) -> Array:
     """x / scale in float64: an operand before its format."""
-    return x if scale in (None, 1.0) else np.divide(x, np.float64(scale), dtype=np.float64)
+    if scale in (None, 1.0):
+        return x
+    with np.errstate(all="ignore"):
+        return np.divide(x, np.float64(scale), dtype=np.float64)
 
 
 def _patch(product: Product, index: tuple[int, ...]) -> Array:

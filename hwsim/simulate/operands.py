@@ -65,7 +65,8 @@ def to_operand(
 
 
 def _quotient(x: Array, scale: float) -> Array:
-    return np.divide(x, np.float64(scale), dtype=np.float64)
+    with np.errstate(all="ignore"):
+        return np.divide(x, np.float64(scale), dtype=np.float64)
 
 
 def _fits_float64_kernel(fmt: Format) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
+from hwsim_kernels.operands import zero_pairs
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
@@ -23,7 +24,7 @@ from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
-from hwsim.simulate.tally import Totals, step_counts, zero_counts, zero_products
+from hwsim.simulate.tally import Totals, step_counts
 from hwsim.simulate.tiles import tiled_product
 from hwsim.units import Chunked, Exact, MacUnit, Telemetry, exact_total, is_integer
 
@@ -74,11 +75,7 @@ def _by_kernels(
 
 
 def _zero_products(facts: Facts) -> int:
-    sizes = (facts.a.shape[1], facts.b.shape[2])
-    pairs = zip(facts.a, facts.b, strict=True)
-    return sum(
-        int(zero_products(zero_counts(a, 0), zero_counts(b, 1), *sizes).sum()) for a, b in pairs
-    )
+    return int(zero_pairs(np.ascontiguousarray(facts.a), np.ascontiguousarray(facts.b)))
 
 
 def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:

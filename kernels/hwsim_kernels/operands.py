@@ -85,6 +85,28 @@ def count_zeros(x, by_column, zeros):
             zeros[i] += np.int64(count)
 
 
+@kernel
+def zero_pairs(a, b):
+    """Products with a zero operand in (items, m, k) × (items, k, n)."""
+    m, n = a.shape[1], b.shape[2]
+    total = np.int64(0)
+    left = np.empty(a.shape[2], np.int64)
+    for item in range(a.shape[0]):
+        left[:] = 0
+        for i in range(m):
+            row = a[item, i]
+            for k in range(row.shape[0]):
+                left[k] += np.int64(row[k] == 0)
+        for k in range(b.shape[1]):
+            row = b[item, k]
+            count = np.int32(0)
+            for j in range(row.shape[0]):
+                count = np.int32(count + np.int32(row[j] == 0))
+            right = np.int64(count)
+            total += left[k] * n + right * m - left[k] * right
+    return total
+
+
 class Frame(NamedTuple):
     """The output pixels of some rows, and how the window steps over the image."""
 
