@@ -48,6 +48,8 @@ def to_operand(
     """
     if scale is None or (scale == 1.0 and (fmt, x.dtype) in WHOLE):
         return x
+    if x.dtype == np.float16:
+        x = x.astype(np.float32)
     if scale == 1.0 and isinstance(fmt, FixedFormat) and fmt.width > 53 and fmt.fraction_bits:
         return _codes(name, x, fmt)
     if scale == 1.0 and _fits_float32_kernel(x, fmt):

@@ -36,7 +36,7 @@ def _hard(seed: int, dtype: str, nan: bool) -> Array:
 @settings(max_examples=10, deadline=None)
 @given(
     seed=st.integers(0, 999),
-    dtype=st.sampled_from(["float32", "float64"]),
+    dtype=st.sampled_from(["float16", "float32", "float64"]),
     scale=st.sampled_from(SCALES),
     turned=st.booleans(),
     threads=st.integers(1, 3),
