@@ -9,6 +9,7 @@ from hwsim.networks.data import Data, DataLike, load_npz
 from hwsim.networks.engine import TelemetryMode
 from hwsim.networks.errors import DataError, LayerError, ModelError, VerificationError
 from hwsim.networks.execution import Progress
+from hwsim.networks.filling import fill_weights
 from hwsim.networks.metrics import METRICS, Score, accuracy, evaluate, sqnr_db
 from hwsim.networks.network import MacLike, Network
 from hwsim.networks.report import LayerReport, RunReport
@@ -31,6 +32,7 @@ __all__ = [
     "VerificationError",
     "accuracy",
     "evaluate",
+    "fill_weights",
     "load_npz",
     "run",
     "scale_for",

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.networks.checks import scaled
 from hwsim.networks.engine import Engine
 from hwsim.networks.files import write_atomically
 from hwsim.networks.layers import Layer
@@ -75,8 +76,8 @@ def dump_layer(
     """Write one file; ``arrays`` holds a_scale, b_scale, results, output and perhaps bias."""
     results: Array = arrays["results"]
     codes: dict[str, Any] = {
-        "a_codes": engine.encode(product.a, unit.a),
-        "b_codes": engine.encode(product.b, unit.b),
+        "a_codes": engine.encode(scaled(product.a, product.scales[0]), unit.a),
+        "b_codes": engine.encode(scaled(product.b, product.scales[1]), unit.b),
         "result_codes": engine.encode(results, unit.output_format),
         "c": np.zeros((), results.dtype) if product.c is None else product.c,
         "info": np.array(json.dumps(_info(layer, product, unit))),

@@ -49,13 +49,12 @@ class Network:
 
     def __init__(self, source: Source) -> None:
         """Partition ``source``; use `Network.load`."""
-        self._source = source
+        self._name, self._sha256, self._model = source.name, source.sha256, source.model
         self._graph: Graph = build_graph(source.model)
         self._plan: Plan = partition(self._graph)
         original = source.original
         original.ir_version = min(original.ir_version, LATEST_IR)
         self._float32 = Session(original, f"model {source.name}")
-        self._exposed: Session | None = None
         self._mixes: bool | None = None
         self._calibration: Calibration | None = None
         self._calibrated: _Cached | None = None
@@ -74,12 +73,12 @@ class Network:
     @property
     def name(self) -> str:
         """The model's name: its file's, without the suffix."""
-        return self._source.name
+        return self._name
 
     @property
     def sha256(self) -> str:
         """Digest of the model's file or bytes; empty for a ModelProto."""
-        return self._source.sha256
+        return self._sha256
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -133,11 +132,11 @@ class Network:
 
     def _measure(self, data: Data, what: str) -> Calibration:
         layers = self._plan.layers
-        if self._exposed is None:
-            given = set(self.inputs)
-            names = {n for layer in layers for n in layer.activations.values()} - given
-            self._exposed = Session(with_outputs(self._source.model, sorted(names)), self.name)
-        return calibrate(self._exposed, layers, self._cut(data).feeds(data), what)
+        given = set(self.inputs)
+        names = {n for layer in layers for n in layer.activations.values()} - given
+        # Not kept: it holds every weight once more.
+        exposed = Session(with_outputs(self._model, sorted(names)), self.name)
+        return calibrate(exposed, layers, self._cut(data).feeds(data), what)
 
     def _cut(self, data: Data) -> Cutting:
         """How the data is cut into calls of the model."""

@@ -66,6 +66,8 @@ class Product:
     m, k, n : dimensions of each matrix product; batch : how many there are (or groups).
     lanes : samples.  shape : of one sample's result.  stacked : whether samples add to m; else
     they add to batch.  c : initial value of the sums, broadcasting to the unit's result.
+    scales : what a and b are divided by (in float64) before they are rounded; None for an operand
+    that was.
     """
 
     a: Array
@@ -79,6 +81,7 @@ class Product:
     shape: tuple[int, ...]
     stacked: bool
     c: Array | None = None
+    scales: tuple[float | None, float | None] = (1.0, 1.0)
 
     @property
     def macs(self) -> int:
@@ -114,12 +117,13 @@ def finish(
         if scale == 1.0:
             y = result.astype(carrier)
         else:
-            y = np.multiply(result, np.float64(scale), dtype=np.float64).astype(carrier)
+            y = np.empty(result.shape, carrier)  # rounded as it is written, without a float64 copy
+            np.multiply(result, np.float64(scale), out=y, dtype=np.float64, casting="same_kind")
         y = _restore(product, y)
         if layer.gemm and layer.gemm.alpha != 1.0:
             y *= carrier.type(layer.gemm.alpha)
         if bias is not None:
-            y = y + _bias(layer, product, bias, carrier)
+            y += _bias(layer, product, bias, carrier)
         return np.ascontiguousarray(y, dtype=layer.dtype)
 
 
