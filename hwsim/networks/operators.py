@@ -14,7 +14,7 @@ import onnx
 
 from hwsim.errors import UnsupportedOperator
 
-SIMULATED = frozenset({"Conv", "Gemm", "MatMul"})
+SIMULATED = frozenset({"Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"})
 SCHEMA_FUNCTIONS = frozenset({"Attention"})  # replaced by their bodies: their MatMuls then show
 
 _NATIVE = """
@@ -50,9 +50,8 @@ RANDOM = frozenset(
 _RECURRENT = "write the recurrence out with MatMul (export the cell, not the fused operator)"
 _DEQUANTIZED = "export the model in the QDQ form (DequantizeLinear before Conv or MatMul)"
 ADVICE = {
-    "ConvTranspose": "replace it by a Resize or a zero-stuffing Pad followed by Conv",
     "DeformConv": "gather the samples first and multiply them with MatMul",
-    "Einsum": "write it as Transpose, Reshape and MatMul",
+    "Einsum": "write it as Einsums of two operands: their order decides the sums",
     "LSTM": _RECURRENT,
     "GRU": _RECURRENT,
     "RNN": _RECURRENT,
@@ -81,12 +80,14 @@ def check_operators(model: onnx.ModelProto) -> None:
 
 def is_simulated(node: onnx.NodeProto) -> bool:
     """Whether the node's products run on the simulated unit."""
-    return domain(node) == "" and node.op_type in SIMULATED
+    known = domain(node) == "" and node.op_type in SIMULATED
+    return known and (node.op_type != "Einsum" or len(node.input) == 2)
 
 
 def is_native(node: onnx.NodeProto) -> bool:
     """Whether the node may run on ONNX Runtime."""
-    return node.op_type in NATIVE.get(domain(node), frozenset())
+    moves = label(node) == "Einsum" and len(node.input) == 1  # and adds up, but never multiplies
+    return moves or node.op_type in NATIVE.get(domain(node), frozenset())
 
 
 def domain(node: onnx.NodeProto) -> str:

@@ -154,13 +154,14 @@ def stuffed(
     return out
 
 
-def turned(w: Array, groups: int) -> Array:
-    """(C, O/groups, …) as the (O, C/groups, …) of the direct convolution, all other axes
-    reversed."""
-    channels, filters, *kernel = w.shape
-    split = w.reshape(groups, channels // groups, filters, *kernel).swapaxes(1, 2)
-    flat = split.reshape(groups * filters, channels // groups, *kernel)
-    return np.flip(flat, tuple(range(2, flat.ndim)))
+def turned(w: Array, groups: int, axes: int = 2) -> Array:
+    """(…, C, O/groups, kernel axes) as the (…, O, C/groups, kernel axes) of the direct
+    convolution, the ``axes`` of the kernel reversed."""
+    lead, (channels, filters, *kernel) = w.shape[: -axes - 2], w.shape[-axes - 2 :]
+    split = w.reshape(*lead, groups, channels // groups, filters, *kernel)
+    swapped = split.swapaxes(-axes - 2, -axes - 1)
+    flat = swapped.reshape(*lead, groups * filters, channels // groups, *kernel)
+    return np.flip(flat, tuple(range(-axes, 0)))
 
 
 def _pieces(x: Array, size: tuple[int, int], memory_limit: int) -> Iterator[slice]:
