@@ -54,7 +54,7 @@ class Network:
         self._plan: Plan = partition(self._graph)
         original = source.original
         original.ir_version = min(original.ir_version, LATEST_IR)
-        self._float32 = Session(original, f"model {source.name}")
+        self._float32 = _float32(source)
         self._exposed: Session | None = None
         self._mixes: bool | None = None
         self._calibration: Calibration | None = None
@@ -241,6 +241,14 @@ class Network:
                 lists[name] += values
         constant = self._graph.constants
         return {n: join(v[:1] if n in constant else v) for n, v in lists.items()}
+
+
+def _float32(source: Source) -> Session:
+    """The model as it was given; written out where ONNX Runtime has no kernel for an operator."""
+    try:
+        return Session(source.original, f"model {source.name}")
+    except ModelError:
+        return Session(source.model, f"model {source.name}")
 
 
 def _layer_report(run: LayerRun, node: str) -> LayerReport:

@@ -15,7 +15,8 @@ import onnx
 from hwsim.errors import UnsupportedOperator
 
 SIMULATED = frozenset({"Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"})
-SCHEMA_FUNCTIONS = frozenset({"Attention"})  # replaced by their bodies: their MatMuls then show
+SCHEMA_FUNCTIONS = frozenset({"AffineGrid", "Attention", "CausalConvWithState"})  # written out
+RECURRENT = frozenset({"GRU", "LSTM", "RNN"})  # unrolled
 
 _NATIVE = """
 Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization BitCast
@@ -47,19 +48,15 @@ RANDOM = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"}
     | {"RandomUniform", "RandomUniformLike"}
 )
-_RECURRENT = "write the recurrence out with MatMul (export the cell, not the fused operator)"
 _DEQUANTIZED = "export the model in the QDQ form (DequantizeLinear before Conv or MatMul)"
 ADVICE = {
     "DeformConv": "gather the samples first and multiply them with MatMul",
     "Einsum": "write it as Einsums of two operands: their order decides the sums",
-    "LSTM": _RECURRENT,
-    "GRU": _RECURRENT,
-    "RNN": _RECURRENT,
     "QLinearConv": _DEQUANTIZED,
     "QLinearMatMul": _DEQUANTIZED,
     "ConvInteger": _DEQUANTIZED,
     "MatMulInteger": _DEQUANTIZED,
-    "AffineGrid": "compute the grid outside the model and pass it as an input",
+    "LinearAttention": "its recurrence is a Scan: unroll it into MatMuls",
     "DFT": "write the transform as a MatMul with a constant matrix",
     "STFT": "write the transform as a Conv or MatMul with a constant matrix",
     "Det": "compute determinants outside the model",

@@ -37,9 +37,8 @@ def test_every_standard_operator_is_classified() -> None:
 
 
 REFUSED: list[tuple[str, dict[str, Any], int, list[str]]] = [
-    ("ConvTranspose", {}, 2, []),
-    ("Einsum", {"equation": "ij,jk->ik"}, 2, []),
-    ("LSTM", {"hidden_size": 3}, 3, []),
+    ("Einsum", {"equation": "ij,jk,kl->il"}, 3, []),
+    ("LSTM", {"hidden_size": 3}, 3, []),  # the sequence's length is unknown here
     ("GRU", {"hidden_size": 3}, 3, []),
     ("RNN", {"hidden_size": 3}, 3, []),
     ("MatMulInteger", {}, 2, []),
@@ -70,7 +69,7 @@ def test_refused_by_name(
 
 def test_unnamed_node_is_named_by_operator_and_position(graph: GraphBuilder) -> None:
     graph.node("Relu", ["x"], "r")
-    graph.node("Einsum", ["r", "r"], "y", equation="ij,kj->ik")
+    graph.node("Einsum", ["r", "r", "r"], "y", equation="ij,kj,kl->il")
     with pytest.raises(UnsupportedOperator, match="'Einsum_1'"):
         Network.load(graph.model({"x": ["N", 3]}, {"y": None}))
 
@@ -89,10 +88,17 @@ def test_product_inside_a_branch(graph: GraphBuilder, op: str) -> None:
         Network.load(graph.model({"x": [3, 3]}, {"y": None}))
 
 
-def test_3d_convolution(graph: GraphBuilder) -> None:
-    graph.node("Conv", ["x", graph.weight("w", 2, 2, 3, 3, 3)], "y", "deep")
-    with pytest.raises(UnsupportedOperator, match=r"'deep'.*3 spatial axes.*2-D"):
-        Network.load(graph.model({"x": ["N", 2, 5, 5, 5]}, {"y": None}))
+@pytest.mark.parametrize("op", ["Conv", "ConvTranspose"])
+def test_4d_convolution(graph: GraphBuilder, op: str) -> None:
+    graph.node(op, ["x", graph.weight("w", 2, 2, 3, 3, 3, 3)], "y", "deep")
+    with pytest.raises(UnsupportedOperator, match=rf"'deep'.*{op} with 4 spatial axes"):
+        Network.load(graph.model({"x": ["N", 2, 5, 5, 5, 5]}, {"y": None}))
+
+
+def test_negative_pads(graph: GraphBuilder) -> None:
+    graph.node("Conv", ["x", graph.weight("w", 2, 2, 3)], "y", "cropping", pads=[0, -1])
+    with pytest.raises(UnsupportedOperator, match=r"'cropping'.*pads=\[0, -1\].*crop"):
+        Network.load(graph.model({"x": ["N", 2, 5]}, {"y": None}))
 
 
 def test_integer_matmul(graph: GraphBuilder) -> None:
