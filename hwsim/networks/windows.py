@@ -160,20 +160,21 @@ def _transposed_size(
     """What the full result loses at its start along an axis, and the size that is left.
 
     Where the size is given (``output_shape``, or size·stride under SAME), the loss is divided in
-    halves, the odd one first unless SAME_UPPER; a result that is larger than the full one ends
-    in zeros.
+    halves, the odd one first unless SAME_UPPER.  A given size may exceed the full one by less than
+    a stride, in zeros at the end; under SAME, ONNX and ONNX Runtime disagree about that.
     """
     stride = attributes.strides[axis] if attributes.strides else 1
     extra = attributes.output_padding[axis] if attributes.output_padding else 0
     full = (size - 1) * stride + reach + 1 + extra
-    same = attributes.auto_pad in ("SAME_UPPER", "SAME_LOWER")
-    if attributes.output_shape or same:
-        given = attributes.output_shape[-axes:]  # some exporters write N and C too
+    given = attributes.output_shape[-axes:]  # some exporters write N and C too
+    if given or attributes.auto_pad in ("SAME_UPPER", "SAME_LOWER"):
         wanted = given[axis] if given else size * stride
+        if wanted - full >= (stride if given else 1):
+            raise ValueError(f"{wanted} pixels wanted of {full}: give pads and output_padding")
         lost = _halves(max(0, full - wanted), attributes.auto_pad == "SAME_UPPER")[0]
         return lost, wanted
     pads = attributes.pads if attributes.auto_pad == "NOTSET" else ()
-    before, after = (pads[axis], pads[axis + len(pads) // 2]) if pads else (0, 0)
+    before, after = (pads[axis], pads[axis + axes]) if pads else (0, 0)
     if full <= before + after:
         raise ValueError(f"pads {before} and {after} leave nothing of {full} pixels")
     return before, full - before - after
