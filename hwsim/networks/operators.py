@@ -68,7 +68,7 @@ def check_operators(model: onnx.ModelProto) -> None:
     """Raise UnsupportedOperator for the first node that must not run natively."""
     for node, depth in _walk(model.graph.node):
         name, operator = node.name or f"{node.op_type} -> {first_output(node)}", label(node)
-        if depth and is_simulated(node):
+        if depth and (is_simulated(node) or operator in SCHEMA_FUNCTIONS | RECURRENT):
             advice = "it sits inside an If, Loop or Scan: unroll the loop or fix the branch"
             raise UnsupportedOperator(name, operator, advice)
         if not is_simulated(node) and not is_native(node):

@@ -225,10 +225,12 @@ def _conv(attributes: ConvAttributes, x: Operand, w: Operand, lanes: int) -> Pro
     if c != c_group * groups or o % groups:
         raise ValueError(f"{c} channels, {o} filters of {c_group} channels, group={groups}")
     size = output_size(geometry, (height, width), (kh, kw))
-    shape = (samples, o, *size[2 - min(axes, 2) :])
+    shape = (samples, o, *size)
     layout = None
+    if axes == 1:
+        layout = Layout((samples, o, size[1]), (0, 1, 2))
     if axes == 3:
-        layout = Layout((samples // planes, planes, *shape[1:]), (0, 2, 1, 3, 4))
+        layout = Layout((samples // planes, planes, o, *size), (0, 2, 1, 3, 4))
     pixels = samples * size[0] * size[1]
     k, n = c_group * kh * kw, o // groups
     if not w.laned:

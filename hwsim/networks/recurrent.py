@@ -44,7 +44,8 @@ def unroll(model: onnx.ModelProto) -> onnx.ModelProto:
     del copy.graph.node[:]
     for node in model.graph.node:
         if _is_recurrent(node):
-            graph = _Unrolled.of(node, types.get(node.input[0])).write()
+            kind = types.get(node.input[0])
+            graph = _Unrolled.of(node, kind, _free_prefix(model, node.name)).write()
             copy.graph.node.extend(graph.nodes)
             copy.graph.initializer.extend(graph.constants)
         else:
@@ -54,6 +55,15 @@ def unroll(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _is_recurrent(node: onnx.NodeProto) -> bool:
     return domain(node) == "" and node.op_type in RECURRENT
+
+
+def _free_prefix(model: onnx.ModelProto, name: str) -> str:
+    """``name``, longer where the model uses names that start with it and a slash."""
+    taken = {tensor.name for tensor in model.graph.initializer}
+    taken.update(name for node in model.graph.node for name in (node.name, *node.output))
+    while any(other.startswith(f"{name}/") for other in taken):
+        name += "_"
+    return name
 
 
 @dataclass(frozen=True)
@@ -68,8 +78,8 @@ class _Unrolled:
     graph: Graph
 
     @classmethod
-    def of(cls, node: onnx.NodeProto, kind: onnx.TypeProto.Tensor | None) -> _Unrolled:
-        """From a node whose X has the type ``kind``."""
+    def of(cls, node: onnx.NodeProto, kind: onnx.TypeProto.Tensor | None, prefix: str) -> _Unrolled:
+        """From a node whose X has the type ``kind``; new names start with ``prefix``."""
         given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         axes = kind.shape.dim if kind is not None else []
         time = 1 if given.get("layout", 0) else 0
@@ -80,7 +90,7 @@ class _Unrolled:
             )
             raise UnsupportedOperator(node.name, node.op_type, advice)
         inputs = dict.fromkeys(INPUTS, "") | dict(zip(INPUTS, node.input, strict=False))
-        graph = Graph(node.name, helper.tensor_dtype_to_np_dtype(kind.elem_type))
+        graph = Graph(prefix, helper.tensor_dtype_to_np_dtype(kind.elem_type))
         return cls(node, given, inputs, steps, graph)
 
     @property

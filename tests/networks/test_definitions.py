@@ -28,14 +28,14 @@ def values(seed: int, *shape: int) -> Any:
     return np.asarray(hwsim.round(drawn, "e5m2"), np.float32)
 
 
-def dot(a: Sequence[Any], b: Sequence[Any]) -> Any:
-    return hwsim.reference.dot(list(a), list(b), UNIT)
+def dot(a: Sequence[Any], b: Sequence[Any], c: Any = None) -> Any:
+    return hwsim.reference.dot(list(a), list(b), UNIT, c=c)
 
 
-def run(model: onnx.ModelProto, feeds: dict[str, Any]) -> dict[str, Any]:
+def run(model: onnx.ModelProto, feeds: dict[str, Any], bias: str = "float32") -> dict[str, Any]:
     network = Network.load(model)
     assert network.layers
-    report = network.run(feeds, UNIT, scale="none", verify=4)
+    report = network.run(feeds, UNIT, scale="none", verify=4, bias=bias)
     assert all(layer.verified >= 4 for layer in report.layers)
     return dict(report.outputs)
 
@@ -62,8 +62,8 @@ def taps(attributes: dict[str, Any], axes: int) -> tuple[Any, Any, Any, int]:
     return strides, dilations, pads, attributes.get("group", 1)
 
 
-def convolution(x: Any, w: Any, attributes: dict[str, Any]) -> Any:
-    """k over (channel of the group, kernel axes); padding is zero."""
+def convolution(x: Any, w: Any, attributes: dict[str, Any], starts: Any = None) -> Any:
+    """k over (channel of the group, kernel axes); padding is zero.  ``starts``: one per filter."""
     axes = x.ndim - 2
     strides, dilations, pads, groups = taps(attributes, axes)
     size = [
@@ -79,7 +79,7 @@ def convolution(x: Any, w: Any, attributes: dict[str, Any]) -> Any:
             where = [at[i] * strides[i] + tap[i] * dilations[i] - pads[i] for i in range(axes)]
             inside = all(0 <= p < s for p, s in zip(where, x.shape[2:], strict=True))
             row.append(x[(n, first + c, *where)] if inside else 0.0)
-        out[(n, o, *at)] = dot(row, w[o].ravel())
+        out[(n, o, *at)] = dot(row, w[o].ravel(), None if starts is None else starts[o])
     return out
 
 
@@ -89,9 +89,11 @@ def test_conv(graph: GraphBuilder, image: Any, kernel: Any, attributes: dict[str
     graph.node(
         "Conv", ["x", graph.weight("w", values=w), graph.weight("b", values=b)], "y", **attributes
     )
-    got = run(graph.model({"x": ["N", *image[1:]]}, {"y": None}), {"x": x})["y"]
+    model = graph.model({"x": ["N", *image[1:]]}, {"y": None})
     want = convolution(x, w, attributes) + b.reshape(-1, *[1] * (len(image) - 2))
-    assert got.tobytes() == want.tobytes()
+    assert run(model, {"x": x})["y"].tobytes() == want.tobytes()
+    inside = run(model, {"x": x}, bias="acc")["y"]
+    assert inside.tobytes() == convolution(x, w, attributes, b).tobytes()
 
 
 TRANSPOSED: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
@@ -107,7 +109,7 @@ TRANSPOSED: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
 ]
 
 
-def transposed(x: Any, w: Any, attributes: dict[str, Any]) -> Any:
+def transposed(x: Any, w: Any, attributes: dict[str, Any], starts: Any = None) -> Any:
     """k over (channel of the group, turned kernel axes); what no pixel reaches is zero."""
     axes = x.ndim - 2
     strides, dilations, pads, groups = taps(attributes, axes)
@@ -132,7 +134,7 @@ def transposed(x: Any, w: Any, attributes: dict[str, Any]) -> Any:
             inside = all(p in range(s) for p, s in zip(where, x.shape[2:], strict=True))
             row.append(x[(n, channel, *map(int, where))] if inside else 0.0)
             column.append(w[(channel, o % filters, *tap)])
-        out[(n, o, *at)] = dot(row, column)
+        out[(n, o, *at)] = dot(row, column, None if starts is None else starts[o])
     return out
 
 
@@ -144,9 +146,11 @@ def test_conv_transpose(
     b = values(3, kernel[1] * attributes.get("group", 1))
     inputs = ["x", graph.weight("w", values=w), graph.weight("b", values=b)]
     graph.node("ConvTranspose", inputs, "y", **attributes)
-    got = run(graph.model({"x": ["N", *image[1:]]}, {"y": None}), {"x": x})["y"]
+    model = graph.model({"x": ["N", *image[1:]]}, {"y": None})
     want = transposed(x, w, attributes) + b.reshape(-1, *[1] * (len(image) - 2))
-    assert got.tobytes() == want.tobytes()
+    assert run(model, {"x": x})["y"].tobytes() == want.tobytes()
+    inside = run(model, {"x": x}, bias="acc")["y"]
+    assert inside.tobytes() == transposed(x, w, attributes, b).tobytes()
     if len(image) == 4:
         options = {
             key: tuple(attributes[name])

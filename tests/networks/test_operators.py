@@ -74,18 +74,27 @@ def test_unnamed_node_is_named_by_operator_and_position(graph: GraphBuilder) -> 
         Network.load(graph.model({"x": ["N", 3]}, {"y": None}))
 
 
-@pytest.mark.parametrize("op", ["MatMul", "Einsum"])
+INSIDE: dict[str, dict[str, Any]] = {
+    "MatMul": {},
+    "Einsum": {"equation": "ij,jk->ik"},
+    "ConvTranspose": {},
+    "LSTM": {"hidden_size": 3},
+    "Attention": {},
+}
+
+
+@pytest.mark.parametrize("op", INSIDE)
 def test_product_inside_a_branch(graph: GraphBuilder, op: str) -> None:
-    attributes = {"equation": "ij,jk->ik"} if op == "Einsum" else {}
+    inputs = ["x"] * (3 if op in ("LSTM", "Attention") else 2)
 
     def branch(name: str) -> onnx.GraphProto:
-        node = helper.make_node(op, ["x", "x"], [name], f"inner.{name}", **attributes)
+        node = helper.make_node(op, inputs, [name], f"inner.{name}", **INSIDE[op])
         return helper.make_graph([node], name, [], [helper.make_tensor_value_info(name, 1, None)])
 
     graph.weight("yes", values=np.array(True))
     graph.node("If", ["yes"], "y", then_branch=branch("a"), else_branch=branch("b"))
-    with pytest.raises(UnsupportedOperator, match=r"inner\.[ab]"):
-        Network.load(graph.model({"x": [3, 3]}, {"y": None}))
+    with pytest.raises(UnsupportedOperator, match=r"inner\.[ab].*inside an If, Loop or Scan"):
+        Network.load(graph.model({"x": [3, 3, 3]}, {"y": None}, 23, 10))
 
 
 @pytest.mark.parametrize("op", ["Conv", "ConvTranspose"])

@@ -213,3 +213,11 @@ def test_activations_with_parameters(graph: GraphBuilder) -> None:
     proto = model(graph, "RNN", activations=["LeakyRelu"], activation_alpha=[0.1])
     with pytest.raises(UnsupportedOperator, match=r"'cell'.*activation Leakyrelu.*Relu, Sigmoid"):
         Network.load(proto)
+
+
+def test_names_stay_unique(graph: GraphBuilder) -> None:
+    """A node and a value that are called like a step's parts."""
+    graph.node("Identity", ["X"], "cell/value0", "cell/step0")
+    proto = model(graph, "RNN", "B")
+    proto.graph.output.append(onnx.helper.make_tensor_value_info("cell/value0", 1, None))
+    assert Network.load(proto).layers[:2] == ("cell_/input", "cell_/step0")
