@@ -150,8 +150,8 @@ def _matrix(
     own = iter(x.shape[lanes:])
     lead = x.shape[:lanes]
     shape = [next(own) if label in term else 1 for label in labels]
-    x = x.reshape(*lead, *shape)
+    x = x.reshape((*lead, *shape))
     full = [*shape[: len(batch)], *(sizes[label] for part in matrix for label in part)]
     x = np.broadcast_to(x, (*lead, *full))
     merged = [math.prod(sizes[label] for label in part) for part in matrix]
-    return x.reshape(*lead, *full[: len(batch)], *merged)
+    return x.reshape((*lead, *full[: len(batch)], *merged))
