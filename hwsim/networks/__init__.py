@@ -1,4 +1,4 @@
-"""Run ordinary ONNX models with Conv, Gemm and MatMul on a simulated MAC unit."""
+"""Run ordinary ONNX models with their matrix products and convolutions on a simulated MAC unit."""
 
 from __future__ import annotations
 

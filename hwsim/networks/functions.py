@@ -56,21 +56,12 @@ def _types(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
 def _function(
     node: onnx.NodeProto, types: list[onnx.TypeProto | None], opset: int
 ) -> onnx.FunctionProto:
-    """The body of ``node``, whose inputs have ``types`` (None where omitted); the node gets its
-    attributes' defaults, which the inliner does not know."""
+    """The body of ``node``, whose inputs have ``types`` (None where omitted)."""
     schema: Any = defs.get_schema(node.op_type, opset, "")  # onnx types half of its methods
-    present = {attribute.name for attribute in node.attribute}
-    for name, attribute in schema.attributes.items():
-        if name not in present and attribute.default_value.name:
-            node.attribute.append(attribute.default_value)
-    if schema.has_context_dependent_function:
-        version = max(v for v in schema.context_dependent_function_opset_versions if v <= opset)
-        given = [(kind or onnx.TypeProto()).SerializeToString() for kind in types]
-        data = schema.get_context_dependent_function_with_opset_version(
-            version, node.SerializeToString(), given
-        )
-    else:
-        version = max(v for v in schema.function_opset_versions if v <= opset)
-        data = schema.get_function_with_opset_version(version)
+    version = max(v for v in schema.context_dependent_function_opset_versions if v <= opset)
+    given = [(kind or onnx.TypeProto()).SerializeToString() for kind in types]
+    data = schema.get_context_dependent_function_with_opset_version(
+        version, node.SerializeToString(), given
+    )
     function: onnx.FunctionProto = onnx.FunctionProto.FromString(data)
     return function

@@ -15,7 +15,7 @@ import onnx
 from hwsim.errors import UnsupportedOperator
 
 SIMULATED = frozenset({"Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"})
-SCHEMA_FUNCTIONS = frozenset({"AffineGrid", "Attention", "CausalConvWithState"})  # written out
+SCHEMA_FUNCTIONS = frozenset({"Attention", "CausalConvWithState"})  # written out
 RECURRENT = frozenset({"GRU", "LSTM", "RNN"})  # unrolled
 
 _NATIVE = """
@@ -56,6 +56,7 @@ ADVICE = {
     "QLinearMatMul": _DEQUANTIZED,
     "ConvInteger": _DEQUANTIZED,
     "MatMulInteger": _DEQUANTIZED,
+    "AffineGrid": "compute the grid outside the model, or write it as MatMul with the positions",
     "LinearAttention": "its recurrence is a Scan: unroll it into MatMuls",
     "DFT": "write the transform as a MatMul with a constant matrix",
     "STFT": "write the transform as a Conv or MatMul with a constant matrix",

@@ -36,6 +36,15 @@ def test_every_standard_operator_is_classified() -> None:
     assert SIMULATED | SCHEMA_FUNCTIONS <= MULTIPLIES
 
 
+def test_no_native_function_hides_a_product() -> None:
+    """Bodies that the standard gives in full; `test_every_standard_operator…` has the others."""
+    bodies = {s.name: s.function_body.node for s in defs.get_all_schemas() if s.has_function}
+    assert len(bodies) >= 20
+    hiding = {name for name, nodes in bodies.items() if MULTIPLIES & {n.op_type for n in nodes}}
+    assert hiding == {"AffineGrid"}
+    assert not hiding & NATIVE[""]
+
+
 REFUSED: list[tuple[str, dict[str, Any], int, list[str]]] = [
     ("Einsum", {"equation": "ij,jk,kl->il"}, 3, []),
     ("LSTM", {"hidden_size": 3}, 3, []),  # the sequence's length is unknown here
