@@ -26,6 +26,7 @@ class Graph:
         self.dtype = dtype
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        self._picked: dict[tuple[Any, ...], str] = {}
 
     @property
     def element(self) -> int:
@@ -54,8 +55,11 @@ class Graph:
         return to
 
     def pick(self, x: str, index: Any, axis: int) -> str:
-        """One index along an axis, which goes; or several, which stay."""
-        return self("Gather", x, self.integers(index), axis=axis)
+        """One index along an axis, which goes; or several, which stay.  Made once for all steps."""
+        key = (x, axis, index if isinstance(index, int) else tuple(index))
+        if key not in self._picked:
+            self._picked[key] = self("Gather", x, self.integers(index), axis=axis)
+        return self._picked[key]
 
     def sum(self, *terms: str) -> str:
         """The terms that are there, added from the left."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
@@ -30,15 +30,17 @@ class Graph:
     inputs: tuple[onnx.ValueInfoProto, ...]
     outputs: tuple[str, ...]
     types: dict[str, onnx.TypeProto]
+    _arrays: dict[str, Array] = field(default_factory=dict)
 
     def element_type(self, name: str) -> int:
         """Element type of a tensor; 0 where it is no tensor."""
         return element_type(self.types[name])
 
     def constant(self, name: str) -> Array | None:
-        """The value of a constant, or None."""
-        tensor = self.constants.get(name)
-        return None if tensor is None else numpy_helper.to_array(tensor)
+        """The value of a constant, or None; one array for all layers that share it."""
+        if name in self.constants and name not in self._arrays:
+            self._arrays[name] = numpy_helper.to_array(self.constants[name])
+        return self._arrays.get(name)
 
 
 def build_graph(model: onnx.ModelProto) -> Graph:

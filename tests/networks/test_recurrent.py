@@ -202,6 +202,15 @@ def test_samples_of_a_network(graph: GraphBuilder) -> None:
     assert whole.layers[0].m == 7 * STEPS
 
 
+@pytest.mark.parametrize("op", GATES)
+def test_steps_share_their_weights(graph: GraphBuilder, op: str) -> None:
+    layers = Network.load(model(graph, op, "B"))._plan.layers
+    steps = [layer for layer in layers if "step" in layer.name]
+    weights = {id(layer.weights[layer.b]) for layer in steps}
+    assert len(steps) == STEPS * len(weights)
+    assert len(weights) == (2 if op == "GRU" else 1)
+
+
 def test_unknown_length(graph: GraphBuilder) -> None:
     proto = model(graph, "LSTM")
     proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "T"
