@@ -9,8 +9,9 @@ Sources: IEEE 754-2019 §3; OCP 8-bit Floating Point Specification (OFP8) 1.0; O
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 from hwsim.errors import SpecError
@@ -85,6 +86,13 @@ class FloatFormat:
                 "float64 (exponents -1074 … 1023), so no carrier holds it"
             )
 
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, f.name) for f in fields(self)))
+
+    def __hash__(self) -> int:
+        return self._hash  # formats are keys of every cache
+
     # --- fields -------------------------------------------------------------------------------
     @property
     def exponent_bias(self) -> int:
@@ -92,12 +100,12 @@ class FloatFormat:
         assert self.bias is not None
         return self.bias
 
-    @property
+    @cached_property
     def fraction_bits(self) -> int:
         """Width of the trailing significand field, bits."""
         return self.precision - 1
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Width of a code, bits."""
         return int(self.signed) + self.exponent_bits + self.fraction_bits
@@ -140,19 +148,19 @@ class FloatFormat:
     def _magnitude_mask(self) -> int:
         return (1 << (self.exponent_bits + self.fraction_bits)) - 1
 
-    @property
+    @cached_property
     def largest_code(self) -> int:
         """Code of the largest finite value."""
         if self.specials == "ieee":
             return self.inf_code - 1
         return self._magnitude_mask - (self.specials in ("fn", "merged"))
 
-    @property
+    @cached_property
     def emin(self) -> int:
         """Exponent of the smallest normal binade."""
         return (0 if self.zero_field == "normal" else 1) - self.exponent_bias
 
-    @property
+    @cached_property
     def emax(self) -> int:
         """Exponent of the largest finite value."""
         field = self.largest_code >> self.fraction_bits
@@ -160,7 +168,7 @@ class FloatFormat:
             return self.largest_code.bit_length() - 1 + self.quantum_exponent
         return field - self.exponent_bias
 
-    @property
+    @cached_property
     def quantum_exponent(self) -> int:
         """log2 of the spacing of the smallest binade: every value is a multiple of 2^this."""
         return self.emin - self.fraction_bits
@@ -179,26 +187,26 @@ class FloatFormat:
             field - self.exponent_bias - self.fraction_bits
         )
 
-    @property
+    @cached_property
     def largest(self) -> Fraction:
         """Largest finite value."""
         return self.magnitude(self.largest_code)
 
-    @property
+    @cached_property
     def lowest(self) -> Fraction:
         """Most negative finite value; the smallest value when unsigned."""
         if self.signed:
             return -self.largest
         return Fraction(0) if self.has_zero else self.magnitude(0)
 
-    @property
+    @cached_property
     def smallest_normal(self) -> Fraction:
         """Smallest positive normal value."""
         if self.zero_field == "normal" and self.has_zero:
             return self.magnitude(1)  # code 0 is taken by zero
         return power_of_two(self.emin)
 
-    @property
+    @cached_property
     def smallest(self) -> Fraction:
         """Smallest positive value."""
         if self.zero_field == "subnormal" and self.precision > 1:
@@ -255,32 +263,32 @@ class FixedFormat:
         if self.symmetric and (not self.signed or self.width < 2):
             raise SpecError(f"format {self._spelling()}: symmetric needs a sign and 2 bits")
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Width of a code, bits."""
         return int(self.signed) + self.integer_bits + self.fraction_bits
 
-    @property
+    @cached_property
     def largest_code(self) -> int:
         """Largest integer code."""
         return (1 << (self.width - int(self.signed))) - 1
 
-    @property
+    @cached_property
     def lowest_code(self) -> int:
         """Lowest integer code."""
         return (-self.largest_code - 1 + int(self.symmetric)) if self.signed else 0
 
-    @property
+    @cached_property
     def quantum_exponent(self) -> int:
         """log2 of the spacing of the values."""
         return -self.fraction_bits
 
-    @property
+    @cached_property
     def largest(self) -> Fraction:
         """Largest value."""
         return self.largest_code * power_of_two(self.quantum_exponent)
 
-    @property
+    @cached_property
     def lowest(self) -> Fraction:
         """Lowest value."""
         return self.lowest_code * power_of_two(self.quantum_exponent)
@@ -288,12 +296,12 @@ class FixedFormat:
     has_inf = has_nan = has_negative_zero = False
     has_zero = has_subnormals = True
 
-    @property
+    @cached_property
     def smallest(self) -> Fraction:
         """Smallest positive value: one unit in the last place."""
         return power_of_two(self.quantum_exponent)
 
-    @property
+    @cached_property
     def smallest_normal(self) -> Fraction:
         """Same as `smallest`: fixed point never underflows gradually."""
         return self.smallest

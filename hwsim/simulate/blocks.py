@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,12 @@ from hwsim_kernels.datapath import (
     TOUCHED,
     UNBOUNDED,
     Path,
+    Scalars,
     lossless,
 )
 
-from hwsim.simulate.datapaths import Plan, finest_bit
+from hwsim.formats import Format
+from hwsim.simulate.datapaths import Plan, family, finest_bit
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import lane_scalars
 from hwsim.simulate.scheduler import run_tiles
@@ -74,7 +76,7 @@ class _Job:
         carrier = np.dtype(f"f{path.width // 8}")
         left = _left(a, rows, carrier, plan.negated)
         right = empty((batch, panels, k, wide), carrier)
-        pack(b, right)
+        pack(_read_only(b), right)
         out = empty((batch, rows, panels * wide), carrier)
         out[...] = -0.0 if plan.negated else 0.0
         if c is not None:
@@ -94,7 +96,7 @@ class _Job:
         outer = plan.outer.path if plan.outer else None
         kernel = run_kernel(path, outer)
         formats = (plan.unit.accumulator, plan.unit.outer_format)
-        scalars = np.stack([lane_scalars(fmt, path.width, plan.negated) for fmt in formats])
+        scalars = _scalars(*formats, path.width, plan.negated)
         order = plan.unit.order
         step = order.length if isinstance(order, Chunked) else K_BLOCK
         batch, _, k, n = self.sizes
@@ -112,6 +114,8 @@ class _Job:
             arrays = (self.a, self.b, self.out, self.flags, scalars, counts, self.lost)
             tasks.append(partial(kernel, *arrays, first, last, block, step))
         run_tiles(tasks, 1 if small else threads)
+        if outer is None and self.level != ALL and kernel.stats.cache_misses:
+            prepare(self.level)
 
     def finish(self, facts: Facts) -> tuple[Array, Totals]:
         """Values and counts as the caller knows them."""
@@ -120,8 +124,9 @@ class _Job:
         values = self.out[:, :m, :n]
         if plan.negated:
             values = -values
-            if not plan.unit.outer_format.has_negative_zero:
-                values += 0.0
+        last = plan.outer or plan.inner
+        if not plan.unit.outer_format.has_negative_zero and (plan.negated or last.path.signs):
+            values = values + values.dtype.type(0)
         struck = self.flags[:, :m, :n] if self.flags.shape == self.out.shape else None
         if self.swapped:
             values = values.swapaxes(1, 2)
@@ -166,6 +171,29 @@ class _Job:
         return batch * m * k * n
 
 
+@cache
+def prepare(level: int) -> None:
+    """Compile what other float formats will need, once something had to be compiled: a sweep
+    then compiles nothing after its first unit, and the cache on disk has everything."""
+    for path in family(level):
+        carrier, whole = np.dtype(f"f{path.width // 8}"), np.dtype(f"i{path.width // 8}")
+        wide = columns(path)
+        left, right = np.zeros((1, 0, 1), carrier), np.zeros((1, 1, 1, wide), carrier)
+        out, flags = np.zeros((1, 0, wide), carrier), np.zeros((1, 1, 1), whole)
+        scalars = np.zeros((2, len(Scalars._fields)), carrier)
+        counted = np.zeros((2, SLOTS), np.int64), np.zeros((1, 1, 1, 1))
+        whole_b = np.zeros((2, 1, wide), carrier)
+        for b in (whole_b, whole_b[:1].swapaxes(1, 2), whole_b.swapaxes(1, 2)):  # C, F, neither
+            pack(_read_only(b), np.zeros((2, 1, b.shape[1], wide), carrier))
+        left = _read_only(left)
+        run_kernel(path, None)(left, right, out, flags, scalars, *counted, 0, 0, ROWS, 1)
+
+
+@cache
+def _scalars(inner: Format, outer: Format, width: int, negated: bool) -> Array:
+    return np.stack([lane_scalars(fmt, width, negated) for fmt in (inner, outer)])
+
+
 def _padded(rows: int, lanes: int, wide: int) -> int:
     """Outputs computed, those of padding included."""
     return -(-rows // ROWS) * ROWS * (-(-lanes // wide) * wide)
@@ -175,10 +203,17 @@ def _left(a: Array, rows: int, carrier: np.dtype[Any], negated: bool) -> Array:
     """Operand a for the kernels: contiguous, with zero rows up to a multiple of ROWS."""
     m = a.shape[1]
     if m == rows and not negated:
-        return np.ascontiguousarray(a, carrier)
+        return _read_only(np.ascontiguousarray(a, carrier))
     left = np.zeros((a.shape[0], rows, a.shape[2]), carrier)
     left[:, :m] = -a if negated else a
-    return left
+    return _read_only(left)
+
+
+def _read_only(x: Array) -> Array:
+    """A view that nobody writes: to Numba one type, whether the caller's array is one or not."""
+    view = x.view()
+    view.flags.writeable = False
+    return view
 
 
 def _limited(plan: Plan) -> bool:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from hwsim_kernels.datapath import (
     ALL,
     AWAY,
     CLAMP,
+    COUNTS,
     EXACT,
     HALF,
     INNOCUOUS,
@@ -76,24 +79,24 @@ class Sum:
     unit: MacUnit
     fmt: Format
     addend: Addend
-    facts: Facts | Unknown
+    facts: Bounds
     level: int
     inner: bool
     steps: int
     carrier: Carrier
 
-    @property
+    @cached_property
     def start(self) -> float:
         """Largest |c| where this accumulator starts at c."""
         chunked = isinstance(self.unit.order, Chunked)
         return 0.0 if self.inner and chunked else self.facts.c_max
 
-    @property
+    @cached_property
     def has_c(self) -> bool:
         chunked = isinstance(self.unit.order, Chunked)
-        return self.facts.c is not None and not (self.inner and chunked)
+        return self.facts.has_c and not (self.inner and chunked)
 
-    @property
+    @cached_property
     def precision(self) -> int:
         return significant_bits(self.fmt)
 
@@ -101,7 +104,7 @@ class Sum:
     def way(self) -> int:
         return WAYS[self.unit.rounding]
 
-    @property
+    @cached_property
     def bound(self) -> float:
         """|acc| at most, if no overflow rule bites.
 
@@ -114,20 +117,20 @@ class Sum:
             growth = math.exp(exponent) if exponent < 700 else math.inf
         return (self.start + growth * self.addend.mass) * 1.0000001
 
-    @property
+    @cached_property
     def bounded(self) -> bool:
         """Whether no sum can leave the range on this data."""
         return self.facts.finite and self.bound <= min(
             float(self.fmt.largest), -float(self.fmt.lowest)
         )
 
-    @property
+    @cached_property
     def reach(self) -> float:
         """|acc + addend| at most."""
         acc = self.bound if self.bounded else _float(magnitude(self.fmt))
         return acc + _float(self.addend.largest)
 
-    @property
+    @cached_property
     def quantum(self) -> int:
         """Every sum is a multiple of 2^quantum: rounding to a coarser grid keeps multiples."""
         quantum = self.addend.quantum
@@ -140,7 +143,7 @@ class Sum:
             quantum = min(quantum, top)
         return quantum
 
-    @property
+    @cached_property
     def whole(self) -> bool:
         """Whether every sum lies on the subnormal grid, so that none underflows."""
         fmt = self.fmt
@@ -181,28 +184,60 @@ class Plan:
         return path.width == 32 and not loose
 
 
+class Bounds(NamedTuple):
+    """What a proof takes from the data: `Facts` in numbers."""
+
+    finite: bool
+    a_max: float
+    b_max: float
+    a_min: float
+    b_min: float
+    c_max: float
+    c_minus_zero: bool
+    has_c: bool
+    length: int
+    mass: float  # Σ|a·b| of an output at most
+
+    @classmethod
+    def of(cls, facts: Facts | Unknown, mass: float) -> Bounds:
+        sizes = (facts.a_max, facts.b_max, facts.a_min, facts.b_min, facts.c_max)
+        kinds = (facts.c_minus_zero, facts.c is not None, facts.length)
+        return cls(facts.finite, *sizes, *kinds, mass)
+
+    def coarse(self) -> Bounds:
+        """Powers of two around: many data have the same ones."""
+        a, b = _above(self.a_max), _above(self.b_max)
+        low_a, low_b = _above(self.a_min) / 2, _above(self.b_min) / 2
+        top_c, mass = _above(self.c_max), _above(self.mass)
+        kinds = (self.c_minus_zero, self.has_c, self.length)
+        return Bounds(self.finite, a, b, low_a, low_b, top_c, *kinds, mass)
+
+
+def _above(x: float) -> float:
+    """The power of two over x; 0, Inf and NaN stay."""
+    return math.ldexp(1.0, math.frexp(x)[1]) if 0.0 < x < 2.0**1000 else x
+
+
 def plan(unit: MacUnit, facts: Facts | Unknown, level: int) -> Plan | None:
     """The cheapest plan that is proved; None where there is none."""
-    if unit.product_format is not None or unit.rounding not in WAYS:
-        return None
-    if any(map(_held_as_codes, (unit.a, unit.b, unit.accumulator, unit.outer_format))):
-        return None
-    if level != NONE and any(f.lowest >= 0 for f in (unit.accumulator, unit.outer_format)):
-        return None  # overflow is watched for in magnitude
-    quick = _plan(unit, facts, level, facts.quick_bound)  # a bound of two passes over the data
+    # A bound that two passes over the data give, and a plan that many products share.
+    quick = _plan(unit, level, Bounds.of(facts, facts.quick_bound).coarse())
     if quick is not None and quick.ideal:
         return quick
-    return _plan(unit, facts, level, facts.sum_bound) or quick
+    return _plan(unit, level, Bounds.of(facts, facts.sum_bound)) or quick
 
 
-def _held_as_codes(fmt: Format) -> bool:
-    """Whether arrays hold the format's codes, not its values."""
-    return isinstance(fmt, FixedFormat) and fmt.fraction_bits > 0 and fmt.width > 53
-
-
-def _plan(unit: MacUnit, facts: Facts | Unknown, level: int, mass: float) -> Plan | None:
+@lru_cache(maxsize=1 << 12)
+def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
     """The cheaper one of what both carriers offer."""
-    product = _product(unit, facts, mass)
+    formats = (unit.a, unit.b, unit.accumulator, unit.outer_format)
+    if unit.product_format is not None or unit.rounding not in WAYS:
+        return None
+    if any(map(_held_as_codes, formats)):
+        return None
+    if level != NONE and any(fmt.lowest >= 0 for fmt in formats[2:]):
+        return None  # overflow is watched for in magnitude
+    product = _product(unit, facts)
     steps = facts.length
     if isinstance(unit.order, Chunked):
         steps = min(steps, unit.order.length)
@@ -217,7 +252,14 @@ def _plan(unit: MacUnit, facts: Facts | Unknown, level: int, mass: float) -> Pla
         if outer is None or second is not None:
             negated = unit.rounding == "rdn" and isinstance(unit.outer_format, FloatFormat)
             plans.append(Plan(unit, first, second, negated))
+            if plans[-1].ideal:
+                break
     return min(plans, key=lambda plan: _cost(plan.inner.path), default=None)
+
+
+def _held_as_codes(fmt: Format) -> bool:
+    """Whether arrays hold the format's codes, not its values."""
+    return isinstance(fmt, FixedFormat) and fmt.fraction_bits > 0 and fmt.width > 53
 
 
 def _cost(path: Path) -> int:
@@ -225,7 +267,7 @@ def _cost(path: Path) -> int:
     return (path.width // 32) * (3 if path.sums == STICKY else 1)
 
 
-def _product(unit: MacUnit, facts: Facts | Unknown, mass: float) -> Addend:
+def _product(unit: MacUnit, facts: Bounds) -> Addend:
     """The exact product of two operands, as narrow as the data shows it."""
     pairs = ((unit.a, facts.a_max, facts.a_min), (unit.b, facts.b_max, facts.b_min))
     bits, quantum, largest = 0, 0, Fraction(1)
@@ -234,7 +276,7 @@ def _product(unit: MacUnit, facts: Facts | Unknown, mass: float) -> Addend:
         quantum += finest_bit(fmt, least)
         top = magnitude(fmt)
         largest *= min(top, Fraction(most)) if math.isfinite(most) else top
-    return Addend(bits, quantum, largest, mass, f"{unit.a}x{unit.b}")
+    return Addend(bits, quantum, largest, facts.mass, f"{unit.a}x{unit.b}")
 
 
 def finest_bit(fmt: Format, least: float) -> int:
@@ -274,14 +316,51 @@ def _choose(sum: Sum) -> Choice | None:
         return None
     if not _allowed(sum, rounding, floor):
         return None
-    signs = rounding == NEAREST and sum.fmt.has_negative_zero
-    signs = signs and (floor or sum.facts.c_minus_zero or not sum.inner or not sum.facts.finite)
+    live = floor or sum.facts.c_minus_zero or not sum.inner or not sum.facts.finite
     if sum.level == ALL and sums == INNOCUOUS and (floor or limit != UNBOUNDED):
         sums = STICKY
     own = sum.level != ALL or _own(sum)
-    path = Path(sum.carrier.width, sums, rounding, limit, floor, signs, own, sum.level)
-    path = path._replace(ordered=sum.level == ALL and not _lost_is_exact(sum, path))
+    path = Path(sum.carrier.width, sums, rounding, limit, floor, own=own, level=sum.level)
+    path = _common(path, live and rounding == NEAREST)
+    if not sum.fmt.has_negative_zero and sum.inner and isinstance(sum.unit.order, Chunked):
+        path = path._replace(signs=False)  # an outer sum could tell −0 from +0
+    # Where a sum may become infinite, later addends are no mass: they are known one by one.
+    known = _lost_is_exact(sum, path) and path.limit not in (SCALE, HALF)
+    path = path._replace(ordered=sum.level == ALL and not known)
     return Choice(path, f"float{sum.carrier.width}: {why}; {_scope(path)}")
+
+
+def _common(path: Path, live: bool) -> Path:
+    """The path that does what this one does, and more at little cost: so few are compiled that a
+    sweep over formats soon meets no new one (`family`)."""
+    if path.level == NONE and (live or path.limit == SCALE):
+        limit = CLAMP if path.limit == UNBOUNDED else path.limit  # to a bound that none exceeds
+        path = path._replace(floor=path.rounding == NEAREST, signs=True, limit=limit)
+    elif path.level == COUNTS and live:
+        path = path._replace(floor=True, signs=True)
+    elif live:
+        path = path._replace(signs=True)
+    if path.level == NONE and path.rounding == NEAREST and path.sums == EXACT:
+        path = path._replace(sums=INNOCUOUS)
+    return path
+
+
+def family(level: int) -> list[Path]:
+    """The paths that float formats meet in rne, nothing or only the cheap part counted."""
+    paths = []
+    for carrier in CARRIERS:
+        plain = Path(carrier.width, NATIVE, NOTHING, UNBOUNDED, level=level)
+        paths.append(plain)
+        for limit in (UNBOUNDED, CLAMP, SCALE):
+            scaled = limit == SCALE and level == NONE
+            paths.append(plain._replace(sums=EXACT, limit=limit, signs=scaled))
+            for sums in (EXACT, INNOCUOUS, STICKY) if level else (INNOCUOUS, STICKY):
+                path = plain._replace(sums=sums, rounding=NEAREST, limit=limit)
+                if not scaled:
+                    paths.append(path)
+                if level or limit != UNBOUNDED:
+                    paths.append(path._replace(floor=True, signs=True))
+    return paths
 
 
 def _fits(sum: Sum) -> bool:
@@ -322,7 +401,9 @@ def _limit(sum: Sum) -> int | None:
     rule = sum.unit.overflow_of(sum.fmt)
     if rule in ("saturate", "saturate_all"):
         return CLAMP if sum.facts.finite else None
-    if rule not in ("inf", "inf_always") or sum.level != NONE or sum.fmt.emax < 0:
+    if rule not in ("inf", "inf_always") or sum.fmt.emax < 0:
+        return None
+    if sum.level != NONE and not sum.facts.finite:
         return None
     if rule == "inf_always" or sum.way in (NEAREST, AWAY):
         return SCALE

@@ -90,7 +90,13 @@ def matmul_values(
             to_operand("a", left, unit.a, options, scales[0]),
             to_operand("b", right, unit.b, options, scales[1]),
         )
-        telemetry += _block(*operands, c, out, unit, options, block)
+        at = (*block.item, ..., block.rows, block.columns)
+        start = None if c is None else c[at]
+        values, counted = _block(*operands, start, unit, options)
+        telemetry += counted
+        if block.whole:
+            return np.ascontiguousarray(values.reshape(shape)), telemetry
+        out[at] = values.reshape(out[at].shape)
     return out, telemetry
 
 
@@ -101,30 +107,22 @@ class _Block:
     item: Any
     rows: slice
     columns: slice
+    whole: bool = False
 
 
 def _block(
-    left: Array,
-    right: Array,
-    c: Array | None,
-    out: Array,
-    unit: MacUnit,
-    options: Options,
-    block: _Block,
-) -> Telemetry:
-    """Compute one block into ``out``."""
-    at = (*block.item, ..., block.rows, block.columns)
+    left: Array, right: Array, c: Array | None, unit: MacUnit, options: Options
+) -> tuple[Array, Telemetry]:
+    """The values of one block, flat over the batch, and what was counted."""
     start = None
     if c is not None:
-        start = to_operand("c", np.ascontiguousarray(c[at]), unit.outer_format, options)
+        start = to_operand("c", np.ascontiguousarray(c), unit.outer_format, options)
         start = start.reshape(math.prod(start.shape[:-2]), *start.shape[-2:])
     parts = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     count = math.prod(parts)
     left = np.broadcast_to(left, (*parts, *left.shape[-2:])).reshape(count, *left.shape[-2:])
     right = np.broadcast_to(right, (*parts, *right.shape[-2:])).reshape(count, *right.shape[-2:])
-    values, telemetry = multiply(left, right, start, unit, options.level, options.threads)
-    out[at] = values.reshape(out[at].shape)
-    return telemetry
+    return multiply(left, right, start, unit, options.level, options.threads)
 
 
 def _pick(x: Array, batch: tuple[int, ...], item: tuple[int, ...]) -> Array:
@@ -146,7 +144,7 @@ def _blocks(
     whole = slice(None)
     size = _bytes(m, k, n, unit)
     if size * math.prod(batch) <= options.memory_limit:
-        yield _Block((), whole, whole)
+        yield _Block((), whole, whole, whole=True)
         return
     rows = columns = 1 << 62
     while _bytes(min(rows, m), k, min(columns, n), unit) > options.memory_limit:

@@ -6,7 +6,8 @@ readings of it; none of them is known here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from types import UnionType
 from typing import get_args
 
@@ -126,22 +127,29 @@ class MacUnit:
         if all(self.overflow == fmt.default_overflow for fmt in formats):
             change("overflow", None)
 
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, f.name) for f in fields(self)))
+
+    def __hash__(self) -> int:
+        return self._hash  # units are keys of every plan
+
     # --- what the defaults resolve to ---------------------------------------------------------
-    @property
+    @cached_property
     def product_format(self) -> Format | None:
         """Format that products are rounded to; None when they stay exact."""
         if isinstance(self.multiplier, ExactProduct):
             return None
         return self.multiplier.format or self.accumulator
 
-    @property
+    @cached_property
     def outer_format(self) -> Format:
         """Format of the sum that c enters and the output leaves."""
         if isinstance(self.order, Chunked) and self.order.outer is not None:
             return self.order.outer
         return self.accumulator
 
-    @property
+    @cached_property
     def output_format(self) -> Format:
         """Format of the results."""
         return self.output or self.outer_format

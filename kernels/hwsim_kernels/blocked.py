@@ -19,12 +19,10 @@ from numba.extending import intrinsic
 from hwsim_kernels._jit import kernel
 from hwsim_kernels.datapath import (
     ALL,
-    CLAMP,
     INTEGERS,
     LARGEST,
     NONE,
     SLOT,
-    TURN,
     UNBOUNDED,
     Path,
     Scalars,
@@ -412,7 +410,7 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
     Where overflows are counted, passes without one are the rule: they are watched, and done
     again where one occurs; after that, until the next tile, nothing is tried.
     """
-    watches = inner.level != NONE and inner.limit in (CLAMP, TURN)
+    watches = inner.level != NONE and inner.limit != UNBOUNDED
     quick = inner._replace(limit=UNBOUNDED, watched=True) if watches else None
     quick_code, inner_code, outer_code = code_of(quick), code_of(inner), code_of(outer)
     quick_parts = PANEL // vectors(quick) if quick else 0

@@ -251,28 +251,42 @@ def used(path: Path) -> tuple[str, ...]:
 def counted(acc: Vector, p: Vector, g: Scalars, path: Path, n: Tally) -> tuple[Vector, Tally, Any]:
     """(y, tally with this step in it, mask of overflow or None) for y = R(acc + p).
 
-    For finite operands and accumulators that stay finite.
+    For finite addends (chunk sums may be infinite).  Steps with an infinite sum count as touched,
+    unless their addend is zero: they swamp nothing.
     """
     step = add(acc, p, g, path)
-    y, over = step.y, None
+    y, over, finite = step.y, None, None
     if path.limit != UNBOUNDED:
         over = _overflows(step, g, path)
+        if path.limit in (SCALE, HALF):  # the accumulator may be infinite, and stays so
+            finite = absolute(step.s) < INFINITY
+            over = over & finite
         n = n._replace(overflow=_plus(n.overflow, over))
     if n.largest is not None:
-        a = absolute(y)
+        a = absolute(y) if finite is None else _zero_unless(absolute(y) < INFINITY, absolute(y))
         n = n._replace(largest=maximum(a, n.largest))
     moved = y.ne(acc)
     missed, gap = _error(acc, p, step, moved, path)
     if path.level == ALL:
-        n = n._replace(lost=n.lost + absolute(gap))
-    if path.ordered:
-        n = n._replace(mass=n.mass + absolute(widened(p)))
+        usable = None if finite is None else finite & (absolute(y) < INFINITY)
+        n = n._replace(lost=n.lost + _zero_unless(usable, absolute(gap)))
+        if path.ordered:
+            n = n._replace(mass=n.mass + _zero_unless(usable, absolute(widened(p))))
     if not lossless(path):
-        touched = moved if over is None else moved | over
-        partial = moved & missed if over is None else moved & missed & inverted(over)
+        touched, partial = moved, moved & missed
+        if over is not None:
+            touched, partial = touched | over, partial & inverted(over)
+        if finite is not None:
+            touched = touched | (inverted(finite) & p.ne(0.0))
+            partial = partial & finite
         n = n._replace(touched=_plus(n.touched, touched), partial=_plus(n.partial, partial))
         n = _special(acc, p, step, g, path, n, partial)
     return y, n, over
+
+
+def _zero_unless(mask: Vector | None, x: Vector) -> Vector:
+    """x where the mask holds, else 0."""
+    return x if mask is None else select(mask, x, x.constant(0.0))
 
 
 def _overflows(step: Step, g: Scalars, path: Path) -> Vector:
