@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
-from hwsim_kernels.operands import zero_pairs
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
+from hwsim.simulate.blocks import run_plan
 from hwsim.simulate.conversions import round_values, rounded, value_dtype
+from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_product, integer_product
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import fits_float64_grid
@@ -24,9 +25,9 @@ from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
-from hwsim.simulate.tally import Totals, step_counts
+from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
-from hwsim.units import Chunked, Exact, MacUnit, Telemetry, exact_total, is_integer
+from hwsim.units import Chunked, Exact, MacUnit, Telemetry, is_integer
 
 Array = npt.NDArray[Any]
 
@@ -66,16 +67,15 @@ def _by_kernels(
         done = integer_product(facts, unit, level, threads)
     if done is not None:
         if level != NONE:
-            done[1].zeros = _zero_products(facts)
+            done[1].zeros = facts.zero_products
         return done
     if isinstance(unit.order, Exact):
         return None
-    plan = lower(unit, facts, level)
-    return None if isinstance(plan, str) else tiled_product(facts, unit, plan, level, threads)
-
-
-def _zero_products(facts: Facts) -> int:
-    return int(zero_pairs(np.ascontiguousarray(facts.a), np.ascontiguousarray(facts.b)))
+    paths = plan(unit, facts, level)
+    if paths is not None:
+        return run_plan(facts, paths, level, threads)
+    stages = lower(unit, facts, level)
+    return None if isinstance(stages, str) else tiled_product(facts, unit, stages, level, threads)
 
 
 def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:
@@ -147,7 +147,7 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, converted: int) -> T
         overflow_converted=converted,
         overflow_outputs=int(np.count_nonzero(totals.struck)),
         out_of_range=out_of_range(facts, unit.outer_format) if complete else 0,
-        lost=exact_total(totals.lost),
-        mass=exact_total(totals.mass),
+        lost=exact_total(*totals.lost),
+        mass=totals.whole_mass or exact_total(*totals.mass),
         complete=complete,
     )

@@ -55,20 +55,25 @@ def quantize_turned(x, out, scale, g):
 
 
 @kernel
-def magnitudes(bits, mask, largest, smallest):
-    """Largest and smallest of bits & mask in each row; 0 and the mask for empty rows.
+def magnitudes(bits, mask, largest):
+    """(smallest but 0, how many are 0) of bits & mask; ``largest`` gets the largest of each row.
 
-    The magnitudes of floats are ordered as these integers; NaN lies above Inf.
+    The magnitudes of floats are ordered as these integers; NaN lies above Inf.  The smallest is
+    the mask where all are 0.
     """
+    bottom = mask
+    zeros = np.int64(0)
     for i in range(bits.shape[0]):
-        top = mask & 0
-        bottom = mask
+        top = bits.dtype.type(0)
+        none = np.int32(0)
         for j in range(bits.shape[1]):
             v = bits[i, j] & mask
             top = max(top, v)
-            bottom = min(bottom, v)
+            bottom = min(bottom, v if v != 0 else mask)
+            none = np.int32(none + np.int32(v == 0))
         largest[i] = top
-        smallest[i] = bottom
+        zeros += np.int64(none)
+    return bottom, zeros
 
 
 @kernel
