@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 from hwsim.errors import SpecError
@@ -179,26 +180,26 @@ class FloatFormat:
             field - self.exponent_bias - self.fraction_bits
         )
 
-    @property
+    @cached_property
     def largest(self) -> Fraction:
         """Largest finite value."""
         return self.magnitude(self.largest_code)
 
-    @property
+    @cached_property
     def lowest(self) -> Fraction:
         """Most negative finite value; the smallest value when unsigned."""
         if self.signed:
             return -self.largest
         return Fraction(0) if self.has_zero else self.magnitude(0)
 
-    @property
+    @cached_property
     def smallest_normal(self) -> Fraction:
         """Smallest positive normal value."""
         if self.zero_field == "normal" and self.has_zero:
             return self.magnitude(1)  # code 0 is taken by zero
         return power_of_two(self.emin)
 
-    @property
+    @cached_property
     def smallest(self) -> Fraction:
         """Smallest positive value."""
         if self.zero_field == "subnormal" and self.precision > 1:
@@ -275,12 +276,12 @@ class FixedFormat:
         """log2 of the spacing of the values."""
         return -self.fraction_bits
 
-    @property
+    @cached_property
     def largest(self) -> Fraction:
         """Largest value."""
         return self.largest_code * power_of_two(self.quantum_exponent)
 
-    @property
+    @cached_property
     def lowest(self) -> Fraction:
         """Lowest value."""
         return self.lowest_code * power_of_two(self.quantum_exponent)
@@ -288,12 +289,12 @@ class FixedFormat:
     has_inf = has_nan = has_negative_zero = False
     has_zero = has_subnormals = True
 
-    @property
+    @cached_property
     def smallest(self) -> Fraction:
         """Smallest positive value: one unit in the last place."""
         return power_of_two(self.quantum_exponent)
 
-    @property
+    @cached_property
     def smallest_normal(self) -> Fraction:
         """Same as `smallest`: fixed point never underflows gradually."""
         return self.smallest
