@@ -19,11 +19,11 @@ exhaustive:  ## every pair of 8-bit codes; hours on a laptop core
 bench:  ## equality, then time: writes benchmarks/RESULTS.md
 	$(PYTHON) benchmarks/run.py
 
-bench-networks:  ## full-size networks end to end: writes benchmarks/NETWORKS.md; minutes
-	$(PYTHON) benchmarks/networks.py
-
 bench-peers:  ## hwsim and other libraries; needs the extra bench; writes benchmarks/PEERS.md
 	$(PYTHON) benchmarks/peers.py
+
+bench-networks:  ## full-size networks end to end: writes benchmarks/NETWORKS.md; minutes
+	$(PYTHON) benchmarks/networks.py
 
 docs:  ## HTML in docs/_build
 	$(PYTHON) -m sphinx -W -b doctest docs docs/_build/doctest

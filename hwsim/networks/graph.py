@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
@@ -33,15 +33,17 @@ class Graph:
     inputs: tuple[onnx.ValueInfoProto, ...]
     outputs: tuple[str, ...]
     types: dict[str, onnx.TypeProto]
+    _arrays: dict[str, Array] = field(default_factory=dict)
 
     def element_type(self, name: str) -> int:
         """Element type of a tensor; 0 where it is no tensor."""
         return element_type(self.types[name])
 
     def constant(self, name: str) -> Array | None:
-        """The value of a constant, or None."""
-        tensor = self.constants.get(name)
-        return None if tensor is None else numpy_helper.to_array(tensor)
+        """The value of a constant, or None; one array for all layers that share it."""
+        if name in self.constants and name not in self._arrays:
+            self._arrays[name] = numpy_helper.to_array(self.constants[name])
+        return self._arrays.get(name)
 
 
 def build_graph(model: onnx.ModelProto) -> Graph:
@@ -110,8 +112,8 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     light.opset_import.extend(model.opset_import)
     graph = light.graph
     graph.name = model.graph.name
-    for field in ("node", "input", "output", "value_info"):
-        getattr(graph, field).extend(getattr(model.graph, field))
+    for part in ("node", "input", "output", "value_info"):
+        getattr(graph, part).extend(getattr(model.graph, part))
     present = {value.name for value in graph.input}
     for tensor in model.graph.initializer:
         if math.prod(tensor.dims) <= SHAPE_SIZES:

@@ -143,7 +143,7 @@ class _Job:
         counts = sum(self.counts, np.zeros((2, SLOTS), np.int64))
         for i in (0, 1):
             counts[i, LARGEST] = max(piece[i, LARGEST] for piece in self.counts)
-        zeros = 0 if facts.zero_free else facts.zero_products
+        zeros = facts.zero_products
         padded = outputs * k - self._products()
         totals.zeros = zeros
         steps, empty_ones = (outputs * k, outputs * chunks), (zeros + padded, counts[1, EMPTY])

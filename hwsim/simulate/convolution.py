@@ -49,8 +49,8 @@ class Window:
         sides = padding if isinstance(padding, tuple) else (padding, padding)
         if len(sides) != 2:
             raise ValueError(f"padding={padding!r}: int, (h, w) or ((top, bottom), (left, right))")
-        top, left = (_pair("padding", side, 0) for side in sides)
-        steps = _pair("stride", stride, 1), (top, left), _pair("dilation", dilation, 1)
+        top, left = (pair_of("padding", side, 0) for side in sides)
+        steps = pair_of("stride", stride, 1), (top, left), pair_of("dilation", dilation, 1)
         return cls(*steps, groups, k_order)
 
     @property
@@ -229,7 +229,8 @@ def _check_shapes(x: Array, w: Array, groups: int) -> None:
         )
 
 
-def _pair(name: str, value: object, least: int) -> tuple[int, int]:
+def pair_of(name: str, value: object, least: int) -> tuple[int, int]:
+    """A pair from one integer for both directions or (h, w); ValueError names the argument."""
     pair = value if isinstance(value, tuple) else (value, value)
     good = len(pair) == 2 and all(
         isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v >= least for v in pair

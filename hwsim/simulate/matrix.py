@@ -80,7 +80,7 @@ def matmul_values(
     batch = _check_shapes(a, b)
     shape = (*batch, a.shape[-2], b.shape[-1])
     if c is not None:
-        c = _broadcast("c", c, shape)
+        c = broadcast("c", c, shape)
     out = np.empty(shape, value_dtype(unit.output_format))
     telemetry = Telemetry(complete=options.level == LEVELS[True])
     for block in _blocks(a, b, unit, options, batch):
@@ -182,7 +182,8 @@ def _check_shapes(a: Array, b: Array) -> tuple[int, ...]:
         raise ValueError(message) from None
 
 
-def _broadcast(name: str, x: Array, shape: tuple[int, ...]) -> Array:
+def broadcast(name: str, x: Array, shape: tuple[int, ...]) -> Array:
+    """``x`` as an array of ``shape``; ValueError names it."""
     try:
         return np.broadcast_to(x, shape)
     except ValueError:

@@ -14,25 +14,9 @@ SIDE = 32
 
 
 @kernel
-def quantize(x, out, scale, g):
-    """out ← R(x / scale), rne by the grid and its overflow rule, for flat arrays of one length.
-
-    x and out are float32 or float64, out wide enough for the format.  Returns whether there was
-    a NaN; it stays one, without sign or payload.
-    """
-    lost = False
-    for i in range(x.shape[0]):
-        v = np.float64(x[i]) / scale
-        y = limit(to_grid(v, g, NEAREST), v, g, False)
-        nan = v != v
-        lost |= nan
-        out[i] = math.nan if nan else y
-    return lost
-
-
-@kernel
 def quantize_turned(x, out, scale, g):
-    """`quantize` from (n, k) to its transpose (k, n), by squares that stay in cache."""
+    """out ← R(x / scale), rne by the grid and its overflow rule, from (n, k) to its transpose
+    (k, n), by squares that stay in cache.  Returns whether there was a NaN."""
     lost = False
     square = np.empty((SIDE, SIDE), out.dtype)
     for first in range(0, x.shape[0], SIDE):
@@ -55,25 +39,26 @@ def quantize_turned(x, out, scale, g):
 
 
 @kernel
-def magnitudes(bits, mask, largest):
-    """(smallest but 0, how many are 0) of bits & mask; ``largest`` gets the largest of each row.
+def magnitudes(bits, mask, largest, smallest):
+    """Largest, and smallest but 0, of bits & mask in each row; 0 and the mask where there is none.
 
-    The magnitudes of floats are ordered as these integers; NaN lies above Inf.  The smallest is
-    the mask where all are 0.
+    The magnitudes of floats are ordered as these integers; NaN lies above Inf.  Returns how many
+    are 0.
     """
-    bottom = mask
     zeros = np.int64(0)
     for i in range(bits.shape[0]):
-        top = bits.dtype.type(0)
-        none = np.int32(0)
+        top = mask & 0
+        bottom = mask
+        count = mask & 0
         for j in range(bits.shape[1]):
             v = bits[i, j] & mask
             top = max(top, v)
             bottom = min(bottom, v if v != 0 else mask)
-            none = np.int32(none + np.int32(v == 0))
+            count += v == 0
         largest[i] = top
-        zeros += np.int64(none)
-    return bottom, zeros
+        smallest[i] = bottom
+        zeros += count
+    return zeros
 
 
 @kernel
