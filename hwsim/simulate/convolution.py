@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ import numpy.typing as npt
 
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.inputs import as_real, result_array
-from hwsim.simulate.operands import Scales, to_operand
+from hwsim.simulate.operands import PART, Scales, to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
 from hwsim.simulate.patches import Patches
 from hwsim.simulate.products import multiply
-from hwsim.simulate.scheduler import check_environment
+from hwsim.simulate.scheduler import check_environment, run_tiles
 from hwsim.simulate.tally import LEVELS
 from hwsim.units import MacUnit, Telemetry, as_unit
 
@@ -133,12 +134,7 @@ def conv2d_values(
     _check_shapes(x, w, window.groups)
     height, width = window.output_size(x.shape[2:], w.shape[2:])
     out = np.empty((x.shape[0], w.shape[0], height, width), value_dtype(unit.output_format))
-    if c is not None:
-        try:
-            c = np.broadcast_to(c, out.shape)
-        except ValueError:
-            message = f"c {c.shape} does not broadcast to the result {out.shape}"
-            raise ValueError(message) from None
+    c = None if c is None else _broadcast(c, out.shape)
     # The kernels are the rows and the patches the columns: lanes run over pixels.
     kernels = to_operand("w", w, unit.b, options, scales[1])
     kernels = kernels.transpose(0, *(1 + axis for axis in window.k_axes))
@@ -159,10 +155,30 @@ def conv2d_values(
                 kernels, columns, start, mirrored, options.level, options.threads
             )
             telemetry += counted
-            shape = (values.shape[0], values.shape[1], *out[images, 0, rows].shape)
-            pixels = values.reshape(shape).transpose(2, 0, 1, 3, 4)
-            out[images, :, rows] = pixels.reshape(pixels.shape[0], -1, *pixels.shape[3:])
+            _place(values, out[images, :, rows], options.threads)
     return out, telemetry
+
+
+def _broadcast(c: Array, shape: tuple[int, ...]) -> Array:
+    try:
+        return np.broadcast_to(c, shape)
+    except ValueError:
+        raise ValueError(f"c {c.shape} does not broadcast to the result {shape}") from None
+
+
+def _place(values: Array, out: Array, threads: int) -> None:
+    """Copy (groups, channels/groups, images·pixels) to (images, channels, height, width)."""
+    (groups, share), (n, _, height, width) = values.shape[:2], out.shape
+    pixels = values.reshape(groups, share, n, height, width).transpose(2, 0, 1, 3, 4)
+    target = out.reshape(pixels.shape)  # a view: one axis becomes two
+    axis, size = (1, groups) if groups > share else (2, share)
+    step = -(-size // threads) if values.size > PART else size or 1
+
+    def part(first: int) -> None:
+        at = (*[slice(None)] * axis, slice(first, first + step))
+        np.copyto(target[at], pixels[at])
+
+    run_tiles([partial(part, first) for first in range(0, size, step)], threads)
 
 
 def _mirrored(unit: MacUnit) -> MacUnit:

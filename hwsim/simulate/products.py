@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
+from hwsim_kernels.float64 import ALL, NONE, OVERFLOW, PRODUCT_OVERFLOW
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
@@ -74,8 +74,26 @@ def _by_kernels(
     paths = plan(unit, facts, level)
     if paths is not None:
         return run_plan(facts, paths, level, threads)
+    done = _without_overflow(facts, unit, level, threads)
+    if done is not None:
+        return done
     stages = lower(unit, facts, level)
     return None if isinstance(stages, str) else tiled_product(facts, unit, stages, level, threads)
+
+
+def _without_overflow(
+    facts: Facts, unit: MacUnit, level: int, threads: int
+) -> tuple[Array, Totals] | None:
+    """The product by saturating kernels, if they count no overflow: then no rule made a
+    difference at any step.  None where one did, or where nothing is counted."""
+    if level == NONE or not facts.finite or unit.overflow == "saturate":
+        return None
+    paths = plan(replace(unit, overflow="saturate"), facts, level)
+    if paths is None:
+        return None
+    values, totals = run_plan(facts, paths, level, threads)
+    slots = [OVERFLOW, PRODUCT_OVERFLOW]
+    return None if totals.inner[slots].any() or totals.outer[slots].any() else (values, totals)
 
 
 def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:

@@ -71,7 +71,7 @@ def test_parts_of_large_tensors_meet(turned: bool) -> None:
 @pytest.mark.parametrize("turned", [False, True])
 def test_nan_without_a_code_is_refused(turned: bool) -> None:
     x = np.array([[1.0, 2.0, 3.0], [4.0, np.nan, 6.0]], np.float32)
-    with pytest.raises(ValueError, match="weights holds NaN, which int8 cannot hold"):
+    with pytest.raises(ValueError, match="weights: it holds NaN, which int8 cannot hold"):
         to_operand("weights", x.T if turned else x, parse_format("int8"), Options.check(False, 1))
 
 
