@@ -33,7 +33,7 @@ from hwsim.costs.blocks import (
     placement,
 )
 from hwsim.formats import FixedFormat, FloatFormat, Format
-from hwsim.units import Chunked, Exact, MacUnit
+from hwsim.units import Chunked, Exact, MacUnit, has_subnormal_values
 
 EXACT_GUARD_BITS = 16  # sums of up to 65 536 products of largest magnitude cannot overflow
 
@@ -95,6 +95,8 @@ def multiplier_pieces(a: Format, b: Format, normalise: bool) -> list[Piece]:
 
 def mac_pieces(unit: MacUnit) -> list[Piece]:
     """The parts of ``unit``, in the order data meets them."""
+    if unit.daz:  # operands are masked as those of formats without subnormals are
+        unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b))
     exact = isinstance(unit.order, Exact)
     product = product_of(unit.a, unit.b)
     in_float = isinstance(unit.product_format or unit.accumulator, FloatFormat) and not (
@@ -121,6 +123,11 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         done = convert(value, unit.output, unit.rounding, overflow, "output")
         pieces += [replace(piece, per="output") for piece in done]
     return [piece for piece in pieces if piece.transistors]
+
+
+def _masked(fmt: Format) -> Format:
+    """``fmt`` with its subnormals read as zeros."""
+    return replace(fmt, zero_field="zero") if has_subnormal_values(fmt) else fmt
 
 
 def accumulate(value: Number, fmt: Format, unit: MacUnit, fused: bool) -> list[Piece]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.formats import Format
+from hwsim.formats import FixedFormat, Format
 from hwsim.networks.errors import LayerError
 from hwsim.networks.layers import ConvAttributes, GemmAttributes, Layer
 from hwsim.networks.runtime import Array
@@ -155,6 +155,8 @@ def _holds(fmt: Format, values: Array) -> bool:
         rounded = simulate.round(values, fmt, overflow="saturate")
     except ValueError:  # NaN
         return False
+    if isinstance(fmt, FixedFormat) and fmt.carried_as_codes:
+        rounded = np.ldexp(rounded.astype(np.float64), -fmt.fraction_bits)
     return bool(np.array_equal(rounded, values, equal_nan=True))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -130,7 +130,7 @@ def conv2d_values(
         except ValueError:
             message = f"c {c.shape} does not broadcast to the result {out.shape}"
             raise ValueError(message) from None
-    kernels = to_operand("w", w, unit.b, options.strict)
+    kernels = to_operand("w", w, unit.b, options.strict, unit.daz)
     kernels = kernels.transpose(0, *(1 + axis for axis in window.k_axes))
     kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, -1)
     # The kernels are the rows and the patches the columns: lanes run over pixels.
@@ -153,16 +153,7 @@ def conv2d_values(
 
 def _mirrored(unit: MacUnit) -> MacUnit:
     """The unit with its operands exchanged: products, and signs of zero, are the same."""
-    return MacUnit(
-        unit.b,
-        unit.a,
-        unit.accumulator,
-        unit.rounding,
-        unit.overflow,
-        unit.order,
-        unit.multiplier,
-        unit.output,
-    )
+    return replace(unit, a=unit.b, b=unit.a)
 
 
 def _pieces(
@@ -190,8 +181,8 @@ def _patches(
 ) -> Array:
     """(groups, k, pixels): for each output pixel of these rows, the operands it meets."""
     groups, (kh, kw) = window.groups, w.shape[2:]
-    values = to_operand("x", x, unit.a, strict)
-    border = to_operand("padding", np.zeros(()), unit.a, False)  # +0; NaN where there is no zero
+    values = to_operand("x", x, unit.a, strict, unit.daz)
+    border = to_operand("padding", np.zeros((), np.int64), unit.a, False)  # +0; NaN where there is no zero
     padded = np.pad(values, ((0, 0), (0, 0), *window.padding), constant_values=border)
     (sh, sw), (dh, dw) = window.stride, window.dilation
     span = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)

@@ -14,7 +14,12 @@ from threadpoolctl import ThreadpoolController
 from hwsim.formats import FixedFormat, Format
 from hwsim.simulate.conversions import round_values
 from hwsim.simulate.facts import Facts
-from hwsim.simulate.grids import fits_float64_grid, magnitude, within_float32
+from hwsim.simulate.grids import (
+    fits_float64_grid,
+    magnitude,
+    significant_bits,
+    within_float32,
+)
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals
@@ -105,8 +110,10 @@ def _wrapped(total: Array, fmt: Format) -> Array:
 def exact_product(
     facts: Facts, unit: MacUnit, level: int, threads: int
 ) -> tuple[Array, Totals] | None:
-    """One rounding of the exact total, c included; None where only the reference can."""
-    if not isinstance(unit.multiplier, ExactProduct) or fits_float64_grid(unit.accumulator):
+    """One rounding of the exact total, c included; None where 53 bits do not do."""
+    floats = all(significant_bits(fmt) <= 53 for fmt in (unit.a, unit.b))
+    rounds = not isinstance(unit.multiplier, ExactProduct)
+    if rounds or not floats or fits_float64_grid(unit.accumulator):
         return _exact_integers(facts, unit, level)
     product = magnitude(unit.a) * magnitude(unit.b) * max(1, facts.a.shape[2])
     quantum = unit.a.quantum_exponent + unit.b.quantum_exponent

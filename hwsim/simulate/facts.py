@@ -75,9 +75,9 @@ class Facts:
             return math.inf
         if self.quick_bound == 0.0:
             return 0.0
-        columns = np.abs(self.b).max(axis=-1, keepdims=True).astype(np.float64)
+        columns = _magnitudes(self.b).max(axis=-1, keepdims=True).astype(np.float64)
         with np.errstate(over="ignore"):
-            sums = float(np.matmul(np.abs(self.a).astype(np.float64), columns).max())
+            sums = float(np.matmul(_magnitudes(self.a).astype(np.float64), columns).max())
         return sums * (1.0 + float(self.a.shape[-1] + 2) * 2.0**-52)  # its own rounding errors
 
 
@@ -89,6 +89,11 @@ class Unknown(NamedTuple):
     c_minus_zero: bool = False
     quick_bound: float = math.inf
     sum_bound: float = math.inf
+
+
+def _magnitudes(x: Array) -> Array:
+    """|x|, of the lowest int64 too."""
+    return np.abs(x if x.dtype.kind == "f" else x.astype(np.float64))
 
 
 def _extremes(x: Array) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from hwsim_kernels import float32
 from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.simulate.conversions import rounded, value_dtype
 from hwsim.simulate.grids import grid32
+from hwsim.units import has_subnormal_values
 
 Array = npt.NDArray[Any]
 
@@ -25,15 +26,15 @@ def carrier(fmt: Format) -> np.dtype[Any]:
     return value_dtype(fmt)
 
 
-def to_operand(name: str, x: Array, fmt: Format, strict: bool) -> Array:
-    """``x`` (checked, real) rounded into ``fmt``, in its carrier.
+def to_operand(name: str, x: Array, fmt: Format, strict: bool, daz: bool = False) -> Array:
+    """``x`` (checked, real) rounded into ``fmt``, in its carrier; ``daz`` flushes subnormals.
 
     Raises ValueError for NaN where ``fmt`` has none and, when ``strict``, for any value that is
     not in the format already.
     """
-    if isinstance(fmt, FixedFormat) and fmt.width > 53 and fmt.fraction_bits:
-        return _codes(name, x, fmt)
-    if _fits_float32_kernel(x, fmt):
+    if isinstance(fmt, FixedFormat) and fmt.carried_as_codes:
+        values = _codes(name, x, fmt)
+    elif _fits_float32_kernel(x, fmt):
         values = _rounded32(x, fmt)
     else:
         try:
@@ -42,7 +43,16 @@ def to_operand(name: str, x: Array, fmt: Format, strict: bool) -> Array:
             raise ValueError(f"{name}: {error}") from None
     if strict:
         _refuse_change(name, x, values, fmt)
+    if daz and has_subnormal_values(fmt):
+        values = _flushed(values, fmt)
     return values.astype(carrier(fmt), copy=False)
+
+
+def _flushed(values: Array, fmt: Format) -> Array:
+    """Subnormals as zeros of their sign, where ``fmt`` has −0."""
+    zeros = np.copysign(0.0, values) if fmt.has_negative_zero else np.zeros(())
+    tiny = np.abs(values) < float(fmt.smallest_normal)
+    return np.where(tiny, zeros.astype(values.dtype), values)
 
 
 def _codes(name: str, x: Array, fmt: FixedFormat) -> Array:
@@ -81,6 +91,16 @@ def _rounded32(x: Array, fmt: Format) -> Array:
 def _refuse_change(name: str, x: Array, values: Array, fmt: Format) -> None:
     with np.errstate(invalid="ignore"):
         changed = (values != x) & ~((values != values) & (x != x))
+    if values.dtype.kind in "iu" and x.dtype.kind == "f":
+        changed |= _beyond_floats(values, x)
     if bool(np.any(changed)):
         at = tuple(int(i) for i in np.argwhere(changed)[0])
         raise ValueError(f"{name}[{', '.join(map(str, at))}] = {x[at]} is no value of {fmt}")
+
+
+def _beyond_floats(values: Array, x: Array) -> Array:
+    """Where integers equal the floats x only because the comparison rounds them."""
+    bounds = np.iinfo(values.dtype)
+    inside = (x >= float(bounds.min)) & (x < float(bounds.max // 2 + 1) * 2.0)
+    different: Array = ~inside | (np.where(inside, x, 0).astype(values.dtype) != values)
+    return different

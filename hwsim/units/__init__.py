@@ -11,6 +11,7 @@ from hwsim.units.types import (
     Order,
     RoundedProduct,
     Sequential,
+    has_subnormal_values,
     is_integer,
 )
 
@@ -27,6 +28,7 @@ __all__ = [
     "Telemetry",
     "as_unit",
     "exact_total",
+    "has_subnormal_values",
     "is_integer",
     "parse_unit",
 ]

@@ -70,3 +70,15 @@ def fma(typingctx, a, b, c):  # type: ignore[no-untyped-def]
         return builder.fma(*args)
 
     return a(a, a, a), codegen
+
+
+@intrinsic
+def leading_zeros(typingctx, x):  # type: ignore[no-untyped-def]
+    """Leading zero bits of a uint64 (llvm.ctlz), 64 for 0, as int64."""
+    if x != types.uint64:
+        return None
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.ctlz(args[0], context.get_constant(types.boolean, 0))
+
+    return types.int64(types.uint64), codegen
