@@ -112,14 +112,20 @@ def to_grid(x, t):
 
 
 @helper
+def extreme(negative, word, exponent):
+    """±word·2^exponent; +0 where it is zero, as the largest int1 and the lowest uint8 are."""
+    if word == NOTHING:
+        return np.int64(ZERO), False, NOTHING, np.int64(0)
+    return np.int64(FINITE), negative, word, exponent
+
+
+@helper
 def outcome(rule, negative, t):
     """What the overflow rule puts in place of a result."""
     if rule == TO_LARGEST:
-        return np.int64(FINITE), False, t.largest, t.largest_exponent
+        return extreme(False, t.largest, t.largest_exponent)
     if rule == TO_LOWEST:
-        if t.lowest == NOTHING:
-            return np.int64(ZERO), False, NOTHING, np.int64(0)
-        return np.int64(FINITE), t.has_zero, t.lowest, t.lowest_exponent
+        return extreme(t.has_zero, t.lowest, t.lowest_exponent)
     if rule == TO_INF:
         return np.int64(INFINITE), negative, NOTHING, np.int64(0)
     return np.int64(NAN), False, NOTHING, np.int64(0)
