@@ -3,7 +3,8 @@
 Choices, the same for every unit (none is fitted to a price):
 * significands multiply in an array, sums ripple (`hwsim.costs.primitives`);
 * subnormal operands of a floating-point unit are normalised on entry, subnormal results are
-  shifted onto their grid; formats without subnormals mask and flush instead;
+  shifted onto their grid; formats without subnormals mask and flush instead, and operands
+  under ``daz`` are masked;
 * floating-point units are pipelined once, after the multiplier (an adder: after alignment):
   the flip-flops of that one rank are counted; integer and fixed-point units have none;
 * operands come from outside: their registers belong to the array, not to the unit;
@@ -127,7 +128,9 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
 
 def _masked(fmt: Format) -> Format:
     """``fmt`` with its subnormals read as zeros."""
-    return replace(fmt, zero_field="zero") if has_subnormal_values(fmt) else fmt
+    if isinstance(fmt, FloatFormat) and has_subnormal_values(fmt):
+        return replace(fmt, zero_field="zero")
+    return fmt
 
 
 def accumulate(value: Number, fmt: Format, unit: MacUnit, fused: bool) -> list[Piece]:

@@ -182,7 +182,9 @@ def _patches(
     """(groups, k, pixels): for each output pixel of these rows, the operands it meets."""
     groups, (kh, kw) = window.groups, w.shape[2:]
     values = to_operand("x", x, unit.a, strict, unit.daz)
-    border = to_operand("padding", np.zeros((), np.int64), unit.a, False)  # +0; NaN where there is no zero
+    border = to_operand(
+        "padding", np.zeros((), np.int64), unit.a, False
+    )  # +0; NaN where there is no zero
     padded = np.pad(values, ((0, 0), (0, 0), *window.padding), constant_values=border)
     (sh, sw), (dh, dw) = window.stride, window.dilation
     span = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)

@@ -93,7 +93,8 @@ class Unknown(NamedTuple):
 
 def _magnitudes(x: Array) -> Array:
     """|x|, of the lowest int64 too."""
-    return np.abs(x if x.dtype.kind == "f" else x.astype(np.float64))
+    sizes: Array = np.abs(x if x.dtype.kind == "f" else x.astype(np.float64))
+    return sizes
 
 
 def _extremes(x: Array) -> tuple[float, float]:

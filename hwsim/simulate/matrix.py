@@ -124,7 +124,9 @@ def _block(
 ) -> Telemetry:
     """Compute one block into ``out``."""
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    left = to_operand("a", _pick(a, batch, block.item)[..., block.rows, :], unit.a, options.strict, unit.daz)
+    left = to_operand(
+        "a", _pick(a, batch, block.item)[..., block.rows, :], unit.a, options.strict, unit.daz
+    )
     right = _pick(b, batch, block.item)[..., :, block.columns]
     right = to_operand("b", right, unit.b, options.strict, unit.daz)
     at = (*block.item, ..., block.rows, block.columns)

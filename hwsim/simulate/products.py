@@ -15,8 +15,8 @@ from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
-from hwsim.simulate.conversions import round_values, value_dtype
 from hwsim.simulate import wide
+from hwsim.simulate.conversions import round_values, value_dtype
 from hwsim.simulate.exact import exact_product, integer_product
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import fits_float64_grid
@@ -26,7 +26,7 @@ from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals, step_counts, zero_counts, zero_products
 from hwsim.simulate.tiles import tiled_product
-from hwsim.units import Chunked, Exact, MacUnit, Telemetry, exact_total, is_integer
+from hwsim.units import Chunked, Exact, MacUnit, Telemetry, exact_total
 
 Array = npt.NDArray[Any]
 
@@ -133,9 +133,7 @@ def _convert(values: Array, unit: MacUnit, totals: Totals) -> tuple[Array, int]:
     return round_values(carrier_exact(values), fmt, unit.rounding, rule, totals.struck)
 
 
-def _telemetry(
-    facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, int]
-) -> Telemetry:
+def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, int]) -> Telemetry:
     converted, outside = found  # overflows of conversions; outputs out of range
     batch, m, k = facts.a.shape
     n = facts.b.shape[2]

@@ -14,14 +14,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels import project, register, wide
-from hwsim_kernels.float64 import ALL, COUNTS, NONE
+from hwsim_kernels.float64 import COUNTS, NONE
 from hwsim_kernels.wide import Machine, Operand
 
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FloatFormat, Format
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.tally import Tally, Totals
-from hwsim.units import Chunked, Exact, ExactProduct, MacUnit, RoundedProduct, Sequential, is_integer
+from hwsim.units import (
+    Chunked,
+    Exact,
+    ExactProduct,
+    MacUnit,
+    RoundedProduct,
+    Sequential,
+    is_integer,
+)
 
 Array = npt.NDArray[Any]
 MODES = {
@@ -58,33 +66,33 @@ def target(fmt: Format, rounding: str, overflow: str) -> tuple[Any, ...]:
     normal, largest = _parts(fmt.smallest_normal, fmt), _parts(fmt.largest, fmt)
     lowest = _parts(abs(fmt.lowest), fmt)
     saturates = overflow in ("saturate", "saturate_all")
-    fields = dict(
-        mode=MODES[rounding],
-        digits=fmt.precision - 1 if isinstance(fmt, FloatFormat) else ANY,
-        floor=-ANY if flushed else fmt.quantum_exponent,
-        power=isinstance(fmt, FloatFormat) and fmt.precision == 1,
-        bias=fmt.exponent_bias if isinstance(fmt, FloatFormat) else 0,
-        has_zero=fmt.has_zero,
-        minus_zero=fmt.has_negative_zero,
-        small=small[0],
-        small_exponent=small[1],
-        normal=normal[0],
-        normal_exponent=normal[1],
-        largest=largest[0],
-        largest_exponent=largest[1],
-        lowest=lowest[0],
-        lowest_exponent=lowest[1],
-        over_neg=_overflow(fmt, rounding, overflow, True),
-        over_pos=_overflow(fmt, rounding, overflow, False),
-        inf_neg=_infinity(fmt, overflow, True),
-        inf_pos=_infinity(fmt, overflow, False),
-        nan=_nan(fmt),
-        tiny=project.TO_LOWEST if saturates else _nan(fmt),
-        wraps=overflow == "wrap",
-        mask=np.uint64((1 << fmt.width) - 1),
-        sign_bit=np.uint64(1 << (fmt.width - 1) if fmt.signed else 0),
-        holds=_layout(fmt).holds,
-    )
+    fields = {
+        "mode": MODES[rounding],
+        "digits": fmt.precision - 1 if isinstance(fmt, FloatFormat) else ANY,
+        "floor": -ANY if flushed else fmt.quantum_exponent,
+        "power": isinstance(fmt, FloatFormat) and fmt.precision == 1,
+        "bias": fmt.exponent_bias if isinstance(fmt, FloatFormat) else 0,
+        "has_zero": fmt.has_zero,
+        "minus_zero": fmt.has_negative_zero,
+        "small": small[0],
+        "small_exponent": small[1],
+        "normal": normal[0],
+        "normal_exponent": normal[1],
+        "largest": largest[0],
+        "largest_exponent": largest[1],
+        "lowest": lowest[0],
+        "lowest_exponent": lowest[1],
+        "over_neg": _overflow(fmt, rounding, overflow, True),
+        "over_pos": _overflow(fmt, rounding, overflow, False),
+        "inf_neg": _infinity(fmt, overflow, True),
+        "inf_pos": _infinity(fmt, overflow, False),
+        "nan": _nan(fmt),
+        "tiny": project.TO_LOWEST if saturates else _nan(fmt),
+        "wraps": overflow == "wrap",
+        "mask": np.uint64((1 << fmt.width) - 1),
+        "sign_bit": np.uint64(1 << (fmt.width - 1) if fmt.signed else 0),
+        "holds": _layout(fmt).holds,
+    }
     return tuple(fields[name] for name in project.TARGET.names or ())
 
 
@@ -247,7 +255,9 @@ class _Job:
             sums = (tally.lost, tally.mass)
             wrong = wide.mac(a, b, c, out, tally.flags, *sums, counts, *self.spec)
         if wrong:
-            fmt = (self.unit.product_format, self.unit.accumulator, self.unit.outer_format)[wrong - 1]
+            fmt = (self.unit.product_format, self.unit.accumulator, self.unit.outer_format)[
+                wrong - 1
+            ]
             raise ValueError(
                 f"NaN (or an Inf that cannot wrap) reached {fmt}, which cannot hold it"
             )

@@ -32,6 +32,11 @@ def helper(function: Callable[..., Any]) -> Any:
     return numba.njit(function, nogil=True, error_model="numpy")
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """A `helper` that is always inlined: one that returns a tuple, which calls pass by memory."""
+    return numba.njit(function, nogil=True, error_model="numpy", forceinline=True)
+
+
 def kernel(function: Callable[..., Any] | None = None, *, contract: bool = False) -> Any:
     """A compiled, cached, GIL-free function over arrays.
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim_kernels._jit import helper, leading_zeros
+from hwsim_kernels._jit import inlined, leading_zeros
 
 FINITE, ZERO, INFINITE, NAN = range(4)
 TOP = np.int64(189)
@@ -28,13 +28,13 @@ LOW32 = np.uint64(0xFFFFFFFF)
 HALF_WORD = np.uint64(32)
 
 
-@helper
+@inlined
 def special(kind, negative):
     """±0, ±Inf or NaN."""
     return kind, negative, NOTHING, NOTHING, NOTHING, np.int64(0)
 
 
-@helper
+@inlined
 def left(h, m, w, n):
     """Three words shifted left by 0 ≤ n < 192; what leaves at the top is gone."""
     if n >= 128:
@@ -49,7 +49,7 @@ def left(h, m, w, n):
     return h, m, w
 
 
-@helper
+@inlined
 def right(h, m, w, n):
     """Three words shifted right by n ≥ 0, and whether a bit that was set fell off."""
     lost = NOTHING
@@ -70,7 +70,7 @@ def right(h, m, w, n):
     return h, m, w, lost != NOTHING
 
 
-@helper
+@inlined
 def length(h, m, w):
     """Bits of three words; 0 for zero."""
     if h != NOTHING:
@@ -80,7 +80,7 @@ def length(h, m, w):
     return 64 - leading_zeros(w)
 
 
-@helper
+@inlined
 def normal(negative, h, m, w, exponent):
     """A finite number that is not zero, its leading bit brought to TOP."""
     n = TOP + 1 - length(h, m, w)
@@ -92,7 +92,7 @@ def normal(negative, h, m, w, exponent):
     return np.int64(FINITE), negative, h, m, w, np.int64(exponent - n)
 
 
-@helper
+@inlined
 def number(kind, negative, significand, exponent):
     """±significand·2^exponent, a significand of one word."""
     if kind != FINITE:
@@ -105,7 +105,7 @@ def number(kind, negative, significand, exponent):
     return np.int64(FINITE), negative, h, m, NOTHING, np.int64(exponent - 128 - n)
 
 
-@helper
+@inlined
 def product64(x, y):
     """(high, low) of the 128-bit product of two words."""
     x1, x0 = x >> HALF_WORD, x & LOW32
@@ -116,7 +116,7 @@ def product64(x, y):
     return x1 * y1 + (a >> HALF_WORD) + (b >> HALF_WORD), (b << HALF_WORD) | (low & LOW32)
 
 
-@helper
+@inlined
 def below(x, e, y, f):
     """x·2^e < y·2^f, for words x, y ≥ 0."""
     if x == NOTHING or y == NOTHING:
@@ -127,7 +127,7 @@ def below(x, e, y, f):
     return (x << np.uint64(n)) < (y << np.uint64(k))
 
 
-@helper
+@inlined
 def smaller(x, y):
     """|x| < |y| of two finite numbers that are not zero."""
     if x[5] != y[5]:
@@ -137,7 +137,7 @@ def smaller(x, y):
     return x[3] < y[3] if x[3] != y[3] else x[4] < y[4]
 
 
-@helper
+@inlined
 def equal(x, y):
     """x = y of two finite numbers as values: −0 = +0."""
     if x[0] == ZERO or y[0] == ZERO:
@@ -145,13 +145,13 @@ def equal(x, y):
     return (x[1] == y[1]) & (not smaller(x, y)) & (not smaller(y, x))
 
 
-@helper
+@inlined
 def negated(x):
     """−x."""
     return x[0], not x[1], x[2], x[3], x[4], x[5]
 
 
-@helper
+@inlined
 def absent(x, y, down):
     """x + y where one of them is no finite nonzero number; ``down``: x − x is −0."""
     if x[0] == NAN or y[0] == NAN:
@@ -165,7 +165,7 @@ def absent(x, y, down):
     return y if x[0] == ZERO else x
 
 
-@helper
+@inlined
 def add(x, y, down):
     """(x + y rounded to odd in 188 bits or more, whether it is exact)."""
     if x[0] != FINITE or y[0] != FINITE:
@@ -200,7 +200,7 @@ def add(x, y, down):
     return normal(negative, high, middle, low, exponent), not lost
 
 
-@helper
+@inlined
 def multiply(x, y, sign_of_zero):
     """x·y exactly, from (kind, negative, significand, exponent).
 

@@ -8,9 +8,10 @@ exponent, flush what lies under the smallest value, then the rule.
 from __future__ import annotations
 
 import math
+
 import numpy as np
 
-from hwsim_kernels._jit import helper
+from hwsim_kernels._jit import inlined
 from hwsim_kernels.bignum import (
     FINITE,
     INFINITE,
@@ -73,7 +74,7 @@ TARGET = np.dtype(
 )
 
 
-@helper
+@inlined
 def goes_away(mode, half, rest, odd, negative):
     """Whether a magnitude with this half and rest under its last place goes up."""
     if mode == NEAREST:
@@ -89,7 +90,7 @@ def goes_away(mode, half, rest, odd, negative):
     return False
 
 
-@helper
+@inlined
 def to_grid(x, t):
     """(steps mod 2^64, exponent, steps ≥ 2^64, inexact) of a finite number that is not zero."""
     lead = x[5] + TOP
@@ -99,7 +100,7 @@ def to_grid(x, t):
     if n <= 0:
         steps = left(x[2], x[3], x[4], -n)[2] if n > -WORD else NOTHING
         return steps, q, huge, False
-    h, m, w, rest = right(x[2], x[3], x[4], n - 1)
+    _, m, w, rest = right(x[2], x[3], x[4], n - 1)
     half = (w & ONE) != NOTHING
     steps = (w >> ONE) | (m << np.uint64(63))
     odd = (steps & ONE) != NOTHING
@@ -111,7 +112,7 @@ def to_grid(x, t):
     return steps, q, huge, half | rest
 
 
-@helper
+@inlined
 def extreme(negative, word, exponent):
     """±word·2^exponent; +0 where it is zero, as the largest int1 and the lowest uint8 are."""
     if word == NOTHING:
@@ -119,7 +120,7 @@ def extreme(negative, word, exponent):
     return np.int64(FINITE), negative, word, exponent
 
 
-@helper
+@inlined
 def outcome(rule, negative, t):
     """What the overflow rule puts in place of a result."""
     if rule == TO_LARGEST:
@@ -131,7 +132,7 @@ def outcome(rule, negative, t):
     return np.int64(NAN), False, NOTHING, np.int64(0)
 
 
-@helper
+@inlined
 def wrapped(negative, steps, t):
     """The code on the circle."""
     code = (NOTHING - steps if negative else steps) & t.mask
@@ -142,7 +143,7 @@ def wrapped(negative, steps, t):
     return kind, minus, code, t.floor
 
 
-@helper
+@inlined
 def project(x, t):
     """(value, overflowed, inexact, refused): the value as (kind, negative, significand, exponent).
 
@@ -174,7 +175,7 @@ def project(x, t):
     return outcome(rule, x[1], t), True, True, rule == REFUSE
 
 
-@helper
+@inlined
 def unpack(bits, holds, exponent):
     """(kind, negative, significand, exponent) of an array's element, given as int64 bits."""
     word = np.uint64(bits)
@@ -195,7 +196,7 @@ def unpack(bits, holds, exponent):
     return kind, negative, word, np.int64(exponent)
 
 
-@helper
+@inlined
 def to_float(v):
     """A value of at most 53 bits within float64's exponents, as float64."""
     kind, negative, significand, exponent = v
@@ -209,7 +210,7 @@ def to_float(v):
     return -x if negative else x
 
 
-@helper
+@inlined
 def pack(v, t):
     """A value as the bits (int64) that an array holds."""
     if t.holds == FLOAT64:
@@ -221,13 +222,13 @@ def pack(v, t):
     return np.int64(NOTHING - code if v[1] else code)
 
 
-@helper
+@inlined
 def exact(v):
     """A value as an exact number."""
     return number(v[0], v[1], v[2], v[3])
 
 
-@helper
+@inlined
 def value_of(x):
     """An exact number of at most 64 bits as a value."""
     if x[0] != FINITE:
@@ -235,7 +236,7 @@ def value_of(x):
     return x[0], x[1], (x[2] << TWO) | (x[3] >> BITS62), x[5] + 126
 
 
-@helper
+@inlined
 def circle(x, t):
     """(x less whole turns of the circle, whether it was far beyond it), for sums that wrap.
 

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from hwsim_kernels._jit import helper, kernel
-from hwsim_kernels.bignum import FINITE, LOW32, NOTHING, ZERO, add, multiply, normal, smaller, special
+from hwsim_kernels.bignum import (
+    FINITE,
+    LOW32,
+    NOTHING,
+    ZERO,
+    add,
+    multiply,
+    normal,
+    smaller,
+    special,
+)
 from hwsim_kernels.float64 import ALL, LARGEST, NONE, OVERFLOW
 from hwsim_kernels.project import exact, pack, project, to_float, unpack
 from hwsim_kernels.wide import IN_SUM, INNER, OUTER, Tallies, addend
@@ -17,6 +29,15 @@ DIGITS = 144
 DIGIT = np.int64(0xFFFFFFFF)
 HALF_WORD = np.uint64(32)
 LEAST_TOP = 5
+EVERY_BIT = np.int64(1 << 20)
+
+
+class Register(NamedTuple):
+    """Digits from 2^BASE up, and what of the total is asked for."""
+
+    digits: np.ndarray
+    rounds: bool  # products are rounded
+    top_bit: int  # bits of the total from here on are cut off
 
 
 @helper
@@ -88,12 +109,16 @@ def read(digits, top_bit):
 
 
 @helper
-def total(a, b, c, digits, formats, m, rounds, top_bit, into):
+def total(a, b, c, unit, register, into):
     """(c + Σ a·b as an exact number, whether bits were cut off), for a row of a and one of b.
+
+    unit : formats and machine.
 
     A zero total has the sign of adding one by one: −0 if every term is −0; in rdn +0 only if every
     term is +0.
     """
+    formats, m = unit
+    digits = register.digits
     digits[:] = 0
     x = exact(unpack(c, formats[OUTER].holds, formats[OUTER].floor))
     wild = special(np.int64(ZERO), False)
@@ -102,7 +127,11 @@ def total(a, b, c, digits, formats, m, rounds, top_bit, into):
         if k >= 0:
             u = unpack(a[k], m.a.holds, m.a.exponent)
             v = unpack(b[k], m.b.holds, m.b.exponent)
-            x = addend(u, v, formats, m, into) if rounds else multiply(u, v, m.sign_of_zero)
+            x = (
+                addend(u, v, formats, m, into)
+                if register.rounds
+                else multiply(u, v, m.sign_of_zero)
+            )
         if x[0] == FINITE:
             deposit(digits, x)
             zeros = False
@@ -113,7 +142,7 @@ def total(a, b, c, digits, formats, m, rounds, top_bit, into):
             wild = add(wild, x, False)[0]
     if wild[0] != ZERO:
         return wild, False
-    found, cut = read(digits, top_bit)
+    found, cut = read(digits, register.top_bit)
     if found[0] == ZERO:
         minus = not (zeros and pluses) if m.down else zeros and minuses
         found = special(np.int64(ZERO), minus)
@@ -124,18 +153,18 @@ def total(a, b, c, digits, formats, m, rounds, top_bit, into):
 def exact_sums(a, b, c, out, flags, counts, formats, m):
     """out ← R(c + Σ a·b), one rounding: arrays and result as in `wide.mac`."""
     into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64))
-    digits = np.empty(DIGITS, np.int64)
     t = formats[INNER]
     # On a circle only the bits up to 64 above the step matter, and those that round.
-    top_bit = t.floor + 96 if t.wraps else np.int64(1 << 20)
+    top_bit = t.floor + 96 if t.wraps else EVERY_BIT
+    register = Register(np.empty(DIGITS, np.int64), m.rounds_products, top_bit)
     for i in range(a.shape[0]):
         for j in range(b.shape[0]):
             if a.shape[1] == 0:
                 out[i, j] = c[i, j]
                 continue
             into.state[0] = 0
-            s, cut = total(a[i], b[j], c[i, j], digits, formats, m, True, top_bit, into)
-            value, over, inexact, refused = project(s, t)
+            s, cut = total(a[i], b[j], c[i, j], (formats, m), register, into)
+            value, over, _, refused = project(s, t)
             over |= cut
             if refused:
                 into.state[1] = IN_SUM
@@ -153,14 +182,16 @@ def exact_sums(a, b, c, out, flags, counts, formats, m):
 def outside(a, b, c, formats, m):
     """Outputs whose exact c + Σ a·b is finite and outside the outer format's range."""
     into = Tallies(np.zeros((2, 1), np.int64), np.zeros(2), np.zeros(2, np.int64))
-    digits = np.empty(DIGITS, np.int64)
+    register = Register(np.empty(DIGITS, np.int64), False, EVERY_BIT)
     found = np.int64(0)
     t = formats[OUTER]
     for i in range(a.shape[0]):
         for j in range(b.shape[0]):
-            s, cut = total(a[i], b[j], c[i, j], digits, formats, m, False, np.int64(1 << 20), into)
+            s, _ = total(a[i], b[j], c[i, j], (formats, m), register, into)
             if s[0] == FINITE:
-                word, at = (t.lowest, t.lowest_exponent) if s[1] else (t.largest, t.largest_exponent)
+                word, at = (
+                    (t.lowest, t.lowest_exponent) if s[1] else (t.largest, t.largest_exponent)
+                )
                 limit = exact((np.int64(FINITE), s[1], word, at)) if word != NOTHING else s
                 found += np.int64(word == NOTHING or smaller(limit, s))
     return found

@@ -1,8 +1,8 @@
 """One kernel for every MAC unit: integer arithmetic, any formats, roundings, rules, orders.
 
-Slow (a few million steps a second) where the others are fast; the lowering takes it last.  Values
-are held as in `hwsim_kernels.project`, sums as in `hwsim_kernels.bignum`.  Arrays are int64: bits of
-float64, or codes.
+Slow (some million steps a second) where the others are fast; the lowering takes it last.  Values
+are held as in `hwsim_kernels.project`, sums as in `hwsim_kernels.bignum`.  Arrays are int64: bits
+of float64, or codes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim_kernels._jit import helper, kernel
+from hwsim_kernels._jit import inlined, kernel
 from hwsim_kernels.bignum import FINITE, NOTHING, ZERO, add, equal, multiply, negated, smaller
 from hwsim_kernels.float64 import (
     ALL,
@@ -63,13 +63,13 @@ class Tallies(NamedTuple):
     state: np.ndarray  # whether anything overflowed; where something was refused
 
 
-@helper
+@inlined
 def magnitude(x, double):
     """|x| rounded once to float64."""
     return abs(to_float(project(x, double)[0]))
 
 
-@helper
+@inlined
 def lost_part(acc, p, s, whole, y, double):
     """|y − (acc + p)| rounded once to float64; s = acc + p, ``whole`` if that is exact.
 
@@ -92,16 +92,18 @@ def lost_part(acc, p, s, whole, y, double):
     return magnitude(add(large, add(little, minus, False)[0], False)[0], double)
 
 
-@helper
+@inlined
 def is_tiny(s, t):
     """Whether s, not zero, lies under the smallest normal value."""
     least = exact((np.int64(FINITE), False, t.normal, t.normal_exponent))
     return (s[0] == FINITE) & smaller(s, least)
 
 
-@helper
-def count(acc, p, s, whole, value, over, inexact, formats, m, where, into):
-    """Count one addition y = R(acc + p)."""
+@inlined
+def count(addition, result, formats, m, where, into):
+    """Count one addition: (acc, p, their sum s, whether it is exact), (y, overflowed, inexact)."""
+    acc, p, s, whole = addition
+    value, over, inexact = result
     y = exact(value)
     t = formats[where]
     counts = into.counts
@@ -128,7 +130,7 @@ def count(acc, p, s, whole, value, over, inexact, formats, m, where, into):
         into.sums[1] += magnitude(p, formats[DOUBLE])
 
 
-@helper
+@inlined
 def step(acc, p, formats, m, where, into):
     """R(acc + p)."""
     t = formats[where]
@@ -143,17 +145,17 @@ def step(acc, p, formats, m, where, into):
     if refused:
         into.state[1] = IN_SUM + where
     if m.level != NONE:
-        count(acc, p, s, whole, value, over, inexact, formats, m, where, into)
+        count((acc, p, s, whole), (value, over, inexact), formats, m, where, into)
     return exact(value)
 
 
-@helper
+@inlined
 def addend(x, y, formats, m, into):
     """The product as it enters a sum."""
     p = multiply(x, y, m.sign_of_zero)
     if not m.rounds_products:
         return p
-    value, over, inexact, refused = project(p, formats[PRODUCT])
+    value, over, _, refused = project(p, formats[PRODUCT])
     if refused:
         into.state[1] = IN_PRODUCT
     if over:
@@ -205,7 +207,7 @@ def round_values(x, out, flags, source, formats):
     wrong = False
     for i in range(x.shape[0]):
         number = exact(unpack(x[i], source.holds, source.exponent))
-        value, over, inexact, refused = project(number, t)
+        value, over, _, refused = project(number, t)
         wrong |= refused
         total += np.int64(over)
         if flags.shape[0]:

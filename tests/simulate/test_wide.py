@@ -62,7 +62,7 @@ def test_any_unit_alone(alone_for_all: None, unit: MacUnit, data: st.DataObject)
     check_matmul(a, b, unit, c, threads=product.threads)
 
 
-# --- hard cases: unit, a (K), b (K), c -------------------------------------------------------------
+# --- hard cases: unit, a (K), b (K), c ------------------------------------------------------------
 TINY = 2.0**-1074
 HUGE = np.finfo(np.float64).max
 EDGE = 1 + 2.0**-52
@@ -151,7 +151,7 @@ def test_python_integers(no_reference: None) -> None:
         check_matmul(a, b, f"int64xint3+int64:{rule}:chunk7")
 
 
-# --- small formats, every code ---------------------------------------------------------------------
+# --- small formats, every code --------------------------------------------------------------------
 SMALL = ("e2m2_nosub", "e2m2fn_nosub", "e3m1none", "e2m1fnuz_nosub", "e2m2none_nosub")
 SMALL += ("e2m2_normal0", "e3m1none_normal0", "e2m2merged", "e1m3none", "e3m0none", "e4m0fn")
 SMALL += ("e3m0fnuz_nosub", "fixed2.2", "int5", "ufixed2.2", "int4_sym")
@@ -201,7 +201,7 @@ def _pairwise(matmul: Any, pairs: Array, c: Array, unit: MacUnit) -> Any:
     return outcome(matmul, a, np.broadcast_to(b, shape), unit, c=np.broadcast_to(c, shape))
 
 
-# --- round, encode, decode -------------------------------------------------------------------------
+# --- round, encode, decode ------------------------------------------------------------------------
 WIDE = ("fp64", "e9m51", "e10m52none_nosub", "e10m51_normal0", "e11m50fnuz", "e3m4_unsigned")
 WIDE += ("int52", "int54", "int64", "uint64", "uint60", "fixed3.60", "ufixed0.64", "fixed20.33")
 WIDE += ("fixed0.53", "int64_sym", "fixed30.33_sym", "e4m0none", "e11m40_unsigned")
@@ -263,7 +263,7 @@ def test_nan_choices(name: str) -> None:
         assert same(got, wanted)
 
 
-# --- codes on both sides ---------------------------------------------------------------------------
+# --- codes on both sides --------------------------------------------------------------------------
 CODED = ("fixed3.60xfixed3.60+fixed3.60", "fixed3.60xe4m3+fp32", "int8xufixed4.60+fixed20.40")
 CODED += ("fixed10.50xint60+int64:saturate", "uint64xuint64+uint64", "int64xfp64+fp64:rup")
 CODED += ("fixed3.60xfixed3.60+fp64:exact", "uint64xint64+fixed3.60:chunk3/int64:mul_add")
@@ -300,9 +300,9 @@ def test_codes_are_never_guessed() -> None:
     """Floats are no codes; codes out of range saturate, and strict refuses them."""
     one = np.ones((1, 1))
     for matmul in (hwsim.matmul, reference.matmul):
-        with pytest.raises(TypeError, match="b: fixed3.60 is wider than 53 bits"):
+        with pytest.raises(TypeError, match=r"b: fixed3\.60 is wider than 53 bits"):
             matmul(one, one, "fp32xfixed3.60+fp32")
-        with pytest.raises(TypeError, match="c: fixed3.60 is wider than 53 bits"):
+        with pytest.raises(TypeError, match=r"c: fixed3\.60 is wider than 53 bits"):
             matmul(one, one, "fp32xfp32+fixed3.60", c=one)
     wild = np.array([[2**62]])
     assert hwsim.matmul(wild, one, "fixed1.60xfp32+fixed1.60").item() == 2**61 - 1
@@ -313,7 +313,7 @@ def test_codes_are_never_guessed() -> None:
     assert hwsim.matmul([[-(2.0**63)]], one, "int64xfp32+fp32", strict=True).item() == -(2.0**63)
 
 
-# --- what is promised ------------------------------------------------------------------------------
+# --- what is promised -----------------------------------------------------------------------------
 def test_hwsim_mac_says_so() -> None:
     """No unit of known parts is left to the reference, and `describe` names the kernel."""
     for spec in ("fp64xfp64+fp64:rup", "int64xint64+int64:saturate", "fp32xfp32+e5m0fn"):
