@@ -151,6 +151,15 @@ def test_python_integers(no_reference: None) -> None:
         check_matmul(a, b, f"int64xint3+int64:{rule}:chunk7")
 
 
+@pytest.mark.parametrize("rest", ["int64", "int64:exact", "int64:chunk2", "int64:saturate:chunk2"])
+def test_the_lowest_integer_has_a_magnitude(rest: str, no_reference: None) -> None:
+    """|−2^63| is no int64: bounds of the data must not think it negative."""
+    low = -(2**63)
+    for a, b in (([[low, 1]], [[1], [1]]), ([[1, 3]], [[low], [low + 1]]), ([[low]], [[low]])):
+        check_matmul(np.array(a), np.array(b), f"int64xint64+{rest}")
+        check_matmul(np.array(a), np.array(b), f"int64xint64+{rest}", np.array(low))
+
+
 # --- small formats, every code --------------------------------------------------------------------
 SMALL = ("e2m2_nosub", "e2m2fn_nosub", "e3m1none", "e2m1fnuz_nosub", "e2m2none_nosub")
 SMALL += ("e2m2_normal0", "e3m1none_normal0", "e2m2merged", "e1m3none", "e3m0none", "e4m0fn")
