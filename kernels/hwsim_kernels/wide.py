@@ -135,13 +135,11 @@ def step(acc, p, formats, m, where, into):
     """R(acc + p)."""
     t = formats[where]
     s, whole = add(acc, p, m.down)
-    far = False
     value, over, inexact, refused = project(s, t)
     if t.wraps:
         turned, far = circle(p, t)
-        if far:  # the sum overflows for certain, and its low bits need not be in the window
+        if far:  # the sum overflows, which `project` saw, but the window need not hold its low bits
             value = project(add(acc, turned, m.down)[0], t)[0]
-            over, inexact = True, True
     if refused:
         into.state[1] = IN_SUM + where
     if m.level != NONE:

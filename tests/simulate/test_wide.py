@@ -95,6 +95,17 @@ CASES: dict[str, tuple[str, Any, Any, Any]] = {
     "a turn of 2^2000": ("int8:wrap", [2.0**1000, 3.0], [2.0**1000, 1.0], 100),
     "a turn of 2^2000, exact": ("int8:wrap:exact", [2.0**1000, 3.0, 0.5], [2.0**1000, 1, 1], 100),
     "a half under a far turn": ("fixed4.4:wrap:exact", [2.0**90, 2.0**-5], [1.0, 3.0], None),
+    "a far turn that leaves the sign bit": (
+        *("int64:wrap", [(1 + 2.0**-30) * 2.0**64], [(1 + 2.0**-35) * 2.0**64], 1),
+    ),
+    "no turn, exact, but a whole circle": ("fixed3.60:wrap:exact", [3.0, 4.5], [3.0, 1.0], None),
+    "lost mass: y is the accumulator, X a tie far above": (
+        *("fp16:saturate", [(2.0**27 - 1) * 2.0**400], [(2.0**27 + 1) * 2.0**400], 65504.0),
+    ),
+    "NaN reaches a product format": ("fp32:mul_add/e4m3none", [np.inf], [0.0], None),
+    "zeros of both signs": ("fp64", [-0.0], [1.0], 0.0),
+    "zeros of one sign": ("fp64:exact", [-0.0], [1.0], -0.0),
+    "no negative zero": ("e10m50fnuz", [-TINY], [2.0**-10], None),
     "mixed wrap": ("int16:mul_add/fp16", [300.0, 250.0], [250.0, 300.0], None),
     "a product wraps, the sum does not": ("fp16:mul_add/int8", [100.0, 3.0], [2.0, 0.5], None),
     "a chunk wraps into a float": ("int8:chunk2/fp16", [100.0] * 4, [1.0] * 4, None),
