@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from hwsim.formats import Format
-from hwsim.networks.products import Product
+from hwsim.networks.products import Product, scaled
 from hwsim.networks.runtime import Array
 from hwsim.units import MacUnit, Telemetry
 
@@ -24,6 +24,10 @@ class Engine(Protocol):
         self, product: Product, unit: MacUnit, telemetry: TelemetryMode, threads: int | None
     ) -> tuple[Array, Telemetry | None]:
         """The unit's results for a whole product, as `hwsim.matmul` gives them."""
+        ...
+
+    def operand(self, values: Array, fmt: Format, scale: float, threads: int | None) -> Array:
+        """values / scale, rounded into the format: what a product with the scale None takes."""
         ...
 
     def dot(self, a: Array, b: Array, unit: MacUnit, c: Any = None) -> Any:
@@ -42,25 +46,30 @@ class HwsimEngine:
         self, product: Product, unit: MacUnit, telemetry: TelemetryMode, threads: int | None
     ) -> tuple[Array, Telemetry | None]:
         """The unit's results for a whole product."""
-        from hwsim import simulate  # imports numba: only where something is simulated
+        # These import numba: only where something is simulated.
+        from hwsim.simulate.convolution import Window, conv2d_values
+        from hwsim.simulate.matrix import matmul_values
+        from hwsim.simulate.options import Options
 
-        a, b = _carried(product.a, unit.a), _carried(product.b, unit.b)
+        options = Options.check(telemetry, threads)
+        a, a_scale = _in_codes(product.a, product.scales[0], unit.a)
+        b, b_scale = _in_codes(product.b, product.scales[1], unit.b)
         c = None if product.c is None else _carried(product.c, unit.outer_format)
-        options: dict[str, Any] = {"telemetry": telemetry, "threads": threads, "c": c}
         if product.conv is None:
-            answer = simulate.matmul(a, b, unit, **options)
+            answer = matmul_values(a, b, c, unit, options, (a_scale, b_scale))
         else:
-            answer = simulate.conv2d(
-                a,
-                b,
-                unit,
-                stride=product.conv.stride,
-                padding=product.conv.padding,
-                dilation=product.conv.dilation,
-                groups=product.conv.groups,
-                **options,
-            )
-        return answer if telemetry else (answer, None)
+            window = Window(**vars(product.conv))
+            answer = conv2d_values(a, b, c, unit, window, options, (a_scale, b_scale))
+        return answer if telemetry else (answer[0], None)
+
+    def operand(self, values: Array, fmt: Format, scale: float, threads: int | None) -> Array:
+        """values / scale, rounded into the format."""
+        from hwsim.simulate.operands import to_operand
+        from hwsim.simulate.options import Options
+
+        if fmt.carried_as_codes:
+            return np.asarray(_carried(scaled(values, scale), fmt))
+        return to_operand("operand", values, fmt, Options.check(False, threads), scale)
 
     def dot(self, a: Array, b: Array, unit: MacUnit, c: Any = None) -> Any:
         """One result, by the reference."""
@@ -78,6 +87,13 @@ class HwsimEngine:
             return values.astype(np.uint64) & np.uint64((1 << fmt.width) - 1)
         codes: Array = simulate.encode(values, fmt, overflow="saturate")
         return codes
+
+
+def _in_codes(values: Array, scale: float | None, fmt: Format) -> tuple[Array, float | None]:
+    """An operand and its scale; its codes, which need none, where arrays hold those."""
+    if scale is None or not fmt.carried_as_codes:
+        return values, scale
+    return _carried(scaled(values, scale), fmt), None
 
 
 def _carried(values: Any, fmt: Format) -> Any:

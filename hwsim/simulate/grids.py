@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from hwsim_kernels.codes import Fields
+from hwsim_kernels.datapath import INTEGERS, Scalars
 from hwsim_kernels.powers import Powers
 from hwsim_kernels.rounding64 import NEAREST, ODD, THRESHOLD
 from hwsim_kernels.scalars import Grid32, Grid64, IntRange
@@ -19,6 +23,7 @@ UNBOUNDED = 4  # binades under the smallest normal: results so small are flushed
 FIXED_PRECISION = 50  # any fixed grid is rounded as if it had this many bits
 
 
+@cache
 def significant_bits(fmt: Format) -> int:
     """Most bits a significand of ``fmt`` has, trailing zeros not counted."""
     if isinstance(fmt, FloatFormat):
@@ -26,17 +31,20 @@ def significant_bits(fmt: Format) -> int:
     return max(1, fmt.width - int(fmt.signed))
 
 
+@cache
 def magnitude(fmt: Format) -> Fraction:
     """Largest finite |value|."""
     return max(abs(fmt.largest), abs(fmt.lowest))
 
 
+@cache
 def within_float32(fmt: Format) -> bool:
     """Whether float32 holds every value of ``fmt``."""
     narrow = significant_bits(fmt) <= 24 and fmt.quantum_exponent >= -149
     return narrow and magnitude(fmt) < 2**128
 
 
+@cache
 def fits_float64_grid(fmt: Format) -> str:
     """Why float64 cannot round to ``fmt`` by (x + C) − C; empty when it can."""
     if isinstance(fmt, FixedFormat):
@@ -79,6 +87,44 @@ def grid64(fmt: Format, rounding: str, overflow: str) -> Grid64:
         **_thresholds(rounding),
         minus_zero=rounding == "rdn",
     )
+
+
+@cache
+def lane_scalars(fmt: Format, width: int, swapped: bool) -> npt.NDArray[Any]:
+    """`Scalars` of the blocked kernels, in a carrier of ``width`` bits; integers as its bits.
+
+    ``swapped`` for units that run on negated operands.
+    """
+    carrier = np.dtype(f"f{width // 8}")
+    about = np.finfo(carrier)
+    bits, emax = about.nmant + 1, int(about.maxexp) - 1
+    one = 1 << about.nmant
+    low, high = float(fmt.lowest), float(fmt.largest)
+    found: dict[str, float] = dict.fromkeys(Scalars._fields, 0.0)
+    if isinstance(fmt, FloatFormat):
+        dropped = 1 << (bits - fmt.precision) if fmt.precision <= bits else 1
+        found |= {
+            "floor": max(fmt.emin + emax, 0) * one,
+            "magic": (bits - fmt.precision) * one + one // 2,
+            "keep": -dropped,
+            "rest": dropped - 1,
+            "half": dropped // 2,
+        }
+        if 0 <= fmt.emax <= emax:  # else no sum is scaled
+            found |= {"up": 2.0 ** (emax - fmt.emax), "down": 2.0 ** (fmt.emax - emax)}
+    found |= {"lowest": -high if swapped else low, "largest": -low if swapped else high}
+    found["smallest_normal"] = float(fmt.smallest_normal)
+    if isinstance(fmt, FixedFormat):
+        found["span"] = 2.0**fmt.width * float(fmt.smallest)
+    numbers = np.zeros(len(Scalars._fields), carrier)
+    whole = numbers.view(f"i{width // 8}")
+    for i, (name, value) in enumerate(found.items()):
+        if name in INTEGERS:
+            whole[i] = value
+        else:
+            numbers[i] = value
+    numbers.flags.writeable = False
+    return numbers
 
 
 @cache

@@ -16,7 +16,9 @@ from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
 from hwsim.simulate import wide
+from hwsim.simulate.blocks import run_plan
 from hwsim.simulate.conversions import round_values, value_dtype
+from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_product, integer_product
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import fits_float64_grid
@@ -24,9 +26,9 @@ from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
-from hwsim.simulate.tally import Totals, step_counts, zero_counts, zero_products
+from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
-from hwsim.units import Chunked, Exact, MacUnit, Telemetry, exact_total
+from hwsim.units import Chunked, Exact, MacUnit, Telemetry, has_subnormal_values
 
 Array = npt.NDArray[Any]
 
@@ -35,6 +37,8 @@ def multiply(
     a: Array, b: Array, c: Array | None, unit: MacUnit, level: int, threads: int
 ) -> tuple[Array, Telemetry]:
     """(batch, m, k) × (batch, k, n) + c on ``unit``; results in the value dtype of its output."""
+    if unit.daz:
+        a, b = _flushed(a, unit.a), _flushed(b, unit.b)
     facts = Facts(a, b, c)
     done = _by_kernels(facts, unit, level, threads)
     if done is None and not wide.knows(unit):
@@ -42,7 +46,7 @@ def multiply(
     in_floats = done is not None
     values, totals = done or wide.wide_product(facts, unit, level, threads)
     if level != NONE and not in_floats:
-        totals.zeros = _zero_products(facts)
+        totals.zeros = facts.zero_products
     values, converted = _convert(values, unit, totals)
     values = values.astype(value_dtype(unit.output_format), copy=False)
     if values.dtype.kind == "f" and unit.output_format.has_nan and not _has_no_nan(facts, unit):
@@ -55,6 +59,15 @@ def multiply(
     elif level == ALL:
         outside = wide.out_of_range(facts, unit, threads)
     return values, _telemetry(facts, unit, totals, (converted, outside))
+
+
+def _flushed(values: Array, fmt: Format) -> Array:
+    """Subnormals as zeros of their sign, where ``fmt`` has −0."""
+    if not has_subnormal_values(fmt):
+        return values
+    zeros = np.copysign(0.0, values) if fmt.has_negative_zero else np.zeros(())
+    tiny = np.abs(values) < float(fmt.smallest_normal)
+    return np.where(tiny, zeros.astype(values.dtype), values)
 
 
 def _has_no_nan(facts: Facts, unit: MacUnit) -> bool:
@@ -72,23 +85,18 @@ def _by_kernels(
     if isinstance(unit.order, Exact):
         done = exact_product(facts, unit, level, threads)
     else:
-        done = integer_product(facts, unit, level)
+        done = integer_product(facts, unit, level, threads)
     if done is not None:
         if level != NONE:
-            done[1].zeros = _zero_products(facts)
+            done[1].zeros = facts.zero_products
         return done
     if isinstance(unit.order, Exact):
         return None
-    plan = lower(unit, facts, level)
-    return None if isinstance(plan, str) else tiled_product(facts, unit, plan, level, threads)
-
-
-def _zero_products(facts: Facts) -> int:
-    sizes = (facts.a.shape[1], facts.b.shape[2])
-    pairs = zip(facts.a, facts.b, strict=True)
-    return sum(
-        int(zero_products(zero_counts(a, 0), zero_counts(b, 1), *sizes).sum()) for a, b in pairs
-    )
+    paths = plan(unit, facts, level)
+    if paths is not None:
+        return run_plan(facts, paths, level, threads)
+    stages = lower(unit, facts, level)
+    return None if isinstance(stages, str) else tiled_product(facts, unit, stages, level, threads)
 
 
 def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:
@@ -150,7 +158,7 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, in
         overflow_converted=converted,
         overflow_outputs=int(np.count_nonzero(totals.struck)),
         out_of_range=outside,
-        lost=exact_total(totals.lost),
-        mass=exact_total(totals.mass),
+        lost=exact_total(*totals.lost),
+        mass=totals.whole_mass or exact_total(*totals.mass),
         complete=totals.complete,
     )
