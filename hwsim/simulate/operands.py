@@ -91,7 +91,7 @@ def _quantized(name: str, x: Array, fmt: Format, scale: float, threads: int) -> 
 
         _in_parts(part, flat.size, PART, threads)
     if any(lost) and not fmt.has_nan:
-        raise ValueError(f"{name} holds NaN, which {fmt} cannot hold")
+        raise ValueError(f"{name}: it holds NaN, which {fmt} cannot hold")
     return values
 
 
