@@ -199,7 +199,7 @@ def in_words(unit: MacUnit) -> list[tuple[str, str]]:
         dict.fromkeys(f"{f}: {unit.overflow_of(f)}" for f in unit.rounded_formats().values())
     )
     return [
-        ("operands", f"a {unit.a}, b {unit.b}"),
+        ("operands", f"a {unit.a}, b {unit.b}" + ("; subnormals read as zeros" * unit.daz)),
         ("product", "exact (fma)" if product is None else f"rounded to {product} (mul_add)"),
         ("accumulator", str(unit.accumulator)),
         ("rounding", unit.rounding),

@@ -3,7 +3,8 @@
 Choices, the same for every unit (none is fitted to a price):
 * significands multiply in an array, sums ripple (`hwsim.costs.primitives`);
 * subnormal operands of a floating-point unit are normalised on entry, subnormal results are
-  shifted onto their grid; formats without subnormals mask and flush instead;
+  shifted onto their grid; formats without subnormals mask and flush instead, and operands
+  under ``daz`` are masked;
 * floating-point units are pipelined once, after the multiplier (an adder: after alignment):
   the flip-flops of that one rank are counted; integer and fixed-point units have none;
 * operands come from outside: their registers belong to the array, not to the unit;
@@ -33,7 +34,7 @@ from hwsim.costs.blocks import (
     placement,
 )
 from hwsim.formats import FixedFormat, FloatFormat, Format
-from hwsim.units import Chunked, Exact, MacUnit
+from hwsim.units import Chunked, Exact, MacUnit, has_subnormal_values
 
 EXACT_GUARD_BITS = 16  # sums of up to 65 536 products of largest magnitude cannot overflow
 
@@ -95,6 +96,8 @@ def multiplier_pieces(a: Format, b: Format, normalise: bool) -> list[Piece]:
 
 def mac_pieces(unit: MacUnit) -> list[Piece]:
     """The parts of ``unit``, in the order data meets them."""
+    if unit.daz:  # operands are masked as those of formats without subnormals are
+        unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b))
     exact = isinstance(unit.order, Exact)
     product = product_of(unit.a, unit.b)
     in_float = isinstance(unit.product_format or unit.accumulator, FloatFormat) and not (
@@ -121,6 +124,13 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         done = convert(value, unit.output, unit.rounding, overflow, "output")
         pieces += [replace(piece, per="output") for piece in done]
     return [piece for piece in pieces if piece.transistors]
+
+
+def _masked(fmt: Format) -> Format:
+    """``fmt`` with its subnormals read as zeros."""
+    if isinstance(fmt, FloatFormat) and has_subnormal_values(fmt):
+        return replace(fmt, zero_field="zero")
+    return fmt
 
 
 def accumulate(value: Number, fmt: Format, unit: MacUnit, fused: bool) -> list[Piece]:

@@ -218,6 +218,8 @@ class FloatFormat:
         """Whether exponent field 0 holds subnormal numbers."""
         return self.zero_field == "subnormal"
 
+    carried_as_codes = False  # see `FixedFormat.carried_as_codes`
+
     @property
     def default_overflow(self) -> str:
         """The overflow rule used when none is named."""
@@ -295,6 +297,11 @@ class FixedFormat:
 
     has_inf = has_nan = has_negative_zero = False
     has_zero = has_subnormals = True
+
+    @property
+    def carried_as_codes(self) -> bool:
+        """Whether arrays hold codes, since float64 does not hold the values."""
+        return self.width > 53 and self.fraction_bits > 0
 
     @cached_property
     def smallest(self) -> Fraction:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.networks.engine import Engine
 from hwsim.networks.errors import VerificationError
-from hwsim.networks.products import Product
+from hwsim.networks.products import Product, scaled
 from hwsim.networks.runtime import Array
 from hwsim.units import MacUnit
 
@@ -74,14 +74,6 @@ def operands_of(
         a = np.broadcast_to(product.a, (*shape[:-2], *product.a.shape[-2:]))[batch][m]
         b = np.broadcast_to(product.b, (*shape[:-2], *product.b.shape[-2:]))[batch][:, n]
     return scaled(a, product.scales[0]), scaled(b, product.scales[1])
-
-
-def scaled(x: Array, scale: float | None) -> Array:
-    """x / scale in float64: an operand before its format."""
-    if scale in (None, 1.0):
-        return x
-    with np.errstate(all="ignore"):
-        return np.divide(x, np.float64(scale), dtype=np.float64)
 
 
 def _patch(product: Product, index: tuple[int, ...]) -> Array:

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.networks.checks import scaled
 from hwsim.networks.engine import Engine
 from hwsim.networks.files import write_atomically
 from hwsim.networks.layers import Layer
-from hwsim.networks.products import Product
+from hwsim.networks.products import Product, scaled
 from hwsim.networks.runtime import Array
 from hwsim.units import MacUnit
 

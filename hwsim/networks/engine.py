@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
+
 from hwsim.formats import Format
-from hwsim.networks.products import Product
+from hwsim.networks.products import Product, scaled
 from hwsim.networks.runtime import Array
 from hwsim.units import MacUnit, Telemetry
 
@@ -21,7 +23,7 @@ class Engine(Protocol):
     def product(
         self, product: Product, unit: MacUnit, telemetry: TelemetryMode, threads: int | None
     ) -> tuple[Array, Telemetry | None]:
-        """The unit's results for a whole product."""
+        """The unit's results for a whole product, as `hwsim.matmul` gives them."""
         ...
 
     def operand(self, values: Array, fmt: Format, scale: float, threads: int | None) -> Array:
@@ -33,7 +35,7 @@ class Engine(Protocol):
         ...
 
     def encode(self, values: Array, fmt: Format) -> Array:
-        """Codes of values, rounded as operands are (rne, saturating)."""
+        """Codes of values, rounded as operands are (rne, saturating), or of a unit's results."""
         ...
 
 
@@ -50,12 +52,14 @@ class HwsimEngine:
         from hwsim.simulate.options import Options
 
         options = Options.check(telemetry, threads)
-        scales = product.scales
+        a, a_scale = _in_codes(product.a, product.scales[0], unit.a)
+        b, b_scale = _in_codes(product.b, product.scales[1], unit.b)
+        c = None if product.c is None else _carried(product.c, unit.outer_format)
         if product.conv is None:
-            answer = matmul_values(product.a, product.b, product.c, unit, options, scales)
+            answer = matmul_values(a, b, c, unit, options, (a_scale, b_scale))
         else:
             window = Window(**vars(product.conv))
-            answer = conv2d_values(product.a, product.b, product.c, unit, window, options, scales)
+            answer = conv2d_values(a, b, c, unit, window, options, (a_scale, b_scale))
         return answer if telemetry else (answer[0], None)
 
     def operand(self, values: Array, fmt: Format, scale: float, threads: int | None) -> Array:
@@ -63,20 +67,40 @@ class HwsimEngine:
         from hwsim.simulate.operands import to_operand
         from hwsim.simulate.options import Options
 
+        if fmt.carried_as_codes:
+            return np.asarray(_carried(scaled(values, scale), fmt))
         return to_operand("operand", values, fmt, Options.check(False, threads), scale)
 
     def dot(self, a: Array, b: Array, unit: MacUnit, c: Any = None) -> Any:
         """One result, by the reference."""
         from hwsim import reference
 
+        a, b = _carried(a, unit.a), _carried(b, unit.b)
+        c = None if c is None else _carried(c, unit.outer_format)
         return reference.matmul(a[None, :], b[:, None], unit, c=c)[0, 0]
 
     def encode(self, values: Array, fmt: Format) -> Array:
         """Codes of values, rounded as operands are (rne, saturating)."""
         from hwsim import simulate
 
+        if fmt.carried_as_codes and values.dtype.kind in "iu":  # a unit's results
+            return values.astype(np.uint64) & np.uint64((1 << fmt.width) - 1)
         codes: Array = simulate.encode(values, fmt, overflow="saturate")
         return codes
+
+
+def _in_codes(values: Array, scale: float | None, fmt: Format) -> tuple[Array, float | None]:
+    """An operand and its scale; its codes, which need none, where arrays hold those."""
+    if scale is None or not fmt.carried_as_codes:
+        return values, scale
+    return _carried(scaled(values, scale), fmt), None
+
+
+def _carried(values: Any, fmt: Format) -> Any:
+    """Values as `hwsim.matmul` takes them: codes of what float64 does not hold."""
+    from hwsim import simulate
+
+    return simulate.round(values, fmt, overflow="saturate") if fmt.carried_as_codes else values
 
 
 default_engine: Engine = HwsimEngine()

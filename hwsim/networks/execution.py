@@ -76,7 +76,7 @@ class LayerRun:
             product = with_bias_inside(self.layer, product, bias, scale, self.unit)
             bias = None
         result = self._simulate(product, settings)
-        output = finish(self.layer, product, result, scale, bias)
+        output = finish(self.layer, product, result, scale * self._step(), bias)
         self.seconds += time.perf_counter() - started
         self._check(product, result, span, settings)
         if settings.dump:
@@ -87,6 +87,11 @@ class LayerRun:
             arrays |= {} if bias is None else {"bias": bias.array}
             dump_layer(file, self.layer, product, self.unit, settings.engine, arrays)
         return list(output)
+
+    def _step(self) -> float:
+        """What one unit of a result counts: of codes, their format's spacing."""
+        fmt = self.unit.output_format
+        return 2.0**fmt.quantum_exponent if fmt.carried_as_codes else 1.0
 
     def _simulate(self, product: Product, settings: Settings) -> Array:
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.formats import Format
+from hwsim.formats import FixedFormat, Format
 from hwsim.networks.einsum import Equation, contract
 from hwsim.networks.errors import LayerError
 from hwsim.networks.layers import ConvAttributes, GemmAttributes, Layer
@@ -94,6 +94,14 @@ class Product:
         return self.m * self.k * self.n * self.batch
 
 
+def scaled(x: Array, scale: float | None) -> Array:
+    """x / scale in float64: an operand before its format."""
+    if scale in (None, 1.0):
+        return x
+    with np.errstate(all="ignore"):
+        return np.divide(x, np.float64(scale), dtype=np.float64)
+
+
 def lower(layer: Layer, a: Operand, b: Operand, lanes: int) -> Product:
     """The product that computes ``layer`` on its operands; LayerError where shapes clash."""
     if not a.laned and not b.laned:  # counted per sample, like every other layer
@@ -167,6 +175,8 @@ def _holds(fmt: Format, values: Array) -> bool:
         rounded = simulate.round(values, fmt, overflow="saturate")
     except ValueError:  # NaN
         return False
+    if isinstance(fmt, FixedFormat) and fmt.carried_as_codes:
+        rounded = np.ldexp(rounded.astype(np.float64), -fmt.fraction_bits)
     return bool(np.array_equal(rounded, values, equal_nan=True))
 
 

@@ -16,7 +16,6 @@ from hwsim.formats import Format, parse_format
 from hwsim.reference import codes
 from hwsim.reference.containers import (
     Array,
-    holds_codes,
     object_array,
     rounded,
     to_array,
@@ -246,25 +245,31 @@ def _outputs(
 
 
 def _initial(c: ArrayLike | None, fmt: Format) -> Array:
-    """c as values of the outer format; +0 when there is none.  Wide fixed point takes codes."""
-    if c is None:
-        return object_array([ZERO], ())
-    if not holds_codes(fmt):
-        return _operand(c, fmt, "c")
-    array = np.asarray(c)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"c of dtype {array.dtype}: {fmt} is wider than 53 bits, so c takes codes")
-    values = [from_int(v, fmt.quantum_exponent) for v in array.ravel().tolist()]
-    return object_array([round_value(v, fmt, "rne", "saturate").value for v in values], array.shape)
+    """c as values of the outer format; +0 when there is none."""
+    return object_array([ZERO], ()) if c is None else _operand(c, fmt, "c")
 
 
 def _operand(x: ArrayLike, fmt: Format, name: str) -> Array:
-    """x as an object array of values of ``fmt``: rne, saturating, ±Inf kept where it exists."""
+    """x as an object array of values of ``fmt``: rne, saturating, ±Inf kept where it exists.
+
+    Fixed point wider than 53 bits takes codes.
+    """
+    if fmt.carried_as_codes:
+        return _from_codes(x, fmt, name)
     try:
         values = rounded(to_values(x, name), fmt, "rne", "saturate", "error")
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return object_array(values, np.shape(x))
+
+
+def _from_codes(x: ArrayLike, fmt: Format, name: str) -> Array:
+    """Integer codes as values of ``fmt``, saturating."""
+    array = np.asarray(x)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: {fmt} is wider than 53 bits; pass its codes as integers")
+    values = [from_int(v, fmt.quantum_exponent) for v in array.ravel().tolist()]
+    return object_array([round_value(v, fmt, "rne", "saturate").value for v in values], array.shape)
 
 
 def _format(fmt: str | Format) -> Format:

@@ -64,16 +64,11 @@ def value_dtype(fmt: Format) -> np.dtype[Any]:
     Fixed point wider than 53 bits is held as its codes, in 64-bit integers.
     """
     if isinstance(fmt, FixedFormat):
-        if is_integer(fmt) or holds_codes(fmt):
+        if is_integer(fmt) or fmt.carried_as_codes:
             return np.dtype(np.int64 if fmt.signed else np.uint64)
         return np.dtype(np.float64)
     fits = fmt.precision <= 24 and fmt.emax <= 127 and fmt.quantum_exponent >= -149
     return np.dtype(np.float32 if fits else np.float64)
-
-
-def holds_codes(fmt: Format) -> bool:
-    """Whether no float holds the format's values, so that arrays carry codes instead."""
-    return isinstance(fmt, FixedFormat) and fmt.fraction_bits > 0 and fmt.width > 53
 
 
 def object_array(values: list[Value], shape: tuple[int, ...]) -> Array:

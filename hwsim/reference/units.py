@@ -33,6 +33,7 @@ from hwsim.units import (
     Order,
     StepCounts,
     Telemetry,
+    has_subnormal_values,
 )
 
 
@@ -118,6 +119,7 @@ def dot(
     """
     if len(a) != len(b):
         raise ValueError(f"a has {len(a)} values, b has {len(b)}: equally many are needed")
+    a, b = [operand(x, unit.a, unit) for x in a], [operand(y, unit.b, unit) for y in b]
     exact_products = [product(x, y, unit) for x, y in zip(a, b, strict=True)]
     addends, overflow_products = rounded_products(exact_products, unit)
     inner = Level(unit, unit.accumulator, observe)
@@ -144,6 +146,14 @@ def dot(
 
 
 # --- products -------------------------------------------------------------------------------------
+def operand(x: Value, fmt: Format, unit: MacUnit) -> Value:
+    """x as the multiplier takes it: under ``daz`` a subnormal is a zero of its sign."""
+    if not unit.daz or not has_subnormal_values(fmt) or not x.is_finite or x.is_zero:
+        return x
+    tiny = less(x._replace(negative=False), finite_range(fmt).smallest_normal)
+    return zero(x.negative and fmt.has_negative_zero) if tiny else x
+
+
 def product(x: Value, y: Value, unit: MacUnit) -> Value:
     """x·y, exactly.  A zero is + where either operand is an integer or fixed point."""
     exact = multiply(x, y)

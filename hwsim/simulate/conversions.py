@@ -23,6 +23,7 @@ from hwsim.formats import (
     as_format,
     check_overflow,
 )
+from hwsim.simulate import wide
 from hwsim.simulate.elementwise import convert, has_codes, has_table, is_direct, target
 from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64, powers, rounding_mode
 from hwsim.simulate.inputs import as_real, carrier_exact, result_array
@@ -180,8 +181,15 @@ def rounded(x: Array, fmt: Format, rounding: str, overflow: str, nan: str = "err
     if fmt.has_nan:
         exact = values.dtype.type(np.nan)  # every NaN becomes the canonical one
     elif nan == "max":
-        exact = values.dtype.type(int(fmt.largest) if values.dtype.kind in "iu" else fmt.largest)
+        exact = _largest(fmt, values.dtype)
     return np.where(lost, exact, values)
+
+
+def _largest(fmt: Format, dtype: np.dtype[Any]) -> Any:
+    """The largest value, in codes where arrays hold those."""
+    if isinstance(fmt, FixedFormat) and dtype.kind in "iu":
+        return dtype.type(fmt.largest_code)
+    return dtype.type(fmt.largest)
 
 
 def _rounded_numbers(x: Array, fmt: Format, rounding: str, overflow: str) -> Array:
@@ -193,8 +201,8 @@ def _rounded_numbers(x: Array, fmt: Format, rounding: str, overflow: str) -> Arr
     if isinstance(fmt, FloatFormat) and fmt.precision == 1 and (fmt.has_nan or fmt.has_zero):
         return _rounded_powers(x, fmt, rounding, overflow)
     # The circle needs every low bit: float64 has those of narrower dtypes only.
-    wide = overflow == "wrap" and (x.dtype.itemsize > 8 or x.dtype in (np.int64, np.uint64))
-    if fits_float64_grid(fmt) or wide:
+    long = overflow == "wrap" and (x.dtype.itemsize > 8 or x.dtype in (np.int64, np.uint64))
+    if fits_float64_grid(fmt) or long:
         return _rounded_slowly(x, fmt, rounding, overflow)
     return round_values(carrier_exact(x), fmt, rounding, overflow, np.empty(0, np.uint8))[0]
 
@@ -290,8 +298,12 @@ def _rounded_powers(x: Array, fmt: FloatFormat, rounding: str, overflow: str) ->
 
 
 def _rounded_slowly(x: Array, fmt: Format, rounding: str, overflow: str) -> Array:
-    """Formats beyond the kernels: identity where nothing can happen, else the reference."""
-    if isinstance(fmt, FloatFormat) and fmt.precision == 53 and x.dtype.kind == "f":
-        if fmt.exponent_bits == 11 and x.dtype.itemsize <= 8 and overflow != "saturate_all":
-            return x.astype(np.float64)
-    return reference.round(x, fmt, rounding, overflow)
+    """What float64 cannot round to: identity where nothing can happen, else integers of any width.
+
+    Only longdouble, whose significands need not fit 64 bits, is left to the reference.
+    """
+    if x.dtype.kind == "f" and x.dtype.itemsize > 8:
+        return reference.round(x, fmt, rounding, overflow)
+    if fmt == FloatFormat(11, 53) and x.dtype.kind == "f" and overflow != "saturate_all":
+        return x.astype(np.float64)
+    return wide.round_array(x, None, fmt, (rounding, overflow))[0]

@@ -141,7 +141,7 @@ def conv2d_values(
     kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, -1)
     patches = Patches(w.shape, window, width)
     # Padding is +0, or NaN where there is no zero.
-    border = to_operand("padding", np.zeros(()), unit.a, replace(options, strict=False))
+    border = to_operand("padding", np.zeros((), np.int64), unit.a, replace(options, strict=False))
     mirrored = _mirrored(unit)
     telemetry = Telemetry(complete=options.level == LEVELS[True])
     for images in _images(x, w, height * width, options.memory_limit):
@@ -183,16 +183,7 @@ def _place(values: Array, out: Array, threads: int) -> None:
 
 def _mirrored(unit: MacUnit) -> MacUnit:
     """The unit with its operands exchanged: products, and signs of zero, are the same."""
-    return MacUnit(
-        unit.b,
-        unit.a,
-        unit.accumulator,
-        unit.rounding,
-        unit.overflow,
-        unit.order,
-        unit.multiplier,
-        unit.output,
-    )
+    return replace(unit, a=unit.b, b=unit.a)
 
 
 def _pixel_bytes(x: Array, w: Array) -> int:

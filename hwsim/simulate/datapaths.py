@@ -233,7 +233,7 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
     formats = (unit.a, unit.b, unit.accumulator, unit.outer_format)
     if unit.product_format is not None or unit.rounding not in WAYS:
         return None
-    if any(map(_held_as_codes, formats)):
+    if any(fmt.carried_as_codes for fmt in formats):
         return None
     if level != NONE and any(fmt.lowest >= 0 for fmt in formats[2:]):
         return None  # overflow is watched for in magnitude
@@ -255,11 +255,6 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
             if plans[-1].ideal:
                 break
     return min(plans, key=lambda plan: _cost(plan.inner.path), default=None)
-
-
-def _held_as_codes(fmt: Format) -> bool:
-    """Whether arrays hold the format's codes, not its values."""
-    return isinstance(fmt, FixedFormat) and fmt.fraction_bits > 0 and fmt.width > 53
 
 
 def _cost(path: Path) -> int:

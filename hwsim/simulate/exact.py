@@ -134,8 +134,10 @@ def _wrapped(total: Array, fmt: Format) -> Array:
 def exact_product(
     facts: Facts, unit: MacUnit, level: int, threads: int
 ) -> tuple[Array, Totals] | None:
-    """One rounding of the exact total, c included; None where only the reference can."""
-    if not isinstance(unit.multiplier, ExactProduct) or fits_float64_grid(unit.accumulator):
+    """One rounding of the exact total, c included; None where 53 bits do not do."""
+    floats = all(significant_bits(fmt) <= 53 for fmt in (unit.a, unit.b))
+    rounds = not isinstance(unit.multiplier, ExactProduct)
+    if rounds or not floats or fits_float64_grid(unit.accumulator):
         return _exact_integers(facts, unit, level, threads)
     product = magnitude(unit.a) * magnitude(unit.b) * max(1, facts.a.shape[2])
     quantum = unit.a.quantum_exponent + unit.b.quantum_exponent

@@ -100,7 +100,7 @@ class Facts:
         k = self.a.shape[-1]
         wide = np.float32 if self.a.dtype == self.b.dtype == np.float32 else np.float64
         columns: Array = self._b.largest.astype(wide)
-        rows: Array = np.abs(self.a).astype(wide, copy=False)
+        rows: Array = _magnitudes(self.a).astype(wide, copy=False)
         with np.errstate(over="ignore"):
             sums = float(np.einsum("gmk,gk->gm", rows, columns).max())  # on this thread alone
         # Its own rounding errors, and what products under the smallest subnormal lose.
@@ -121,6 +121,12 @@ class Unknown(NamedTuple):
     c_minus_zero: bool = False
     quick_bound: float = math.inf
     sum_bound: float = math.inf
+
+
+def _magnitudes(x: Array) -> Array:
+    """|x|, of the lowest int64 too."""
+    sizes: Array = np.abs(x if x.dtype.kind == "f" else x.astype(np.float64))
+    return sizes
 
 
 class Extremes(NamedTuple):

@@ -272,9 +272,9 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
         bits = "BLAS where 53 bits hold the sum or decide its rounding, else 32-bit digits of it"
         problem = fits_float64_grid(unit.accumulator)
         if problem and not is_integer(unit.accumulator):
-            return (f"computed by the exact reference, slowly: {problem}",)
+            return (f"integers of any width, slowly: {problem}",)
         return (f"{bits}; rounded once",)
     plan = lower(unit, Unknown(), NONE)
     if isinstance(plan, str):
-        return (f"computed by the exact reference, slowly: {plan}",)
+        return (f"integers of any width, slowly: {plan}",)
     return tuple(stage.proof for stage in plan if stage is not None)

@@ -50,9 +50,9 @@ def to_operand(
         return x
     if x.dtype == np.float16:
         x = x.astype(np.float32)
-    if scale == 1.0 and isinstance(fmt, FixedFormat) and fmt.width > 53 and fmt.fraction_bits:
-        return _codes(name, x, fmt)
-    if x.dtype in (np.float32, np.float64) and _fits_float64_kernel(fmt):
+    if scale == 1.0 and isinstance(fmt, FixedFormat) and fmt.carried_as_codes:
+        values = _codes(name, x, fmt)
+    elif x.dtype in (np.float32, np.float64) and _fits_float64_kernel(fmt):
         values = _quantized(name, x, fmt, scale, options.threads)
     else:
         try:
@@ -113,6 +113,16 @@ def _codes(name: str, x: Array, fmt: FixedFormat) -> Array:
 def _refuse_change(name: str, x: Array, values: Array, fmt: Format) -> None:
     with np.errstate(invalid="ignore"):
         changed = (values != x) & ~((values != values) & (x != x))
+    if values.dtype.kind in "iu" and x.dtype.kind == "f":
+        changed |= _beyond_floats(values, x)
     if bool(np.any(changed)):
         at = tuple(int(i) for i in np.argwhere(changed)[0])
         raise ValueError(f"{name}[{', '.join(map(str, at))}] = {x[at]} is no value of {fmt}")
+
+
+def _beyond_floats(values: Array, x: Array) -> Array:
+    """Where integers equal the floats x only because the comparison rounds them."""
+    bounds = np.iinfo(values.dtype)
+    inside = (x >= float(bounds.min)) & (x < float(bounds.max // 2 + 1) * 2.0)
+    different: Array = ~inside | (np.where(inside, x, 0).astype(values.dtype) != values)
+    return different

@@ -15,8 +15,9 @@ from hwsim_kernels.float64 import ALL, NONE, OVERFLOW, PRODUCT_OVERFLOW
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
+from hwsim.simulate import wide
 from hwsim.simulate.blocks import run_plan
-from hwsim.simulate.conversions import round_values, rounded, value_dtype
+from hwsim.simulate.conversions import round_values, value_dtype
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_product, integer_product
 from hwsim.simulate.facts import Facts
@@ -27,7 +28,7 @@ from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
-from hwsim.units import Chunked, Exact, MacUnit, Telemetry, is_integer
+from hwsim.units import Chunked, Exact, MacUnit, Telemetry, has_subnormal_values
 
 Array = npt.NDArray[Any]
 
@@ -36,19 +37,37 @@ def multiply(
     a: Array, b: Array, c: Array | None, unit: MacUnit, level: int, threads: int
 ) -> tuple[Array, Telemetry]:
     """(batch, m, k) × (batch, k, n) + c on ``unit``; results in the value dtype of its output."""
+    if unit.daz:
+        a, b = _flushed(a, unit.a), _flushed(b, unit.b)
     facts = Facts(a, b, c)
-    done = None
-    if not _output_problem(unit):
-        done = _by_kernels(facts, unit, level, threads)
-    if done is None:
+    done = _by_kernels(facts, unit, level, threads)
+    if done is None and not wide.knows(unit):
         return _by_reference(facts, unit, level)
-    values, totals = done
+    in_floats = done is not None
+    values, totals = done or wide.wide_product(facts, unit, level, threads)
+    if level != NONE and not in_floats:
+        totals.zeros = facts.zero_products
     values, converted = _convert(values, unit, totals)
     values = values.astype(value_dtype(unit.output_format), copy=False)
     if values.dtype.kind == "f" and unit.output_format.has_nan and not _has_no_nan(facts, unit):
         values[np.isnan(values)] = math.nan  # every NaN is the canonical one
-    telemetry = _telemetry(facts, unit, totals, converted) if level != NONE else Telemetry()
-    return values, telemetry
+    if level == NONE:
+        return values, Telemetry()
+    outside = 0
+    if level == ALL and in_floats:
+        outside = out_of_range(facts, unit.outer_format)
+    elif level == ALL:
+        outside = wide.out_of_range(facts, unit, threads)
+    return values, _telemetry(facts, unit, totals, (converted, outside))
+
+
+def _flushed(values: Array, fmt: Format) -> Array:
+    """Subnormals as zeros of their sign, where ``fmt`` has −0."""
+    if not has_subnormal_values(fmt):
+        return values
+    zeros = np.copysign(0.0, values) if fmt.has_negative_zero else np.zeros(())
+    tiny = np.abs(values) < float(fmt.smallest_normal)
+    return np.where(tiny, zeros.astype(values.dtype), values)
 
 
 def _has_no_nan(facts: Facts, unit: MacUnit) -> bool:
@@ -61,6 +80,8 @@ def _by_kernels(
     facts: Facts, unit: MacUnit, level: int, threads: int
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
+    if _in_codes(unit):
+        return None
     if isinstance(unit.order, Exact):
         done = exact_product(facts, unit, level, threads)
     else:
@@ -97,7 +118,7 @@ def _without_overflow(
 
 
 def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:
-    """The exact reference, for the units that no kernel is proved for."""
+    """The exact reference, for units with a part that no kernel knows."""
     if level == NONE:
         return np.asarray(reference.matmul(facts.a, facts.b, unit, c=facts.c)), Telemetry()
     values, telemetry = reference.matmul(facts.a, facts.b, unit, c=facts.c, telemetry=True)
@@ -111,15 +132,10 @@ def _cheap(telemetry: Telemetry) -> Telemetry:
     return replace(telemetry, out_of_range=0, lost=0.0, mass=0.0, complete=False)
 
 
-def _output_problem(unit: MacUnit) -> str:
-    """Why results cannot be converted by kernels; empty when they can."""
-    fmt = unit.output
-    if fmt is None or _is_wider(fmt, unit.outer_format):
-        return ""
-    inner = unit.outer_format
-    if is_integer(inner) and inner.width > 53 and unit.overflow_of(fmt) == "wrap":
-        return "" if is_integer(fmt) else f"wrapping {inner} into {fmt} needs all of its bits"
-    return fits_float64_grid(fmt)
+def _in_codes(unit: MacUnit) -> bool:
+    """Whether an operand or c reaches us as codes, since no float holds its format's values."""
+    formats = (unit.a, unit.b, unit.outer_format)
+    return any(fmt.carried_as_codes for fmt in formats)
 
 
 def _is_wider(fmt: Format, inner: Format) -> bool:
@@ -135,26 +151,21 @@ def _convert(values: Array, unit: MacUnit, totals: Totals) -> tuple[Array, int]:
         return values, 0
     refuse_nan(values, fmt)
     rule = unit.overflow_of(fmt)
-    if values.dtype.kind in "iu" and is_integer(fmt):
-        over = (values < int(fmt.lowest)) | (values > int(fmt.largest))
-        if totals.level != NONE:
-            totals.struck |= over
-        return rounded(values, fmt, unit.rounding, rule), int(np.count_nonzero(over))
-    flat = np.ascontiguousarray(carrier_exact(values)).reshape(-1)
     if _is_wider(fmt, unit.outer_format) and rule != "saturate_all":
-        return flat.reshape(values.shape), 0
-    if rule == "wrap" and not np.isfinite(flat).all():
-        raise ValueError(f"Inf reached {fmt}, which cannot wrap it")
-    return round_values(flat.reshape(values.shape), fmt, unit.rounding, rule, totals.struck)
+        return carrier_exact(values), 0
+    if rule == "wrap" or _in_codes(unit) or fits_float64_grid(fmt):
+        rules = (unit.rounding, rule)
+        return wide.round_array(values, unit.outer_format, fmt, rules, totals.struck)
+    return round_values(carrier_exact(values), fmt, unit.rounding, rule, totals.struck)
 
 
-def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, converted: int) -> Telemetry:
+def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, int]) -> Telemetry:
+    converted, outside = found  # overflows of conversions; outputs out of range
     batch, m, k = facts.a.shape
     n = facts.b.shape[2]
     outputs = batch * m * n
     chunks = -(-k // unit.order.length) if isinstance(unit.order, Chunked) else 0
     inner = step_counts(totals.inner, outputs * k)
-    complete = totals.complete
     return Telemetry(
         **vars(inner),
         outer=step_counts(totals.outer, outputs * chunks),
@@ -164,8 +175,8 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, converted: int) -> T
         overflow_products=int(totals.inner[PRODUCT_OVERFLOW]),
         overflow_converted=converted,
         overflow_outputs=int(np.count_nonzero(totals.struck)),
-        out_of_range=out_of_range(facts, unit.outer_format) if complete else 0,
+        out_of_range=outside,
         lost=exact_total(*totals.lost),
         mass=totals.whole_mass or exact_total(*totals.mass),
-        complete=complete,
+        complete=totals.complete,
     )

@@ -30,7 +30,8 @@ def out_of_range(facts: Facts, fmt: Format) -> int:
         if facts.c is not None:
             total = total + facts.c
             mass = mass + np.abs(facts.c)
-        error = mass * ((a.shape[2] + 4) * 2.0**-53) + 2.0**-1000
+        # k products and additions, three conversions of integers, and the mass's own errors.
+        error = mass * ((a.shape[2] + 8) * 2.0**-53) + 2.0**-1000
         low, high = float(fmt.lowest), float(fmt.largest)
         if high > fmt.largest:  # 64-bit integers: float64 rounds 2^63 − 1 up
             high = float(np.nextafter(high, 0.0))

@@ -86,7 +86,7 @@ def _exact_score(
     task: Task,
 ) -> Score:
     """What the operands alone lose: the same network with every sum exact, rounded once."""
-    unit = parse_unit(f"{task.unit.a}x{task.unit.b}+exact")
+    unit = replace(parse_unit(f"{task.unit.a}x{task.unit.b}+exact"), daz=task.unit.daz)
     scales = "" if measured is None else repr(measured.absmax)
     key = (str(unit), network.sha256, digest(data), task.metric, scales)
     if key not in _exact_scores:

@@ -11,6 +11,7 @@ from hwsim.units.types import (
     Order,
     RoundedProduct,
     Sequential,
+    has_subnormal_values,
     is_integer,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "StepCounts",
     "Telemetry",
     "as_unit",
+    "has_subnormal_values",
     "is_integer",
     "parse_unit",
 ]

@@ -1,7 +1,7 @@
 """Read a MAC unit's description.
 
     unit   = A "x" B "+" ( ACC | "exact" ) { ":" option }
-    option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "out=" FMT
+    option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "daz" | "out=" FMT
     order  = "seq" | "chunk" N [ "/" FMT ] | "exact"
 
 A, B, ACC and FMT are format names (`hwsim.formats.grammar`), taken longest first.
@@ -32,8 +32,8 @@ from hwsim.units.types import (
     default_exact_accumulator,
 )
 
-OPTIONS = (*ROUNDINGS, *OVERFLOWS, "seq", "chunk64", "exact", "mul_add", "out=")
-LATER_OPTIONS = re.compile(r"sr[0-9]*|lanes[0-9]+(-tree)?|tree[0-9]+|fused.*|daz")
+OPTIONS = (*ROUNDINGS, *OVERFLOWS, "seq", "chunk64", "exact", "mul_add", "daz", "out=")
+LATER_OPTIONS = re.compile(r"sr[0-9]*|lanes[0-9]+(-tree)?|tree[0-9]+|fused.*")
 
 
 _FIELD_OF_ROLE = {"product": "multiplier", "outer": "order"}
@@ -154,6 +154,8 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "order", Chunked(int(word[5:]), reader.format() if reader.take("/") else None)
     if word == "mul_add" and reader.take(word):
         return "multiplier", RoundedProduct(reader.format() if reader.take("/") else None)
+    if word == "daz" and reader.take(word):
+        return "daz", True
     if word.startswith("out=") and reader.take("out="):
         return "output", reader.format()
     if LATER_OPTIONS.fullmatch(word):

@@ -74,7 +74,7 @@ class Telemetry(StepCounts):
     @property
     def lost_mass(self) -> float:
         """lost / mass, each correctly rounded to float64; 0 when nothing was added."""
-        return _ratio(float(self.lost), float(self.mass))
+        return _ratio(_to_float(self.lost), _to_float(self.mass))
 
     def __add__(self, other: StepCounts) -> Telemetry:
         if not isinstance(other, Telemetry):
@@ -85,7 +85,7 @@ class Telemetry(StepCounts):
         """Flat names for tables; those of the chunk sums are prefixed ``outer_``."""
         flat = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "outer"}
         flat |= {f"outer_{f.name}": getattr(self.outer, f.name) for f in fields(self.outer)}
-        flat |= {"lost": float(self.lost), "mass": float(self.mass)}
+        flat |= {"lost": _to_float(self.lost), "mass": _to_float(self.mass)}
         return flat | {"lost_mass": self.lost_mass}
 
 
@@ -93,6 +93,14 @@ def _add_exactly(a: Fraction | float, b: Fraction | float) -> Fraction | float:
     if not a or not b:
         return a or b
     return math.inf if math.inf in (a, b) else Fraction(a) + Fraction(b)
+
+
+def _to_float(total: Fraction | float) -> float:
+    """Correctly rounded; Inf beyond float64."""
+    try:
+        return float(total)
+    except OverflowError:
+        return math.inf
 
 
 def _ratio(part: float, whole: float) -> float:

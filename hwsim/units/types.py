@@ -65,6 +65,7 @@ class MacUnit:
     order : `Sequential`, `Chunked` or `Exact`.
     multiplier : `ExactProduct` or `RoundedProduct`.
     output : format of the result; None for that of the (outer) accumulator.
+    daz : subnormal operands a and b count as zeros of their sign; c does not.
 
     Raises SpecError where no hardware could obey the description.
 
@@ -80,6 +81,7 @@ class MacUnit:
     order: Order = field(default_factory=Sequential)
     multiplier: Multiplier = field(default_factory=ExactProduct)
     output: Format | None = None
+    daz: bool = False
 
     def __post_init__(self) -> None:
         _require("a", self.a, Format)
@@ -89,6 +91,8 @@ class MacUnit:
         _require("multiplier", self.multiplier, Multiplier)
         if self.rounding not in ROUNDINGS:
             raise SpecError(f"rounding={self.rounding!r}: allowed are {', '.join(ROUNDINGS)}")
+        if not isinstance(self.daz, bool):
+            raise SpecError(f"daz={self.daz!r}: True or False is needed")
         self._drop_defaults()
         for name, fmt in self.rounded_formats().items():
             if not fmt.has_zero or (isinstance(fmt, FloatFormat) and not fmt.signed):
@@ -98,10 +102,6 @@ class MacUnit:
                 self._check_overflow(self.overflow, fmt)
         if isinstance(self.order, Chunked) and self.order.length < 1:
             raise SpecError(f"chunk length {self.order.length}: at least 1 is needed")
-        for name, fmt in (("a", self.a), ("b", self.b)):
-            if isinstance(fmt, FixedFormat) and fmt.width > 53:
-                message = f"operand {name} format {fmt}: at most 53 bits are simulated"
-                raise SpecError(message, part=name)
 
     @staticmethod
     def _check_overflow(rule: str, fmt: Format) -> None:
@@ -123,6 +123,8 @@ class MacUnit:
                 change("multiplier", RoundedProduct())
         if self.output == self.outer_format:
             change("output", None)
+        if not has_subnormal_values(self.a) and not has_subnormal_values(self.b):
+            change("daz", False)
         formats = self.rounded_formats().values()
         if all(self.overflow == fmt.default_overflow for fmt in formats):
             change("overflow", None)
@@ -182,6 +184,8 @@ class MacUnit:
         if isinstance(self.multiplier, RoundedProduct):
             fmt = self.multiplier.format
             parts.append(f"mul_add/{fmt}" if fmt else "mul_add")
+        if self.daz:
+            parts.append("daz")
         if self.output is not None:
             parts.append(f"out={self.output}")
         return ":".join(parts)
@@ -190,6 +194,11 @@ class MacUnit:
 def is_integer(fmt: Format) -> bool:
     """Whether every value of ``fmt`` is an integer held in two's complement."""
     return isinstance(fmt, FixedFormat) and fmt.fraction_bits == 0
+
+
+def has_subnormal_values(fmt: Format) -> bool:
+    """Whether a float format has nonzero values under its smallest normal one."""
+    return isinstance(fmt, FloatFormat) and fmt.smallest < fmt.smallest_normal
 
 
 def default_exact_accumulator(a: Format, b: Format) -> Format:

@@ -32,6 +32,11 @@ def helper(function: Callable[..., Any]) -> Any:
     return numba.njit(function, nogil=True, error_model="numpy")
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """A `helper` that is always inlined: one that returns a tuple, which calls pass by memory."""
+    return numba.njit(function, nogil=True, error_model="numpy", forceinline=True)
+
+
 def kernel(function: Callable[..., Any] | None = None, *, contract: bool = False) -> Any:
     """A compiled, cached, GIL-free function over arrays.
 
@@ -70,3 +75,15 @@ def fma(typingctx, a, b, c):  # type: ignore[no-untyped-def]
         return builder.fma(*args)
 
     return a(a, a, a), codegen
+
+
+@intrinsic
+def leading_zeros(typingctx, x):  # type: ignore[no-untyped-def]
+    """Leading zero bits of a uint64 (llvm.ctlz), 64 for 0, as int64."""
+    if x != types.uint64:
+        return None
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.ctlz(args[0], context.get_constant(types.boolean, 0))
+
+    return types.int64(types.uint64), codegen

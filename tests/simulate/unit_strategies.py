@@ -28,7 +28,9 @@ FLOATS = (
 )
 FIXED = ("int8", "int4", "uint8", "int1", "int16", "int18", "int32", "int8_sym", "int40", "int50")
 FIXED += ("uint32", "fixed2.5", "fixed0.7", "ufixed1.7", "fixed8.8", "fixed4.20", "fixed10.30")
-RARE = ("fp64", "int52", "int64", "fixed3.60", "fixed20.33")  # mostly the reference's own business
+# Beyond what float64 rounds: integers of any width.
+RARE = ("fp64", "int52", "int64", "uint64", "fixed3.60", "fixed20.33", "int60", "ufixed4.60")
+RARE += ("e9m51", "e10m50none", "e10m52fn_nosub", "e5m0fn", "e4m0none", "e6m0fnuz", "e8m51merged")
 OPERANDS_ONLY = ("e8m0", "e4m4_unsigned", "uint4")
 
 
@@ -46,7 +48,7 @@ def any_float(draw: st.DrawFn) -> str:
 
 
 SUMS = st.one_of(_one_of(FLOATS, FLOATS, FIXED), any_float(), _one_of(FLOATS, FIXED, RARE))
-OPERANDS = st.one_of(SUMS, _one_of(FLOATS, OPERANDS_ONLY))
+OPERANDS = st.one_of(SUMS, _one_of(FLOATS, OPERANDS_ONLY), _one_of(RARE))
 
 
 @st.composite
@@ -65,6 +67,7 @@ def units(draw: st.DrawFn) -> MacUnit:
     spec += draw(st.one_of(st.just(""), st.just(""), st.just(":mul_add")))
     if spec.endswith("mul_add"):
         spec += draw(st.one_of(st.just(""), SUMS.map("/{}".format)))
+    spec += draw(st.sampled_from(["", "", ":daz"]))
     spec += draw(st.one_of(st.just(""), st.just(""), SUMS.map(":out={}".format)))
     try:
         return hwsim.mac(spec)

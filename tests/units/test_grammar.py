@@ -71,7 +71,8 @@ def test_canonical_spelling(text: str, canonical: str):
         ("e4m3xposit16+fp32", "posit16", ""),
         ("int8xint8+int1\u0666", "\u0666", ""),
         ("e4m3xe4m3+e8m0", "e8m0", ""),
-        ("int60xint8+int64", "int60", ""),
+        ("int65xint8+int64", "int65", ""),
+        ("e4m3xe4m3+fp16:daz:daz", "daz", ""),
     ],
 )
 def test_errors_point_at_the_wrong_part(text: str, wrong: str, hint: str):
@@ -95,6 +96,24 @@ def test_unfinished_descriptions_are_errors(text: str):
         hwsim.mac(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("e4m3xe4m3+fp16:daz", "e4m3xe4m3+fp16:daz"),
+        ("e4m3xe4m3+fp16:out=fp32:daz:mul_add:rup", "e4m3xe4m3+fp16:rup:mul_add:daz:out=fp32"),
+        ("int8xe4m3+fp16:daz", "int8xe4m3+fp16:daz"),
+        ("int8xfixed2.5+fp16:daz", "int8xfixed2.5+fp16"),  # nothing to flush: the same hardware
+        ("e4m3_nosubxdlfloat16+fp16:daz", "e4m3_nosubxdlfloat16+fp16"),
+        ("e5m0fnxe8m0+fp16:daz", "e5m0fnxe8m0+fp16"),
+    ],
+)
+def test_daz_is_spelled_where_it_matters(text: str, canonical: str):
+    unit = hwsim.mac(text)
+    assert str(unit) == canonical
+    assert hwsim.mac(canonical) == unit
+    assert unit.daz == ("daz" in canonical)
+
+
 def test_fields_reach_what_text_does():
     fp16, fp32, e4m3 = (hwsim.format(name) for name in ("fp16", "fp32", "e4m3"))
     unit = MacUnit(e4m3, e4m3, fp16, "rtz", None, Chunked(32, fp32), RoundedProduct(), fp16)
@@ -109,6 +128,7 @@ def test_fields_reach_what_text_does():
         ({"rounding": "nearest"}, "rounding='nearest'"),
         ({"overflow": "clip"}, "overflow='clip'"),
         ({"order": Chunked(0)}, "chunk length 0"),
+        ({"daz": 1}, "daz=1"),
         ({"a": "e4m3"}, "a='e4m3'"),
         ({"accumulator": hwsim.format("e8m0")}, "zero and a sign"),
         ({"accumulator": hwsim.format("e4m3_unsigned")}, "zero and a sign"),

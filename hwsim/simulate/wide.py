@@ -1,0 +1,288 @@
+"""Any unit and any format by integer arithmetic: what no carrier is proved for, slowly.
+
+The kernels take every format as scalars; this module makes the scalars, lays out the arrays
+(int64: bits of float64, or codes) and hands blocks of outputs to threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hwsim_kernels import project, register, wide
+from hwsim_kernels.float64 import COUNTS, NONE
+from hwsim_kernels.wide import Machine, Operand
+
+from hwsim.formats import FloatFormat, Format
+from hwsim.simulate.facts import Facts
+from hwsim.simulate.scheduler import run_tiles
+from hwsim.simulate.tally import Tally, Totals
+from hwsim.units import (
+    Chunked,
+    Exact,
+    ExactProduct,
+    MacUnit,
+    RoundedProduct,
+    Sequential,
+    is_integer,
+)
+
+Array = npt.NDArray[Any]
+MODES = {
+    "rne": project.NEAREST,
+    "rna": project.AWAY,
+    "rtz": project.TRUNCATE,
+    "rup": project.UP,
+    "rdn": project.DOWN,
+    "rto": project.ODD,
+}
+MULTIPLIERS = (ExactProduct, RoundedProduct)
+ORDERS = (Sequential, Chunked, Exact)
+ANY = 1 << 20  # beyond every exponent
+BLOCK = 1 << 18  # steps of a task: some hundredths of a second
+NO_FLAGS = np.empty(0, np.uint8)
+
+
+def knows(unit: MacUnit) -> bool:
+    """Whether the kernels know every part of the unit."""
+    return isinstance(unit.multiplier, MULTIPLIERS) and isinstance(unit.order, ORDERS)
+
+
+def holds_codes(fmt: Format) -> bool:
+    """Whether the kernels take integer codes of ``fmt``, which for integers are the values."""
+    return is_integer(fmt) or fmt.carried_as_codes
+
+
+@cache
+def target(fmt: Format, rounding: str, overflow: str) -> tuple[Any, ...]:
+    """A format with its rounding and its overflow rule: the fields of `project.TARGET`."""
+    floating = isinstance(fmt, FloatFormat)
+    flushed = floating and not fmt.has_subnormals
+    small = _parts(fmt.smallest if flushed else Fraction(0), fmt)
+    normal, largest = _parts(fmt.smallest_normal, fmt), _parts(fmt.largest, fmt)
+    lowest = _parts(abs(fmt.lowest), fmt)
+    saturates = overflow in ("saturate", "saturate_all")
+    fields = {
+        "mode": MODES[rounding],
+        "digits": fmt.precision - 1 if isinstance(fmt, FloatFormat) else ANY,
+        "floor": -ANY if flushed else fmt.quantum_exponent,
+        "power": isinstance(fmt, FloatFormat) and fmt.precision == 1,
+        "bias": fmt.exponent_bias if isinstance(fmt, FloatFormat) else 0,
+        "has_zero": fmt.has_zero,
+        "minus_zero": fmt.has_negative_zero,
+        "small": small[0],
+        "small_exponent": small[1],
+        "normal": normal[0],
+        "normal_exponent": normal[1],
+        "largest": largest[0],
+        "largest_exponent": largest[1],
+        "lowest": lowest[0],
+        "lowest_exponent": lowest[1],
+        "over_neg": _overflow(fmt, rounding, overflow, True),
+        "over_pos": _overflow(fmt, rounding, overflow, False),
+        "inf_neg": _infinity(fmt, overflow, True),
+        "inf_pos": _infinity(fmt, overflow, False),
+        "nan": _nan(fmt),
+        "tiny": project.TO_LOWEST if saturates else _nan(fmt),
+        "wraps": overflow == "wrap",
+        "mask": np.uint64((1 << fmt.width) - 1),
+        "sign_bit": np.uint64(1 << (fmt.width - 1) if fmt.signed else 0),
+        "holds": _layout(fmt).holds,
+    }
+    return tuple(fields[name] for name in project.TARGET.names or ())
+
+
+def _parts(x: Fraction, fmt: Format) -> tuple[np.uint64, int]:
+    """(significand, exponent) of a value ≥ 0; of fixed point with the exponent of its codes."""
+    exponent = fmt.quantum_exponent
+    if isinstance(fmt, FloatFormat):
+        exponent = x.numerator.bit_length() - x.denominator.bit_length() - 60
+    scaled = x / Fraction(2) ** exponent
+    assert scaled.denominator == 1
+    return np.uint64(scaled.numerator), exponent
+
+
+def _nan(fmt: Format) -> int:
+    return project.TO_NAN if fmt.has_nan else project.REFUSE
+
+
+def _overflow(fmt: Format, rounding: str, overflow: str, negative: bool) -> int:
+    """What replaces results outside the range (IEEE 754-2019 §7.4 for ``inf``)."""
+    extreme = project.TO_LOWEST if negative else project.TO_LARGEST
+    if overflow in ("saturate", "saturate_all"):
+        return extreme
+    if overflow == "nan" or (negative and fmt.lowest >= 0):
+        return _nan(fmt)
+    inward = ("rtz", "rto", "rup" if negative else "rdn")
+    return extreme if overflow == "inf" and rounding in inward else project.TO_INF
+
+
+def _infinity(fmt: Format, overflow: str, negative: bool) -> int:
+    """What ±Inf becomes."""
+    extreme = project.TO_LOWEST if negative else project.TO_LARGEST
+    if negative and not fmt.has_zero:
+        return _nan(fmt)
+    if overflow == "saturate_all":
+        return extreme
+    if fmt.has_inf and not (negative and fmt.lowest >= 0):
+        return project.TO_INF
+    return extreme if overflow == "saturate" else _nan(fmt)
+
+
+def _layout(fmt: Format) -> Operand:
+    """How arrays of a format's values reach the kernels."""
+    if not holds_codes(fmt):
+        return Operand(project.FLOAT64, 0)
+    return Operand(project.SIGNED if fmt.signed else project.UNSIGNED, fmt.quantum_exponent)
+
+
+def _laid_out(x: Array, fmt: Format) -> Array:
+    """Values of ``fmt`` as int64: bits of float64, or codes."""
+    if not holds_codes(fmt):
+        return np.ascontiguousarray(x, np.float64).view(np.int64)
+    integers = np.ascontiguousarray(x, np.int64 if fmt.signed else np.uint64)
+    return integers.view(np.int64)
+
+
+def _values(x: Array, fmt: Format) -> Array:
+    """What `_laid_out` made into int64, back: float64, int64 or uint64."""
+    if not holds_codes(fmt):
+        return x.view(np.float64)
+    return x if fmt.signed else x.view(np.uint64)
+
+
+# --- arrays ---------------------------------------------------------------------------------------
+def round_array(
+    x: Array, source: Format | None, fmt: Format, rule: tuple[str, str], flags: Array = NO_FLAGS
+) -> tuple[Array, int]:
+    """x rounded to ``fmt``, and how many values overflowed; float64, int64 or uint64.
+
+    x : float64, float32 …, int64, uint64 (not wider); values of ``source``, which says that
+    integers are codes, or numbers (None).  rule : rounding and overflow.  flags : uint8 of x's
+    size, which gets 1 where a value overflowed, or empty.
+
+    Raises ValueError for NaN, or an Inf that cannot wrap, where the format has none.
+    """
+    if x.dtype.kind == "u":
+        layout, flat = Operand(project.UNSIGNED, 0), np.ascontiguousarray(x, np.uint64)
+    elif x.dtype.kind == "i":
+        layout, flat = Operand(project.SIGNED, 0), np.ascontiguousarray(x, np.int64)
+    else:
+        layout, flat = Operand(project.FLOAT64, 0), np.ascontiguousarray(x, np.float64)
+    if source is not None and x.dtype.kind in "iu":
+        layout = Operand(layout.holds, source.quantum_exponent)
+    out = np.empty(x.shape, np.int64)
+    bits = flat.view(np.int64).reshape(-1)
+    spec = np.array([target(fmt, *rule)], project.TARGET)
+    count, refused = wide.round_values(bits, out.reshape(-1), flags.reshape(-1), layout, spec)
+    if refused:
+        raise ValueError(f"NaN (or an Inf that cannot wrap) reached {fmt}, which cannot hold it")
+    return _values(out, fmt), int(count)
+
+
+# --- products -------------------------------------------------------------------------------------
+def wide_product(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Array, Totals]:
+    """The product in the outer format's values, before any output conversion."""
+    job = _Job(facts, unit, level)
+    run_tiles(job.tasks(), threads)
+    for where, tally in job.tallies:
+        job.totals.add(tally, where)
+    return _values(job.out, unit.outer_format), job.totals
+
+
+def out_of_range(facts: Facts, unit: MacUnit, threads: int) -> int:
+    """Outputs whose exact c + Σ a·b is finite and outside the outer format's range."""
+    job = _Job(facts, unit, NONE)
+    counts: list[int] = []
+
+    def count(a: Array, b: Array, c: Array) -> None:
+        counts.append(int(register.outside(a, b, c, *job.spec)))
+
+    run_tiles([partial(count, *job.operands(where)) for where in job.blocks()], threads)
+    return sum(counts)
+
+
+class _Job:
+    """One product cut into blocks of outputs."""
+
+    def __init__(self, facts: Facts, unit: MacUnit, level: int) -> None:
+        self.unit, self.level = unit, level
+        self.a = _laid_out(facts.a, unit.a)
+        self.b = _laid_out(facts.b.swapaxes(1, 2), unit.b)  # (batch, n, k): k is contiguous
+        shape = (self.a.shape[0], self.a.shape[1], self.b.shape[1])
+        self.c = np.zeros(shape, np.int64)  # the bits of +0
+        if facts.c is not None:
+            self.c[...] = _laid_out(facts.c, unit.outer_format)
+        self.out = np.empty(shape, np.int64)
+        self.spec = (_formats(unit), _machine(unit, level))
+        self.totals = Totals(shape, level)
+        self.tallies: list[tuple[Any, Tally]] = []
+
+    def blocks(self) -> Iterator[tuple[int, slice, slice]]:
+        """Rows and columns of tasks that are worth a thread."""
+        batch, m, k = self.a.shape
+        n = self.b.shape[1]
+        columns = max(1, min(n, BLOCK // max(1, k)))
+        rows = max(1, min(m, BLOCK // max(1, k * columns)))
+        for item in range(batch):
+            for row in range(0, m, rows):
+                for column in range(0, n, columns):
+                    yield item, slice(row, row + rows), slice(column, column + columns)
+
+    def operands(self, where: tuple[int, slice, slice]) -> tuple[Array, Array, Array]:
+        """a, b and c of one block."""
+        item, rows, columns = where
+        return self.a[item, rows], self.b[item, columns], np.ascontiguousarray(self.c[where])
+
+    def tasks(self) -> Iterator[partial[None]]:
+        """One task for every block."""
+        for where in self.blocks():
+            yield partial(self.run, where)
+
+    def run(self, where: tuple[int, slice, slice]) -> None:
+        """Compute one block."""
+        a, b, c = self.operands(where)
+        out = np.empty(c.shape, np.int64)
+        tally = Tally(c.shape, (np.uint8, np.uint8), self.level, np.zeros(0, np.int64))
+        counts = np.zeros((2, COUNTS), np.int64)
+        if isinstance(self.unit.order, Exact):
+            wrong = register.exact_sums(a, b, c, out, tally.flags, counts, *self.spec)
+        else:
+            sums = (tally.lost, tally.mass)
+            wrong = wide.mac(a, b, c, out, tally.flags, *sums, counts, *self.spec)
+        if wrong:
+            fmt = (self.unit.product_format, self.unit.accumulator, self.unit.outer_format)[
+                wrong - 1
+            ]
+            raise ValueError(
+                f"NaN (or an Inf that cannot wrap) reached {fmt}, which cannot hold it"
+            )
+        self.out[where] = out
+        if self.level != NONE:
+            tally.inner, tally.outer = counts
+            self.tallies.append((where, tally))
+
+
+def _formats(unit: MacUnit) -> Array:
+    """The targets at `wide.INNER`, `OUTER`, `PRODUCT`, `DOUBLE`."""
+    inner = unit.accumulator
+    formats = (inner, unit.outer_format, unit.product_format or inner)
+    targets = [target(fmt, unit.rounding, unit.overflow_of(fmt)) for fmt in formats]
+    return np.array([*targets, target(FloatFormat(11, 53), "rne", "inf")], project.TARGET)
+
+
+def _machine(unit: MacUnit, level: int) -> Machine:
+    floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
+    return Machine(
+        a=_layout(unit.a),
+        b=_layout(unit.b),
+        rounds_products=unit.product_format is not None,
+        sign_of_zero=floats,
+        down=unit.rounding == "rdn",
+        length=unit.order.length if isinstance(unit.order, Chunked) else 0,
+        level=level,
+    )
