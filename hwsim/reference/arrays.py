@@ -79,8 +79,10 @@ def decode(code: ArrayLike, fmt: str | Format) -> Array:
     [1.0, 448.0, nan]
     """
     fmt = _format(fmt)
+    if isinstance(code, np.ma.MaskedArray):
+        raise TypeError("code is a masked array; only plain integer arrays are taken")
     array = np.asarray(code)
-    if array.dtype.kind not in "iu" and array.size:
+    if array.dtype.kind not in "iu" and (array.size or array.dtype.kind != "f"):
         raise TypeError(f"codes of dtype {array.dtype}: an integer dtype is needed")
     values = [codes.decode(int(c), fmt) for c in array.ravel().tolist()]
     return to_array(values, fmt, array.shape)
@@ -252,7 +254,7 @@ def _initial(c: ArrayLike | None, fmt: Format) -> Array:
     if not holds_codes(fmt):
         return _operand(c, fmt, "c")
     array = np.asarray(c)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iub":
         raise TypeError(f"c of dtype {array.dtype}: {fmt} is wider than 53 bits, so c takes codes")
     values = [from_int(v, fmt.quantum_exponent) for v in array.ravel().tolist()]
     return object_array([round_value(v, fmt, "rne", "saturate").value for v in values], array.shape)

@@ -22,7 +22,7 @@ from hwsim.formats import (
     check_overflow,
 )
 from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64, powers, rounding_mode
-from hwsim.simulate.inputs import as_real, carrier_exact, result_array
+from hwsim.simulate.inputs import as_codes, as_whole, carrier_exact, check_memory, result_array
 from hwsim.simulate.scheduler import check_environment
 
 Array = npt.NDArray[Any]
@@ -78,7 +78,7 @@ def round(
     """
     fmt = as_format(fmt)
     rule = _checked(fmt, rounding, overflow, nan)
-    values = rounded(as_real("x", x), fmt, rounding, rule, nan)
+    values = rounded(as_whole("x", x), fmt, rounding, rule, nan)
     return result_array(values, fmt, value_dtype(fmt), out, dtype)
 
 
@@ -102,7 +102,7 @@ def encode(
     """
     fmt = as_format(fmt)
     rule = _checked(fmt, rounding, overflow, nan)
-    codes = codes_of(rounded(as_real("x", x), fmt, rounding, rule, nan), fmt)
+    codes = codes_of(rounded(as_whole("x", x), fmt, rounding, rule, nan), fmt)
     return result_array(codes, fmt, code_dtype(fmt), out, None)
 
 
@@ -122,9 +122,8 @@ def decode(
     """
     fmt = as_format(fmt)
     check_environment()
-    array = np.asarray(codes)
-    if array.dtype.kind not in "iu" and array.size:
-        raise TypeError(f"codes: an integer array is needed, not {array.dtype}")
+    array = as_codes("codes", codes)
+    check_memory("codes", array.shape)
     if array.size and (int(array.min()) < 0 or int(array.max()) >> fmt.width):
         raise ValueError(f"codes: {fmt} has codes 0 … {2**fmt.width - 1}; got some outside")
     values = _decoded(array.astype(np.uint64), fmt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.simulate.conversions import value_dtype
-from hwsim.simulate.inputs import as_real, result_array
+from hwsim.simulate.inputs import as_dtype, as_real, check_memory, result_array
 from hwsim.simulate.matrix import MEMORY_LIMIT, Options
 from hwsim.simulate.operands import to_operand
 from hwsim.simulate.products import multiply
@@ -56,6 +57,8 @@ class Window:
 
     def output_size(self, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
         """Height and width of the result; ValueError when the kernel does not fit."""
+        if 0 in kernel:
+            raise ValueError(f"w: a kernel of {kernel} holds no weight")
         sizes = []
         for i in (0, 1):
             room = image[i] + sum(self.padding[i]) - (self.dilation[i] * (kernel[i] - 1) + 1)
@@ -108,11 +111,12 @@ def conv2d(
     """
     unit = as_unit(mac)
     options = Options.check(telemetry, threads, strict, memory_limit)
+    target = None if dtype is None else as_dtype(dtype)
     window = Window.check(stride, padding, dilation, groups, k_order)
     image, kernel = as_real("x", x), as_real("w", w)
     start = None if c is None else as_real("c", c)
     out, counted = conv2d_values(image, kernel, start, unit, window, options)
-    out = result_array(out, unit.output_format, out.dtype, None, dtype)
+    out = result_array(out, unit.output_format, out.dtype, None, target)
     return out if options.level == 0 else (out, counted)
 
 
@@ -123,7 +127,10 @@ def conv2d_values(
     check_environment()
     _check_shapes(x, w, window.groups)
     height, width = window.output_size(x.shape[2:], w.shape[2:])
-    out = np.empty((x.shape[0], w.shape[0], height, width), value_dtype(unit.output_format))
+    shape = (x.shape[0], w.shape[0], height, width)
+    check_memory(f"the result of x {x.shape}, padding {window.padding}", shape)
+    check_memory("one row of patches of x", (math.prod(w.shape[1:]), window.groups, width))
+    out = np.empty(shape, value_dtype(unit.output_format))
     if c is not None:
         try:
             c = np.broadcast_to(c, out.shape)
@@ -132,7 +139,8 @@ def conv2d_values(
             raise ValueError(message) from None
     kernels = to_operand("w", w, unit.b, options.strict)
     kernels = kernels.transpose(0, *(1 + axis for axis in window.k_axes))
-    kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, -1)
+    k = math.prod(w.shape[1:])
+    kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, k)
     # The kernels are the rows and the patches the columns: lanes run over pixels.
     mirrored = _mirrored(unit)
     telemetry = Telemetry(complete=options.level == LEVELS[True])
@@ -145,9 +153,10 @@ def conv2d_values(
             kernels, patches, start, mirrored, options.level, options.threads
         )
         telemetry += counted
-        shape = (values.shape[0], values.shape[1], *out[images, 0, rows].shape)
-        pixels = values.reshape(shape).transpose(2, 0, 1, 3, 4)
-        out[images, :, rows] = pixels.reshape(pixels.shape[0], -1, *pixels.shape[3:])
+        part = out[images, :, rows]
+        count, channels, *size = part.shape
+        split = values.reshape(window.groups, channels // window.groups, count, *size)
+        part[...] = split.transpose(2, 0, 1, 3, 4).reshape(part.shape)
     return out, telemetry
 
 
@@ -169,7 +178,7 @@ def _pieces(
     x: Array, w: Array, size: tuple[int, int], window: Window, options: Options
 ) -> Iterator[tuple[slice, slice]]:
     """(images, output rows) whose patches stay within the memory limit."""
-    k = w[0].size * window.groups
+    k = math.prod(w.shape[1:]) * window.groups
     per_row = size[1] * (k * 24 + 64 * w.shape[0])  # bytes: patches, their copy, sums, counts
     rows = max(1, min(size[0], options.memory_limit // max(1, per_row)))
     images = 1
@@ -200,7 +209,8 @@ def _patches(
     n, channels, oh, ow = views.shape[:4]
     split = views.reshape(n, groups, channels // groups, oh, ow, kh, kw)  # a view
     order = ((2, 5, 6)[axis] for axis in window.k_axes)
-    return split.transpose(1, *order, 0, 3, 4).reshape(groups, -1, n * oh * ow)
+    k = math.prod(w.shape[1:])
+    return split.transpose(1, *order, 0, 3, 4).reshape(groups, k, n * oh * ow)
 
 
 def _by_group(c: Array, groups: int) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.simulate.conversions import value_dtype
-from hwsim.simulate.inputs import as_real, result_array
+from hwsim.simulate.inputs import as_dtype, as_real, check_memory, result_array
 from hwsim.simulate.operands import carrier, to_operand
 from hwsim.simulate.products import multiply
 from hwsim.simulate.scheduler import check_environment, thread_count
@@ -38,7 +38,8 @@ class Options:
         """Options from public arguments; ValueError names the wrong one."""
         if telemetry is not True and telemetry is not False and telemetry != "counts":
             raise ValueError(f"telemetry={telemetry!r}: allowed are False, True, 'counts'")
-        if isinstance(memory_limit, bool) or not memory_limit >= 2**20:
+        whole = isinstance(memory_limit, int) and not isinstance(memory_limit, bool)
+        if not whole or memory_limit < 2**20:
             raise ValueError(f"memory_limit={memory_limit!r}: at least 1 MiB (1048576) is needed")
         return cls(LEVELS[telemetry], thread_count(threads), bool(strict), int(memory_limit))
 
@@ -81,10 +82,11 @@ def matmul(
     """
     unit = as_unit(mac)
     options = Options.check(telemetry, threads, strict, memory_limit)
+    target = None if dtype is None else as_dtype(dtype)
     left, right = as_real("a", a), as_real("b", b)
     start = None if c is None else as_real("c", c)
     out, counted = matmul_values(left, right, start, unit, options)
-    out = result_array(out, unit.output_format, out.dtype, None, dtype)
+    out = result_array(out, unit.output_format, out.dtype, None, target)
     return out if options.level == 0 else (out, counted)
 
 
@@ -95,6 +97,8 @@ def matmul_values(
     check_environment()
     batch = _check_shapes(a, b)
     shape = (*batch, a.shape[-2], b.shape[-1])
+    check_memory("the product of a and b", shape)
+    check_memory("one row of a and one column of b", (2, a.shape[-1]))
     if c is not None:
         c = _broadcast("c", c, shape)
     out = np.empty(shape, value_dtype(unit.output_format))
