@@ -21,8 +21,9 @@ from hwsim.formats import (
     as_format,
     check_overflow,
 )
+from hwsim.memory import check_memory
 from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64, powers, rounding_mode
-from hwsim.simulate.inputs import as_codes, as_whole, carrier_exact, check_memory, result_array
+from hwsim.simulate.inputs import as_codes, as_whole, carrier_exact, result_array
 from hwsim.simulate.scheduler import check_environment
 
 Array = npt.NDArray[Any]

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwsim.memory import check_memory
 from hwsim.simulate.conversions import value_dtype
-from hwsim.simulate.inputs import as_dtype, as_real, check_memory, result_array
+from hwsim.simulate.inputs import as_dtype, as_real, result_array
 from hwsim.simulate.matrix import MEMORY_LIMIT, Options
 from hwsim.simulate.operands import to_operand
 from hwsim.simulate.products import multiply

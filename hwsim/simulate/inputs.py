@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import os
-import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hwsim.formats import Format
+from hwsim.memory import check_memory
 
 Array = npt.NDArray[Any]
-
-
-def _memory() -> int:
-    """Bytes of memory in this machine; no limit where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return sys.maxsize
-
-
-MEMORY = _memory()
 
 
 def as_real(name: str, x: npt.ArrayLike) -> Array:
@@ -147,16 +134,6 @@ def as_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     if target.kind not in "iuf" and target.type.__module__ != "ml_dtypes":
         raise TypeError(f"dtype={target}: a real dtype is needed")
     return target
-
-
-def check_memory(what: str, shape: tuple[int, ...], itemsize: int = 8) -> None:
-    """Raise ValueError where an array of this shape exceeds the machine's memory."""
-    size = math.prod(shape) * itemsize
-    if size > MEMORY:
-        needed, there = size / 2**30, MEMORY / 2**30
-        raise ValueError(
-            f"{what}: shape {shape} takes {needed:.4g} GiB; this machine has {there:.4g}"
-        )
 
 
 def _check_lossless(values: Array, fmt: Format, target: np.dtype[Any], name: str) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwsim.memory import check_memory
 from hwsim.simulate.conversions import value_dtype
-from hwsim.simulate.inputs import as_dtype, as_real, check_memory, result_array
+from hwsim.simulate.inputs import as_dtype, as_real, result_array
 from hwsim.simulate.operands import carrier, to_operand
 from hwsim.simulate.products import multiply
 from hwsim.simulate.scheduler import check_environment, thread_count
