@@ -1,4 +1,4 @@
-"""npz files, read with suspicion: nothing is unpickled, and no size is believed before it is checked.
+"""npz files, read with suspicion: nothing is unpickled, no size is believed before it is checked.
 
 A zip's members say how large they are, and so do the arrays in them; a lie, or more than memory
 holds, is refused before anything is allocated.

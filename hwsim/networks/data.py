@@ -38,7 +38,8 @@ DataLike = Data | Mapping[str, Any] | str | PathLike[str] | Array
 def load_npz(path: str | PathLike[str], inputs: Sequence[onnx.ValueInfoProto]) -> Data:
     """Read an npz file of arrays named as the model's inputs, and optional integer ``labels``.
 
-    Nothing is unpickled, and no more is read than half of the memory.  Raises DataError that names the file, its arrays and what is expected.
+    Nothing is unpickled, and no more is read than half of the memory holds.  Raises DataError
+    that names the file, its arrays and what is expected.
     """
     file = Path(fspath(path))
 

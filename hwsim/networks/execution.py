@@ -113,7 +113,8 @@ class LayerRun:
             return self._constants[key]
         operand = _stack(self.layer, name, values)
         if self.scales[key] != 1.0:
-            quotient = np.divide(operand.array, np.float64(self.scales[key]), dtype=np.float64)
+            with np.errstate(all="ignore"):  # a tiny scale gives Inf, which the format receives
+                quotient = np.divide(operand.array, np.float64(self.scales[key]), dtype=np.float64)
             operand = Operand(quotient, operand.laned)
         if not operand.laned:
             self._constants[key] = operand

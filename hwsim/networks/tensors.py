@@ -78,7 +78,7 @@ def _node_tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
 
 def _bytes(tensor: onnx.TensorProto) -> int:
     """What a tensor's elements take; those of 4 bits are packed in pairs."""
-    count = math.prod(tensor.dims)
+    count: int = math.prod(tensor.dims)
     if tensor.data_type in PACKED:
         return -(-count // 2)
     return count * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)

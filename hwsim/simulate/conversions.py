@@ -22,9 +22,9 @@ from hwsim.formats import (
     check_overflow,
 )
 from hwsim.memory import check_memory
+from hwsim.simulate.environment import ieee_arithmetic
 from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64, powers, rounding_mode
 from hwsim.simulate.inputs import as_codes, as_whole, carrier_exact, result_array
-from hwsim.simulate.scheduler import check_environment
 
 Array = npt.NDArray[Any]
 NAN_CHOICES = ("error", "zero", "max")
@@ -45,6 +45,7 @@ def code_dtype(fmt: Format) -> np.dtype[Any]:
     return np.dtype(next(f"u{n}" for n in (1, 2, 4, 8) if 8 * n >= fmt.width))
 
 
+@ieee_arithmetic()
 def round(
     x: npt.ArrayLike,
     fmt: str | Format,
@@ -83,6 +84,7 @@ def round(
     return result_array(values, fmt, value_dtype(fmt), out, dtype)
 
 
+@ieee_arithmetic()
 def encode(
     x: npt.ArrayLike,
     fmt: str | Format,
@@ -107,6 +109,7 @@ def encode(
     return result_array(codes, fmt, code_dtype(fmt), out, None)
 
 
+@ieee_arithmetic()
 def decode(
     codes: npt.ArrayLike,
     fmt: str | Format,
@@ -122,7 +125,6 @@ def decode(
     array([448.,  nan,  -0.], dtype=float32)
     """
     fmt = as_format(fmt)
-    check_environment()
     array = as_codes("codes", codes)
     check_memory("codes", array.shape)
     if array.size and (int(array.min()) < 0 or int(array.max()) >> fmt.width):
@@ -221,8 +223,7 @@ def _decoded(codes: Array, fmt: Format) -> Array:
 
 
 def _checked(fmt: Format, rounding: str, overflow: str | None, nan: str) -> str:
-    """The overflow rule in force, after checking all three choices and the thread's arithmetic."""
-    check_environment()
+    """The overflow rule in force, after checking all three choices."""
     if rounding not in ROUNDINGS:
         raise SpecError(f"rounding={rounding!r}: allowed are {', '.join(ROUNDINGS)}")
     if nan not in NAN_CHOICES:

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from hwsim.memory import check_memory
 from hwsim.simulate.conversions import value_dtype
+from hwsim.simulate.environment import ieee_arithmetic
 from hwsim.simulate.inputs import as_dtype, as_real, result_array
 from hwsim.simulate.matrix import MEMORY_LIMIT, Options
 from hwsim.simulate.operands import to_operand
 from hwsim.simulate.products import multiply
-from hwsim.simulate.scheduler import check_environment
 from hwsim.simulate.tally import LEVELS
 from hwsim.units import MacUnit, Telemetry, as_unit
 
@@ -72,6 +72,7 @@ class Window:
         return sizes[0], sizes[1]
 
 
+@ieee_arithmetic()
 def conv2d(
     x: npt.ArrayLike,
     w: npt.ArrayLike,
@@ -125,7 +126,6 @@ def conv2d_values(
     x: Array, w: Array, c: Array | None, unit: MacUnit, window: Window, options: Options
 ) -> tuple[Array, Telemetry]:
     """`conv2d` on checked arguments."""
-    check_environment()
     _check_shapes(x, w, window.groups)
     height, width = window.output_size(x.shape[2:], w.shape[2:])
     shape = (x.shape[0], w.shape[0], height, width)

@@ -21,7 +21,7 @@ def as_real(name: str, x: npt.ArrayLike) -> Array:
     array = as_array(name, x)
     found = array.dtype
     if found.type.__module__ == "ml_dtypes" and np.can_cast(found, np.float64, "safe"):
-        target = np.dtype(np.float64)
+        target: np.dtype[Any] = np.dtype(np.float64)
     elif found.kind in "iufb":
         target = np.dtype(np.int64) if found.kind == "b" else found.newbyteorder("=")
     else:

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from hwsim.memory import check_memory
 from hwsim.simulate.conversions import value_dtype
+from hwsim.simulate.environment import ieee_arithmetic
 from hwsim.simulate.inputs import as_dtype, as_real, result_array
 from hwsim.simulate.operands import carrier, to_operand
 from hwsim.simulate.products import multiply
-from hwsim.simulate.scheduler import check_environment, thread_count
+from hwsim.simulate.scheduler import thread_count
 from hwsim.simulate.tally import LEVELS
 from hwsim.units import MacUnit, Telemetry, as_unit
 
@@ -45,6 +46,7 @@ class Options:
         return cls(LEVELS[telemetry], thread_count(threads), bool(strict), int(memory_limit))
 
 
+@ieee_arithmetic()
 def matmul(
     a: npt.ArrayLike,
     b: npt.ArrayLike,
@@ -95,7 +97,6 @@ def matmul_values(
     a: Array, b: Array, c: Array | None, unit: MacUnit, options: Options
 ) -> tuple[Array, Telemetry]:
     """`matmul` on checked arguments."""
-    check_environment()
     batch = _check_shapes(a, b)
     shape = (*batch, a.shape[-2], b.shape[-1])
     check_memory("the product of a and b", shape)

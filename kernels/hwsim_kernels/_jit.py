@@ -58,9 +58,23 @@ def _enable_cache(compiled: Any) -> None:
         files = compiled._cache._cache_file
         assert files._source_stamp is not None
         files._source_stamp = KERNEL_HASH
+        files.load = _careful(files.load, files.flush)
     except (AttributeError, RuntimeError, AssertionError):
         # Another Numba (no such attribute), or no writable place: compile in every process.
         compiled._cache = numba.core.caching.NullCache()
+
+
+def _careful(load: Callable[[Any], Any], flush: Callable[[], None]) -> Callable[[Any], Any]:
+    """``load``, for cached files that something cut short: they are written anew."""
+
+    def load_or_forget(key: Any) -> Any:
+        try:
+            return load(key)
+        except Exception:  # whatever unpickling meets
+            flush()
+            return None
+
+    return load_or_forget
 
 
 @intrinsic

@@ -136,25 +136,32 @@ def reference_answers(
     started = outcomes(
         [add(c, p, rounding) for c, p in zip(start, exact, strict=True)], fmt, rounding, legal
     )
+    twice = _rounded_twice(start, exact, plain[fmt.default_overflow].results, fmt, rounding)
     return {
         rule: Answers(
             plain[rule].bits(fmt),
             plain[rule].refused,
             started[rule].bits(fmt),
-            _rounded_twice(start, exact, fmt, rounding) if rule == fmt.default_overflow else None,
+            twice if rule == fmt.default_overflow else None,
         )
         for rule in legal
     }
 
 
 def _rounded_twice(
-    start: Sequence[Value], exact: Sequence[Value], fmt: Format, rounding: str
+    start: Sequence[Value],
+    exact: Sequence[Value],
+    plain: Sequence[Value],
+    fmt: Format,
+    rounding: str,
 ) -> Array:
-    """Bits of R(c + R(p))."""
-    rule = fmt.default_overflow
-    factors = outcomes(exact, fmt, rounding, [rule])[rule].results
+    """Bits of R(c + R(p)).  R(p) is ``plain``, R(+0 + p), but for the zeros."""
+    rule = [fmt.default_overflow]
+    zeros = list(dict.fromkeys(p for p in exact if p.is_zero))
+    kept = dict(zip(zeros, outcomes(zeros, fmt, rounding, rule)[rule[0]].results, strict=True))
+    factors = [kept.get(p, r) if p.is_zero else r for p, r in zip(exact, plain, strict=True)]
     sums = [add(c, p, rounding) for c, p in zip(start, factors, strict=True)]
-    return outcomes(sums, fmt, rounding, [rule])[rule].bits(fmt)
+    return outcomes(sums, fmt, rounding, rule)[rule[0]].bits(fmt)
 
 
 def check_unit(unit: MacUnit, pair: tuple[str, str], answer: Answers, c: Array) -> int:

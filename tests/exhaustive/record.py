@@ -15,9 +15,11 @@ from hwsim_kernels._jit import KERNEL_HASH
 from hwsim.networks.files import write_atomically
 from tests.exhaustive import chains, conversions, pairs
 from tests.exhaustive.spaces import Part
+from tests.hostile import suite
 
 RECORD = Path(__file__).resolve().parent.parent / "exhaustive.json"
 SECTIONS: dict[str, Any] = {"pairs": pairs, "chains": chains, "conversions": conversions}
+SECTIONS["hostile"] = suite
 
 
 class Job(NamedTuple):

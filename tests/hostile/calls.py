@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +17,18 @@ from tests.hostile.oracle import Refused, attempt, snapshot
 FORMATS = ("e4m3", "e5m2", "fp32", "fp64", "bf16", "e8m0", "e2m1", "int8", "int64", "uint64")
 FORMATS += ("fixed3.4", "fixed3.60", "e6m9", "uint1", "int8_sym", "e5m2_nosub", "e4m4_unsigned")
 UNITS = ("e5m2xe5m2+e6m9", "e4m3xe4m3+fp16:chunk2", "int8xint8+int16", "int8xint8+int16:saturate")
-UNITS += ("fp32xfp32+fp32", "bf16xe4m3+exact", "e4m3xe4m3+e2m3", "e8m0xe2m1+bf16:rup", "fp64xfp64+fp64")
-UNITS += ("fixed3.4xfixed3.4+fixed8.8:wrap", "e5m2xe5m2+e5m2:mul_add:out=int8", "int8xint8+fixed3.60")
+UNITS += (
+    "fp32xfp32+fp32",
+    "bf16xe4m3+exact",
+    "e4m3xe4m3+e2m3",
+    "e8m0xe2m1+bf16:rup",
+    "fp64xfp64+fp64",
+)
+UNITS += (
+    "fixed3.4xfixed3.4+fixed8.8:wrap",
+    "e5m2xe5m2+e5m2:mul_add:out=int8",
+    "int8xint8+fixed3.60",
+)
 WRONG: tuple[Any, ...] = (None, 3, "", "e", "nonsense", b"e4m3", 1.5, ["e4m3"], object(), True)
 DTYPES = (None, "f2", "f4", "f8", "i1", "u8", "c8", "O", "S1", "?", "nonsense", 3, "g", ">f4", "V3")
 
@@ -128,7 +137,21 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "rounding": (*ROUNDINGS, *WRONG),
     "overflow": (*OVERFLOWS, *WRONG),
     "nan": ("error", "zero", "max", *WRONG),
-    "stride": (1, 2, (1, 2), [1, 1], 0, 1.5, "1", None, (1,), (1, 2, 3), np.int8(1), 2**70, (True, 1)),
+    "stride": (
+        1,
+        2,
+        (1, 2),
+        [1, 1],
+        0,
+        1.5,
+        "1",
+        None,
+        (1,),
+        (1, 2, 3),
+        np.int8(1),
+        2**70,
+        (True, 1),
+    ),
     "padding": (0, 1, ((1, 1), (0, 0)), [0, 0], -1, 0.5, "0", None, ((1,), 2), (1, 2, 3), 2**70),
     "dilation": (1, 2, (1, 1), 0, None, "1", 2**70, float("inf")),
     "groups": (1, 0, 1.0, None, "1", 2**70, True, np.int64(1)),
@@ -138,8 +161,16 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
 }
 X = np.array([[0.5, -2.0], [1.25, 3.0]], np.float32)
 TAKES: dict[str, tuple[Callable[..., Any], dict[str, Any], tuple[str, ...]]] = {
-    "round": (hwsim.round, {"x": X, "fmt": "e4m3"}, ("rounding", "overflow", "out", "dtype", "nan", "fmt")),
-    "encode": (hwsim.encode, {"x": X, "fmt": "e4m3"}, ("rounding", "overflow", "out", "nan", "fmt")),
+    "round": (
+        hwsim.round,
+        {"x": X, "fmt": "e4m3"},
+        ("rounding", "overflow", "out", "dtype", "nan", "fmt"),
+    ),
+    "encode": (
+        hwsim.encode,
+        {"x": X, "fmt": "e4m3"},
+        ("rounding", "overflow", "out", "nan", "fmt"),
+    ),
     "decode": (hwsim.decode, {"codes": [[1, 2], [3, 4]], "fmt": "e4m3"}, ("out", "dtype", "fmt")),
     "matmul": (
         hwsim.matmul,
@@ -162,19 +193,26 @@ def option_calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     """A function and one or two strange options."""
     name = draw(st.sampled_from(sorted(TAKES)))
     keys = draw(st.lists(st.sampled_from(TAKES[name][2]), min_size=1, max_size=2, unique=True))
-    extra = {key: draw(st.one_of(st.sampled_from(OPTIONS[key]), st.sampled_from(NO_ARRAYS))) for key in keys}
+    extra = {
+        key: draw(st.one_of(st.sampled_from(OPTIONS[key]), st.sampled_from(NO_ARRAYS)))
+        for key in keys
+    }
     return name, extra
 
 
 def check_options(drawn: tuple[str, dict[str, Any]]) -> None:
-    """An error names the option; otherwise the result is that without it, where it may not matter."""
+    """An error names the option; else the result is that without it, where it may not matter."""
     name, extra = drawn
     function, plain, _ = TAKES[name]
     before = snapshot(plain.get("x", plain.get("a")))
-    got = attempt(lambda: function(**plain | extra), (*extra, "codes"))
+    got = attempt(lambda: function(**plain | extra), (*extra, *plain))
     assert snapshot(plain.get("x", plain.get("a"))) == before
     harmless = {"threads", "memory_limit", "k_order"}
-    if not isinstance(got, Refused) and set(extra) <= harmless and extra.get("k_order", "chw") == "chw":
+    if (
+        not isinstance(got, Refused)
+        and set(extra) <= harmless
+        and extra.get("k_order", "chw") == "chw"
+    ):
         assert got.tobytes() == function(**plain).tobytes()
 
 
@@ -216,7 +254,7 @@ def check_huge(drawn: tuple[str, dict[str, Any]]) -> None:
         got = attempt(lambda: function(array, **given), ("x", "codes"))
     else:
         function = hwsim.matmul if name in ("rows", "depth") else hwsim.conv2d
-        got = attempt(lambda: function(**given), ("a", "b", "x"))
+        got = attempt(lambda: function(**given), ("a", "b", "x", "w"))
     assert isinstance(got, Refused) or got.size == 0
 
 

@@ -63,7 +63,9 @@ def damaged(data: bytes, hits: list[tuple[str, int, int]]) -> bytes:
     for kind, where, value in hits:
         at = where * len(data) >> 16
         if kind == "flip":
-            data = data[:at] + bytes([data[at] ^ (1 << value % 8)]) + data[at + 1 :] if data else b""
+            data = (
+                data[:at] + bytes([data[at] ^ (1 << value % 8)]) + data[at + 1 :] if data else b""
+            )
         elif kind == "cut":
             data = data[:at]
         elif kind == "insert":
@@ -106,9 +108,29 @@ def npz_files(draw: st.DrawFn) -> bytes:
 
 
 MEMBERS = (*[("x",)] * 4, *[("x", "labels")] * 2, ("labels",), ("x", "y"), ())
-SHAPES = (*["(3, 2, 6, 6)"] * 6, "(3,)", "()", "(10**12,)", "(-1, 2, 6, 6)", "(2**62, 2**62)", "'x'", "None")
+SHAPES = (
+    *["(3, 2, 6, 6)"] * 6,
+    "(3,)",
+    "()",
+    "(10**12,)",
+    "(-1, 2, 6, 6)",
+    "(2**62, 2**62)",
+    "'x'",
+    "None",
+)
 SHAPES += ("(1000000000000, 2, 6, 6)", "(3, 2, 6, 6", "(3.0,)", "(True,)", "(0, 2, 6, 6)", "(0,)")
-DTYPES = (*["'<f4'"] * 6, "'>f4'", "'<i8'", "'|O'", "'<U3'", "'|V4'", "[('a', '<f4')]", "'<c8'", "'x'", "4")
+DTYPES = (
+    *["'<f4'"] * 6,
+    "'>f4'",
+    "'<i8'",
+    "'|O'",
+    "'<U3'",
+    "'|V4'",
+    "[('a', '<f4')]",
+    "'<c8'",
+    "'x'",
+    "4",
+)
 
 
 @st.composite
@@ -117,7 +139,12 @@ def members(draw: st.DrawFn) -> bytes:
     keys = f"'descr': {draw(st.sampled_from(DTYPES))}, 'fortran_order': "
     keys += draw(st.sampled_from(["False", "False", "True", "3"]))
     keys += f", 'shape': {draw(st.sampled_from(SHAPES))}"
-    text = "{" + keys + draw(st.sampled_from([*[", }"] * 5, "}", "", ", 'more': 1}", "}" + " " * 20000])) + "\n"
+    text = (
+        "{"
+        + keys
+        + draw(st.sampled_from([*[", }"] * 5, "}", "", ", 'more': 1}", "}" + " " * 20000]))
+        + "\n"
+    )
     version = draw(st.sampled_from([*[1] * 5, *[2] * 3, 3, 9]))
     size = 2 if version == 1 else 4
     head = b"\x93NUMPY" + bytes([version, 0]) + len(text).to_bytes(size, "little")
@@ -216,7 +243,9 @@ def bend_names(draw: Any, model: Any) -> None:
     if draw(st.booleans()):
         node.name = draw(WORDS)
     if draw(st.booleans()):
-        node.op_type = draw(st.sampled_from(["", "Conv", "Gemm", "LSTM", "Loop", "If", "Cast", "Max"]))
+        node.op_type = draw(
+            st.sampled_from(["", "Conv", "Gemm", "LSTM", "Loop", "If", "Cast", "Max"])
+        )
     if draw(st.booleans()):
         node.domain = draw(st.sampled_from(["", "ai.onnx", "ai.onnx.ml", "com.microsoft", "x"]))
 
@@ -226,7 +255,9 @@ def bend_signature(draw: Any, model: Any) -> None:
     values = [*model.graph.input, *model.graph.output]
     value = draw(st.sampled_from(values))
     kind = value.type.tensor_type
-    what = draw(st.sampled_from(["type", "dim", "rank", "none", "opset", "ir", "no graph", "order"]))
+    what = draw(
+        st.sampled_from(["type", "dim", "rank", "none", "opset", "ir", "no graph", "order"])
+    )
     if what == "type":
         kind.elem_type = draw(st.sampled_from([*range(20), 99]))
     elif what == "dim":

@@ -1,4 +1,4 @@
-"""What any public call may do: give the reference's bits, or raise an error that says what is wrong.
+"""What a public call may do: give the reference's bits, or raise an error that says what is wrong.
 
 Nothing else: no other exception, no warning, no changed argument, no hang.
 """
@@ -6,6 +6,8 @@ Nothing else: no other exception, no warning, no changed argument, no hang.
 from __future__ import annotations
 
 import faulthandler
+import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,18 +41,33 @@ def attempt(call: Callable[[], Any], names: tuple[str, ...] = ()) -> Any:
             warnings.simplefilter("error")
             return call()
     except DOCUMENTED as error:
-        assert type(error).__name__ not in ("UnicodeDecodeError", "UnicodeEncodeError"), error
-        message = str(error)
-        assert message.strip(), f"{type(error).__name__} without a message"
-        if names and not isinstance(error, SpecError):  # that one points into its text
-            assert any(name in message for name in names), f"{message!r} names none of {names}"
+        problem = _unclear(error, names)
+        if problem:
+            raise AssertionError(problem) from error
         return Refused(error)
+
+
+def _unclear(error: Exception, names: tuple[str, ...]) -> str:
+    """What is wrong with an error's message; empty when it is clear."""
+    message, kind = str(error), type(error).__name__
+    if isinstance(error, UnicodeError) or not message.strip():
+        return f"{kind}: {message!r}"
+    if not names or isinstance(error, SpecError) or any(_names(name, message) for name in names):
+        return ""  # a SpecError points into its text
+    return f"{message!r} names none of {names}"
+
+
+def _names(name: str, message: str) -> bool:
+    """Whether the message speaks of the argument; "a" is also a word."""
+    if len(name) > 1:
+        return name in message
+    return re.search(rf"(?<![\w']){name}(\[|=|:|,| \(| holds)", message) is not None
 
 
 @contextmanager
 def deadline(seconds: int = DEADLINE) -> Iterator[None]:
     """End the process, with every thread's trace, when the body takes longer."""
-    faulthandler.dump_traceback_later(seconds, exit=True)
+    faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__)
     try:
         yield
     finally:

@@ -14,11 +14,64 @@ from hwsim.simulate import describe
 from hwsim.units import RoundedProduct, Sequential
 from tests.hostile.oracle import Refused, attempt
 
-NUMBERS = ("0", "1", "2", "3", "5", "8", "11", "16", "23", "53", "54", "64", "65", "007", "n1", "-1")
+NUMBERS = (
+    "0",
+    "1",
+    "2",
+    "3",
+    "5",
+    "8",
+    "11",
+    "16",
+    "23",
+    "53",
+    "54",
+    "64",
+    "65",
+    "007",
+    "n1",
+    "-1",
+)
 NUMBERS += ("99999999999999999999", "9" * 5000, "", "1.5", "1e3", "٣", "²")
-NAMES = (*sorted(CATALOGUE)[:20], *sorted(ALIASES), "e5m2", "e4m3", "int8", "fp16", "bf16", "posit8")
-PIECES = ("x", "+", ":", "/", "=", "_", "e", "m", "b", "n", "out=", "chunk", "mul_add", "seq", "exact")
-PIECES += (*ROUNDINGS, *OVERFLOWS, "sr8", "lanes4-tree", "daz", "fn", "fnuz", "none", "_nosub", "int")
+NAMES = (
+    *sorted(CATALOGUE)[:20],
+    *sorted(ALIASES),
+    "e5m2",
+    "e4m3",
+    "int8",
+    "fp16",
+    "bf16",
+    "posit8",
+)
+PIECES = (
+    "x",
+    "+",
+    ":",
+    "/",
+    "=",
+    "_",
+    "e",
+    "m",
+    "b",
+    "n",
+    "out=",
+    "chunk",
+    "mul_add",
+    "seq",
+    "exact",
+)
+PIECES += (
+    *ROUNDINGS,
+    *OVERFLOWS,
+    "sr8",
+    "lanes4-tree",
+    "daz",
+    "fn",
+    "fnuz",
+    "none",
+    "_nosub",
+    "int",
+)
 NODES = ("45nm", "7nm", "", "3nm", "45", "nonsense")
 
 
@@ -30,7 +83,8 @@ def formats(draw: st.DrawFn) -> str:
     number = st.one_of(st.sampled_from(NUMBERS), st.integers(0, 12).map(str))
     kind = draw(st.sampled_from(["float", "int", "fixed"]))
     if kind == "int":
-        return f"{draw(st.sampled_from(['', 'u']))}int{draw(number)}{draw(st.sampled_from(['', '_sym']))}"
+        sign, symmetric = draw(st.sampled_from(["", "u"])), draw(st.sampled_from(["", "_sym"]))
+        return f"{sign}int{draw(number)}{symmetric}"
     if kind == "fixed":
         return f"fixed{draw(number)}.{draw(number)}"
     bias = draw(st.one_of(st.just(""), number.map("b{}".format)))
@@ -59,7 +113,9 @@ def units(draw: st.DrawFn) -> str:
 @st.composite
 def bent(draw: st.DrawFn) -> str:
     """A good description with a few characters or pieces changed."""
-    text = draw(st.one_of(units(), st.sampled_from(["e4m3xe4m3+fp16:rtz:chunk32/fp32", "int8xint8+exact"])))
+    text = draw(
+        st.one_of(units(), st.sampled_from(["e4m3xe4m3+fp16:rtz:chunk32/fp32", "int8xint8+exact"]))
+    )
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(text)))
         cut = draw(st.integers(0, 3))
@@ -125,9 +181,43 @@ def check_unit(unit: MacUnit) -> None:
 
 
 FIELDS: tuple[Any, ...] = (
-    *(0, 1, 2, 4, 5, 8, 11, 15, 16, 53, 64, 65, -1, 10**30, True, None, 2.0, 2.5, "5", "", [5], b"5"),
+    *(
+        0,
+        1,
+        2,
+        4,
+        5,
+        8,
+        11,
+        15,
+        16,
+        53,
+        64,
+        65,
+        -1,
+        10**30,
+        True,
+        None,
+        2.0,
+        2.5,
+        "5",
+        "",
+        [5],
+        b"5",
+    ),
     *(np.int64(5), np.float32(4), float("nan"), float("inf"), object(), np.zeros(2), "ieee", "fn"),
-    *("fnuz", "none", "merged", "subnormal", "zero", "normal", "rne", "saturate", Exact(), Sequential()),
+    *(
+        "fnuz",
+        "none",
+        "merged",
+        "subnormal",
+        "zero",
+        "normal",
+        "rne",
+        "saturate",
+        Exact(),
+        Sequential(),
+    ),
     *(Chunked(2), RoundedProduct(), IntFormat(8), FloatFormat(5, 3), FloatFormat(4, 4), {}, ()),
 )
 MAKERS: dict[Any, tuple[str, ...]] = {
@@ -178,7 +268,9 @@ def _whole(made: Any) -> Any:
 @st.composite
 def prices(draw: st.DrawFn) -> tuple[Any, Any]:
     """Arguments of cost."""
-    mac = draw(st.one_of(st.sampled_from(["int8xint8+int32", "fp64xfp64+fp64"]), st.sampled_from(FIELDS)))
+    mac = draw(
+        st.one_of(st.sampled_from(["int8xint8+int32", "fp64xfp64+fp64"]), st.sampled_from(FIELDS))
+    )
     return mac, draw(st.one_of(st.sampled_from(NODES), st.sampled_from(FIELDS)))
 
 
