@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import resource
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from tests.exhaustive.spaces import Part
 from tests.hostile import calls, commands, files, specs
 
-MOST_MEMORY = 16 * 2**30  # of address space: what runs away ends in MemoryError, which is a failure
+MORE_MEMORY = 8 * 2**30  # of address space: what runs away ends in MemoryError, a failure
 JOB = 1000  # cases
 
 
@@ -78,11 +79,18 @@ def run(name: str, number: int, count: int = JOB) -> Part:
 
 @contextlib.contextmanager
 def bounded() -> Iterator[None]:
-    """At most so much address space, for as long as the body runs."""
+    """At most so much more address space than now, for as long as the body runs."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = MOST_MEMORY if hard == resource.RLIM_INFINITY else min(MOST_MEMORY, hard)
+    limit = _address_space() + MORE_MEMORY
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _address_space() -> int:
+    """Bytes that this process has mapped."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
