@@ -34,8 +34,8 @@ CHAINS = (
     ("e2m3", "e2m3", "e2m5none"),
     ("int8", "int4", "int8"),
     ("int4", "uint4", "uint8"),
-    ("fixed3.4", "fixed3.4", "fixed3.4"),
-    ("int8", "e4m3", "e5m2"),
+    ("fixed1.2", "fixed3.4", "fixed3.4"),
+    ("int4", "e4m3", "e5m2"),
     ("e2m1", "int4", "fixed5.2"),
 )
 # … and whose counts are compared too.
