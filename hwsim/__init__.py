@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hwsim.networks import RunReport as RunReport
     from hwsim.networks import run as run
     from hwsim.simulate import conv2d as conv2d
+    from hwsim.simulate import conv_transpose2d as conv_transpose2d
     from hwsim.simulate import decode as decode
     from hwsim.simulate import encode as encode
     from hwsim.simulate import matmul as matmul
@@ -65,7 +66,8 @@ _WHERE = {
         )
     },
     **{
-        name: ("hwsim.simulate", name) for name in ("conv2d", "decode", "encode", "matmul", "round")
+        name: ("hwsim.simulate", name)
+        for name in ("conv2d", "conv_transpose2d", "decode", "encode", "matmul", "round")
     },
     **{name: ("hwsim.costs", name) for name in ("Cost", "cost")},
     **{name: ("hwsim.networks", name) for name in ("Network", "RunReport", "run")},
@@ -91,6 +93,7 @@ __all__ = [
     "Telemetry",
     "UnsupportedOperator",
     "conv2d",
+    "conv_transpose2d",
     "cost",
     "decode",
     "encode",

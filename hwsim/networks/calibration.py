@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,8 +21,8 @@ DEFAULT_SAMPLES = 256
 class Calibration:
     """Largest finite |x| of each layer's operands ``a`` and ``b``.
 
-    source : the data they come from, in words.  call_bytes : what the operands of one call of
-    the model take in float64; mini-batches are cut by it.
+    source : the data they come from, in words.  call_bytes : float32 size of the largest
+    operand in one call of the model; mini-batches are cut by it.
     """
 
     source: str
@@ -49,14 +50,18 @@ def calibrate(
                 if name not in seen:
                     seen[name] = largest(values[name])
                 absmax[layer.name][operand] = max(absmax[layer.name][operand], seen[name])
-        call_bytes = max(call_bytes, sum(8 * values[name].size for name in seen))
+        call_bytes = max([call_bytes, *(4 * values[name].size for name in seen)])
     return Calibration(source, absmax, call_bytes)
 
 
 def largest(array: Array) -> float:
     """Largest finite magnitude; 0 of nothing."""
-    values = np.abs(array.astype(np.float64, copy=False))
-    return float(values.max(initial=0.0, where=np.isfinite(values)))
+    if not array.size:
+        return 0.0
+    ends = float(array.min()), float(array.max())
+    if not all(map(math.isfinite, ends)):
+        return largest(array[np.isfinite(array)])
+    return max(-ends[0], ends[1])
 
 
 def first_samples(data: Data) -> Data:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from hwsim.networks.runtime import Array
 from hwsim.units import MacUnit, Telemetry
 
 Progress = Callable[[str, int, int], None]
+LARGE_WEIGHTS = 64 << 20  # bytes: beyond, a second copy is dearer than rounding again
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class LayerRun:
     seconds: float = 0.0
     verified: int = 0
     started: bool = False
-    _constants: dict[str, Operand] = field(default_factory=dict)
+    _weights: Array | None = None
 
     def compute(
         self, values: dict[str, list[Any]], span: range, number: int, settings: Settings
@@ -65,9 +66,10 @@ class LayerRun:
         """The outputs of the calls in ``span``, mini-batch ``number``; ``values`` holds the
         operands."""
         started = time.perf_counter()
-        product = lower(
-            self.layer, self._operand("a", values), self._operand("b", values), len(span)
-        )
+        layer = self.layer
+        a, b = (_stack(layer, name, values) for name in (layer.a, layer.b))
+        scales = (self.scales["a"], self.scales["b"])
+        product = replace(lower(layer, a, b, len(span)), scales=scales)
         bias = _stack(self.layer, self.layer.bias, values) if self.layer.bias else None
         scale = self.scales["a"] * self.scales["b"]
         if bias is not None and settings.bias == "acc":
@@ -89,7 +91,7 @@ class LayerRun:
     def _simulate(self, product: Product, settings: Settings) -> Array:
         try:
             result, telemetry = settings.engine.product(
-                product, self.unit, settings.telemetry, settings.threads
+                self._prepared(product, settings), self.unit, settings.telemetry, settings.threads
             )
         except HwsimError:
             raise
@@ -106,19 +108,16 @@ class LayerRun:
             self.layer.name, product, result, self.unit, flat, settings.engine
         )
 
-    def _operand(self, key: str, values: dict[str, list[Any]]) -> Operand:
-        """An operand divided by its scale; constants are divided once per run."""
-        name = self.layer.a if key == "a" else self.layer.b
-        if key in self._constants:
-            return self._constants[key]
-        operand = _stack(self.layer, name, values)
-        if self.scales[key] != 1.0:
-            with np.errstate(all="ignore"):  # a tiny scale gives Inf, which the format receives
-                quotient = np.divide(operand.array, np.float64(self.scales[key]), dtype=np.float64)
-            operand = Operand(quotient, operand.laned)
-        if not operand.laned:
-            self._constants[key] = operand
-        return operand
+    def _prepared(self, product: Product, settings: Settings) -> Product:
+        """The product with constant weights rounded once for all mini-batches, unless large."""
+        constant = self.layer.b in self.layer.weights
+        if settings.batches == 1 or not constant or product.b.nbytes > LARGE_WEIGHTS:
+            return product
+        if self._weights is None:
+            self._weights = settings.engine.operand(
+                product.b, self.unit.b, self.scales["b"], settings.threads
+            )
+        return replace(product, b=self._weights, scales=(product.scales[0], None))
 
     def _count(self, product: Product, telemetry: Telemetry | None) -> None:
         """Add a mini-batch: samples lengthen m, or batch where each has its own products."""
@@ -183,5 +182,6 @@ def _varying(layer: Layer) -> LayerError:
 
 
 def default_batch(call_bytes: int, limit: int = 64 << 20) -> int:
-    """Calls per mini-batch that keep operands and results of all layers under ``limit`` bytes."""
-    return max(1, limit // max(1, 2 * call_bytes))
+    """Calls per mini-batch that keep the largest operand, as it is and as it is rounded, and a
+    result and an output of its size, under ``limit`` bytes."""
+    return max(1, limit // max(1, 4 * call_bytes))

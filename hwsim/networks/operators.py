@@ -14,8 +14,9 @@ import onnx
 
 from hwsim.errors import UnsupportedOperator
 
-SIMULATED = frozenset({"Conv", "Gemm", "MatMul"})
-SCHEMA_FUNCTIONS = frozenset({"Attention"})  # replaced by their bodies: their MatMuls then show
+SIMULATED = frozenset({"Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"})
+SCHEMA_FUNCTIONS = frozenset({"Attention", "CausalConvWithState"})  # written out
+RECURRENT = frozenset({"GRU", "LSTM", "RNN"})  # unrolled
 
 _NATIVE = """
 Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization BitCast
@@ -47,20 +48,16 @@ RANDOM = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"}
     | {"RandomUniform", "RandomUniformLike"}
 )
-_RECURRENT = "write the recurrence out with MatMul (export the cell, not the fused operator)"
 _DEQUANTIZED = "export the model in the QDQ form (DequantizeLinear before Conv or MatMul)"
 ADVICE = {
-    "ConvTranspose": "replace it by a Resize or a zero-stuffing Pad followed by Conv",
     "DeformConv": "gather the samples first and multiply them with MatMul",
-    "Einsum": "write it as Transpose, Reshape and MatMul",
-    "LSTM": _RECURRENT,
-    "GRU": _RECURRENT,
-    "RNN": _RECURRENT,
+    "Einsum": "write it as Einsums of two operands: their order decides the sums",
     "QLinearConv": _DEQUANTIZED,
     "QLinearMatMul": _DEQUANTIZED,
     "ConvInteger": _DEQUANTIZED,
     "MatMulInteger": _DEQUANTIZED,
-    "AffineGrid": "compute the grid outside the model and pass it as an input",
+    "AffineGrid": "compute the grid outside the model, or write it as MatMul with the positions",
+    "LinearAttention": "its recurrence is a Scan: unroll it into MatMuls",
     "DFT": "write the transform as a MatMul with a constant matrix",
     "STFT": "write the transform as a Conv or MatMul with a constant matrix",
     "Det": "compute determinants outside the model",
@@ -72,7 +69,7 @@ def check_operators(model: onnx.ModelProto) -> None:
     """Raise UnsupportedOperator for the first node that must not run natively."""
     for node, depth in _walk(model.graph.node):
         name, operator = node.name or f"{node.op_type} -> {first_output(node)}", label(node)
-        if depth and is_simulated(node):
+        if depth and (is_simulated(node) or operator in SCHEMA_FUNCTIONS | RECURRENT):
             advice = "it sits inside an If, Loop or Scan: unroll the loop or fix the branch"
             raise UnsupportedOperator(name, operator, advice)
         if not is_simulated(node) and not is_native(node):
@@ -81,12 +78,14 @@ def check_operators(model: onnx.ModelProto) -> None:
 
 def is_simulated(node: onnx.NodeProto) -> bool:
     """Whether the node's products run on the simulated unit."""
-    return domain(node) == "" and node.op_type in SIMULATED
+    known = domain(node) == "" and node.op_type in SIMULATED
+    return known and (node.op_type != "Einsum" or len(node.input) == 2)
 
 
 def is_native(node: onnx.NodeProto) -> bool:
     """Whether the node may run on ONNX Runtime."""
-    return node.op_type in NATIVE.get(domain(node), frozenset())
+    moves = label(node) == "Einsum" and len(node.input) == 1  # and adds up, but never multiplies
+    return moves or node.op_type in NATIVE.get(domain(node), frozenset())
 
 
 def domain(node: onnx.NodeProto) -> str:

@@ -46,7 +46,9 @@ def as_codes(name: str, x: npt.ArrayLike) -> Array:
         return array.astype(np.uint64)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name}: an integer array is needed, not dtype {array.dtype}")
-    return array
+    if not array.dtype.isnative:
+        check_memory(name, array.shape)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def as_array(name: str, x: npt.ArrayLike) -> Array:

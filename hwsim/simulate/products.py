@@ -15,7 +15,9 @@ from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
+from hwsim.simulate.blocks import run_plan
 from hwsim.simulate.conversions import round_values, rounded, value_dtype
+from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_product, integer_product
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import fits_float64_grid
@@ -23,9 +25,9 @@ from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
-from hwsim.simulate.tally import Totals, step_counts, zero_counts, zero_products
+from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
-from hwsim.units import Chunked, Exact, MacUnit, Telemetry, exact_total, is_integer
+from hwsim.units import Chunked, Exact, MacUnit, Telemetry, is_integer
 
 Array = npt.NDArray[Any]
 
@@ -62,23 +64,18 @@ def _by_kernels(
     if isinstance(unit.order, Exact):
         done = exact_product(facts, unit, level, threads)
     else:
-        done = integer_product(facts, unit, level)
+        done = integer_product(facts, unit, level, threads)
     if done is not None:
         if level != NONE:
-            done[1].zeros = _zero_products(facts)
+            done[1].zeros = facts.zero_products
         return done
     if isinstance(unit.order, Exact):
         return None
-    plan = lower(unit, facts, level)
-    return None if isinstance(plan, str) else tiled_product(facts, unit, plan, level, threads)
-
-
-def _zero_products(facts: Facts) -> int:
-    sizes = (facts.a.shape[1], facts.b.shape[2])
-    pairs = zip(facts.a, facts.b, strict=True)
-    return sum(
-        int(zero_products(zero_counts(a, 0), zero_counts(b, 1), *sizes).sum()) for a, b in pairs
-    )
+    paths = plan(unit, facts, level)
+    if paths is not None:
+        return run_plan(facts, paths, level, threads)
+    stages = lower(unit, facts, level)
+    return None if isinstance(stages, str) else tiled_product(facts, unit, stages, level, threads)
 
 
 def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:
@@ -150,7 +147,7 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, converted: int) -> T
         overflow_converted=converted,
         overflow_outputs=int(np.count_nonzero(totals.struck)),
         out_of_range=out_of_range(facts, unit.outer_format) if complete else 0,
-        lost=exact_total(totals.lost),
-        mass=exact_total(totals.mass),
+        lost=exact_total(*totals.lost),
+        mass=totals.whole_mass or exact_total(*totals.mass),
         complete=complete,
     )

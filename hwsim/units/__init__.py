@@ -1,7 +1,7 @@
 """MAC units: types, and the grammar of their names."""
 
 from hwsim.units.grammar import as_unit, parse_unit
-from hwsim.units.telemetry import StepCounts, Telemetry, exact_total
+from hwsim.units.telemetry import StepCounts, Telemetry
 from hwsim.units.types import (
     Chunked,
     Exact,
@@ -26,7 +26,6 @@ __all__ = [
     "StepCounts",
     "Telemetry",
     "as_unit",
-    "exact_total",
     "is_integer",
     "parse_unit",
 ]

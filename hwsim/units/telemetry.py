@@ -89,18 +89,9 @@ class Telemetry(StepCounts):
         return flat | {"lost_mass": self.lost_mass}
 
 
-def exact_total(values: list[float]) -> Fraction | float:
-    """Σ values ≥ 0 without rounding: `math.fsum` of what its own results leave."""
-    if not all(map(math.isfinite, values)):
-        return math.inf
-    total, rest = Fraction(0), values
-    while part := math.fsum(rest):
-        total += Fraction(part)
-        rest = [*rest, -part]
-    return total
-
-
 def _add_exactly(a: Fraction | float, b: Fraction | float) -> Fraction | float:
+    if not a or not b:
+        return a or b
     return math.inf if math.inf in (a, b) else Fraction(a) + Fraction(b)
 
 
@@ -111,17 +102,17 @@ def _ratio(part: float, whole: float) -> float:
 Counts = TypeVar("Counts", StepCounts, Telemetry)
 
 
+_HOW: dict[str, Callable[[Any, Any], Any]] = {
+    "largest": max,
+    "complete": operator.and_,
+    "lost": _add_exactly,
+    "mass": _add_exactly,
+}
+
+
 def _merge(a: Counts, b: Counts) -> Counts:
     """Add field by field; maxima and flags combine as such."""
-    how: dict[str, Callable[[Any, Any], Any]] = {
-        "largest": max,
-        "complete": operator.and_,
-        "lost": _add_exactly,
-        "mass": _add_exactly,
-    }
+    theirs = vars(b)
     return type(a)(
-        **{
-            f.name: how.get(f.name, operator.add)(getattr(a, f.name), getattr(b, f.name))
-            for f in fields(a)
-        }
+        **{name: _HOW.get(name, operator.add)(mine, theirs[name]) for name, mine in vars(a).items()}
     )

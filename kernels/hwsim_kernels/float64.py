@@ -168,18 +168,3 @@ def limit_array(x, g):
     """The overflow rule in place, on values that are rounded already; NaN stays."""
     for i in range(x.shape[0]):
         x[i] = limit(x[i], x[i], g, False)
-
-
-@kernel
-def magnitudes(bits, mask):
-    """(largest, smallest) of bits & mask of a flat integer array that is not empty.
-
-    The magnitudes of floats are ordered as these integers; NaN lies above Inf.
-    """
-    top = bits[0] & mask
-    bottom = top
-    for i in range(bits.shape[0]):
-        v = bits[i] & mask
-        top = max(top, v)
-        bottom = min(bottom, v)
-    return top, bottom

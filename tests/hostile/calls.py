@@ -126,6 +126,25 @@ def check_conv2d(arguments: dict[str, Any]) -> None:
     compare(hwsim.conv2d, reference.conv2d, arguments, names)
 
 
+@st.composite
+def transposed_calls(draw: st.DrawFn) -> dict[str, Any]:
+    """Images and kernels of conv_transpose2d; strides and paddings of any size."""
+    given = draw(conv2d_calls())
+    groups = given["groups"] if given["groups"] in (1, 2) else 1
+    filters, kh, kw = (draw(st.sampled_from([1, 1, 2, 0])) for _ in range(3))
+    channels = given["x"].shape[1] if getattr(given["x"], "ndim", 0) == 4 else groups
+    given["w"] = draw(anything(st.just((channels, filters, kh, kw))))
+    given["output_padding"] = draw(st.sampled_from([0, 0, 0, 1, (0, 1), -1]))
+    given["stride"] = draw(st.sampled_from([1, 1, 2, (1, 2), 0, -1, 3]))
+    return given
+
+
+def check_transposed(arguments: dict[str, Any]) -> None:
+    """hwsim.conv_transpose2d."""
+    names = ("x", "w", "c", "stride", "padding", "dilation", "groups")
+    compare(hwsim.conv_transpose2d, reference.conv_transpose2d, arguments, names)
+
+
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "dtype": DTYPES,
     "telemetry": (False, True, "counts", "all", None, 1, [], np.True_),
@@ -154,6 +173,7 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     ),
     "padding": (0, 1, ((1, 1), (0, 0)), [0, 0], -1, 0.5, "0", None, ((1,), 2), (1, 2, 3), 2**70),
     "dilation": (1, 2, (1, 1), 0, None, "1", 2**70, float("inf")),
+    "output_padding": (0, 1, (0, 1), -1, 1.5, None, "1", 2**70, 2**40),
     "groups": (1, 0, 1.0, None, "1", 2**70, True, np.int64(1)),
     "fmt": (*FORMATS, *WRONG),
     "mac": (*UNITS, *WRONG),
@@ -176,6 +196,11 @@ TAKES: dict[str, tuple[Callable[..., Any], dict[str, Any], tuple[str, ...]]] = {
         hwsim.matmul,
         {"a": X, "b": X, "mac": "e4m3xe4m3+fp16"},
         ("mac", "c", "telemetry", "threads", "strict", "memory_limit", "dtype"),
+    ),
+    "conv_transpose2d": (
+        hwsim.conv_transpose2d,
+        {"x": X[None, None], "w": X[None, None, :1], "mac": "e4m3xe4m3+fp16"},
+        (*("c", "stride", "padding", "output_padding", "dilation", "groups", "k_order", "dtype"),),
     ),
     "conv2d": (
         hwsim.conv2d,

@@ -35,6 +35,7 @@ SUITE = {
     "decode": Case(calls.code_calls(), calls.check_decode, 8),
     "matmul": Case(calls.matmul_calls(), calls.check_matmul, 8),
     "conv2d": Case(calls.conv2d_calls(), calls.check_conv2d, 5),
+    "conv_transpose2d": Case(calls.transposed_calls(), calls.check_transposed, 3),
     "options": Case(calls.option_calls(), calls.check_options, 8),
     "overlapping out": Case(calls.aliased_calls(), calls.check_aliased, 6),
     "huge": Case(calls.huge_calls(), calls.check_huge, 2),
