@@ -13,7 +13,7 @@ check-static:
 	$(PYTHON) -m mypy
 	PYTHONPATH=.:kernels $(PYTHON) -c "from importlinter.cli import lint_imports_command as run; run()"
 
-exhaustive:  ## every pair of 8-bit codes; hours on a laptop core
+exhaustive:  ## every pair of 8-bit codes, hostile calls; minutes, writes tests/exhaustive.json
 	$(PYTHON) scripts/exhaustive.py
 
 bench:  ## equality, then time: writes benchmarks/RESULTS.md

@@ -61,7 +61,7 @@ def node_named(name: str | Node) -> Node:
     """The node called ``name``; ValueError, with what is allowed, for any other."""
     if isinstance(name, Node):
         return name
-    if name not in NODES:
+    if not isinstance(name, str) or name not in NODES:
         raise ValueError(
             f"node={name!r}: allowed are {', '.join(NODES)}; energies are not interpolated "
             "between nodes"

@@ -23,12 +23,13 @@ from hwsim.formats.types import (
     default_specials,
 )
 
+_N = "[0-9]{1,9}"  # more digits fit no field, and int() refuses thousands of them
 _FLOAT = re.compile(
-    r"e(?P<x>[0-9]+)m(?P<y>[0-9]+)(?:b(?P<bias>n?[0-9]+))?(?P<specials>ieee|fnuz|fn|none|merged)?"
+    rf"e(?P<x>{_N})m(?P<y>{_N})(?:b(?P<bias>n?{_N}))?(?P<specials>ieee|fnuz|fn|none|merged)?"
     r"(?P<fields>(?:_(?:nosub|normal0|unsigned|nozero))*)"
 )
-_FIXED = re.compile(r"(?P<u>u?)fixed(?P<i>[0-9]+)\.(?P<f>[0-9]+)(?P<sym>_sym)?")
-_INT = re.compile(r"(?P<u>u?)int(?P<n>[0-9]+)(?P<sym>_sym)?")
+_FIXED = re.compile(rf"(?P<u>u?)fixed(?P<i>{_N})\.(?P<f>{_N})(?P<sym>_sym)?")
+_INT = re.compile(rf"(?P<u>u?)int(?P<n>{_N})(?P<sym>_sym)?")
 # Block, logarithmic and posit formats: known by name, so that the error does not guess a typo.
 LATER = re.compile(
     r"(?:(?:mx(?:fp|int)|nvfp|posit|lns|log)[0-9]+(?:_[a-z0-9]*?)?|binary[0-9]+p[0-9]+[a-z]*?)"

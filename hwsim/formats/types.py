@@ -64,6 +64,8 @@ class FloatFormat:
         _require_int("precision", p, 1, 53)
         _require_choice("specials", self.specials, SPECIALS)
         _require_choice("zero_field", self.zero_field, ZERO_FIELDS)
+        _require_bool("signed", self.signed)
+        _require_bool("has_zero", self.has_zero)
         if self.bias is None:
             object.__setattr__(self, "bias", 2 ** (x - 1) - (self.specials != "fnuz"))
         _require_int("bias", self.exponent_bias, -2000, 4000)
@@ -260,6 +262,8 @@ class FixedFormat:
     def __post_init__(self) -> None:
         _require_int("integer_bits", self.integer_bits, 0, 64)
         _require_int("fraction_bits", self.fraction_bits, 0, 64)
+        _require_bool("signed", self.signed)
+        _require_bool("symmetric", self.symmetric)
         if not 1 <= self.width <= 64:
             raise SpecError(f"format {self._spelling()}: {self.width} bits wide; allowed 1 … 64")
         if self.symmetric and (not self.signed or self.width < 2):
@@ -335,6 +339,7 @@ class IntFormat(FixedFormat):
 
     def __init__(self, bits: int, signed: bool = True, symmetric: bool = False) -> None:
         _require_int("bits", bits, 1, 64)
+        _require_bool("signed", signed)
         super().__init__(bits - int(signed), 0, signed, symmetric)
 
     @property
@@ -389,6 +394,11 @@ def _require_int(name: str, value: object, low: int, high: int) -> None:
         raise SpecError(f"{name}={value!r}: an integer from {low} to {high} is needed")
 
 
+def _require_bool(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise SpecError(f"{name}={value!r}: True or False is needed")
+
+
 def _require_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise SpecError(f"{name}={value!r}: allowed are {', '.join(allowed)}")

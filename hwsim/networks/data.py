@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from hwsim.networks.archives import read_npz
 from hwsim.networks.errors import DataError
 from hwsim.networks.runtime import NUMPY_TYPES, Array
 
@@ -38,22 +38,15 @@ DataLike = Data | Mapping[str, Any] | str | PathLike[str] | Array
 def load_npz(path: str | PathLike[str], inputs: Sequence[onnx.ValueInfoProto]) -> Data:
     """Read an npz file of arrays named as the model's inputs, and optional integer ``labels``.
 
-    Nothing is unpickled.  Raises DataError that names the file, its arrays and what is expected.
+    Nothing is unpickled, and no more is read than half of the memory holds.  Raises DataError
+    that names the file, its arrays and what is expected.
     """
     file = Path(fspath(path))
-    try:
-        loaded = np.load(file, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise DataError(f"data file {file}: one bare array; an npz with names is needed")
-        with loaded as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except DataError:
-        raise
-    except OSError as error:
-        raise DataError(f"data file {file}: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise DataError(f"data file {file} cannot be read as npz: {error}") from error
-    return check_data(arrays, inputs, str(file))
+
+    def check(names: list[str]) -> None:
+        _check_names(names, inputs, str(file))
+
+    return check_data(read_npz(file, check), inputs, str(file))
 
 
 def read_data(data: DataLike, inputs: Sequence[onnx.ValueInfoProto]) -> Data:
@@ -74,19 +67,12 @@ def check_data(
     arrays: Mapping[str, Any], inputs: Sequence[onnx.ValueInfoProto], source: str
 ) -> Data:
     """Check names, dtypes, shapes and the common number of samples."""
-    expected = [value.name for value in inputs]
-    missing = [name for name in expected if name not in arrays]
-    unknown = [name for name in arrays if name not in (*expected, LABELS)]
-    if missing or unknown:
-        raise DataError(
-            f"{source}: arrays {', '.join(arrays) or '(none)'}; expected "
-            f"{', '.join(map(_describe, inputs))} and optionally {LABELS}"
-        )
+    _check_names(list(arrays), inputs, source)
     checked = {value.name: _check_input(value, arrays[value.name], source) for value in inputs}
     lengths = {name: len(array) for name, array in checked.items() if array.ndim}
-    labels = None if LABELS in expected else arrays.get(LABELS)
+    labels = None if LABELS in checked else arrays.get(LABELS)
     if labels is not None:
-        labels = np.asarray(labels)
+        labels = _as_array(labels, LABELS, source)
         if labels.dtype.kind not in "iu":
             raise DataError(f"{source}: {LABELS} of dtype {labels.dtype}; integers are needed")
         if lengths and (labels.ndim == 0 or len(labels) not in lengths.values()):
@@ -94,12 +80,23 @@ def check_data(
     return Data(checked, labels, source)
 
 
+def _check_names(names: list[Any], inputs: Sequence[onnx.ValueInfoProto], source: str) -> None:
+    expected = [value.name for value in inputs]
+    missing = [name for name in expected if name not in names]
+    unknown = [name for name in names if name not in (*expected, LABELS)]
+    if missing or unknown:
+        raise DataError(
+            f"{source}: arrays {', '.join(map(str, names)) or '(none)'}; expected "
+            f"{', '.join(map(_describe, inputs))} and optionally {LABELS}"
+        )
+
+
 def _check_input(value: onnx.ValueInfoProto, array: Any, source: str) -> Array:
     """The array in the model's dtype; kinds may widen (int → float), never narrow."""
     element = value.type.tensor_type.elem_type
     if element not in NUMPY_TYPES:
         raise DataError(f"model input {value.name!r} has a type that NumPy does not hold")
-    array = np.asarray(array)
+    array = _as_array(array, value.name, source)
     wanted = onnx.helper.tensor_dtype_to_np_dtype(element)
     if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, wanted, "same_kind"):
         raise DataError(f"{source}: {value.name} has dtype {array.dtype}, expected {wanted}")
@@ -114,6 +111,15 @@ def _check_input(value: onnx.ValueInfoProto, array: Any, source: str) -> Array:
                 f"{source}: {value.name} has shape {array.shape}, expected {_describe(value)}"
             )
     return np.ascontiguousarray(array, dtype=wanted).reshape(array.shape)
+
+
+def _as_array(array: Any, name: str, source: str) -> Array:
+    if isinstance(array, np.ma.MaskedArray):
+        raise DataError(f"{source}: {name} is a masked array; fill or compress it first")
+    try:
+        return np.asarray(array)
+    except Exception as error:  # whatever a ragged list or an object's __array__ raises
+        raise DataError(f"{source}: {name} is no array: {error}") from error
 
 
 def first_axis(value: onnx.ValueInfoProto) -> int | str | None:

@@ -47,7 +47,7 @@ def evaluate(
     ``auto``: without labels SQNR; labels (N,) with logits (N, V): accuracy; labels (N, T …) with
     logits (N, T …, V): bits per character, NLL / ln 2 per label.
     """
-    if metric not in METRICS:
+    if not isinstance(metric, str) or metric not in METRICS:
         raise DataError(f"metric={metric!r}: allowed are {', '.join(METRICS)}")
     name, logits = _pick(outputs, labels)
     if not logits.size:

@@ -20,7 +20,7 @@ from hwsim.networks.execution import LayerRun, Progress, Settings, default_batch
 from hwsim.networks.graph import Graph, build_graph
 from hwsim.networks.partition import Plan, partition
 from hwsim.networks.report import LayerReport, RunReport
-from hwsim.networks.runtime import LATEST_IR, Array, Session, with_outputs
+from hwsim.networks.runtime import LATEST_IR, Array, Session, in_ieee_arithmetic, with_outputs
 from hwsim.networks.scales import ScaleLike, match_layers, operand_rules, scale_for
 from hwsim.networks.source import ModelLike, Source, read_model
 from hwsim.networks.unseen import NativeProductWarning, message, native_products
@@ -30,6 +30,7 @@ from hwsim.units import MacUnit, as_unit
 MacLike = str | MacUnit | Mapping[str, str | MacUnit]
 TELEMETRY = (False, True, "counts")
 BIAS = ("float32", "acc")
+MOST_VERIFIED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,10 @@ class Network:
         sums of products that are spelt as Mul and ReduceSum: they run natively, and
         ``native_products`` names them.
         """
-        return cls(read_model(model))
+        try:
+            return cls(read_model(model))
+        except UnicodeDecodeError as error:  # protobuf decodes names when they are read
+            raise ModelError(f"model: a name in it is no UTF-8: {error}") from error
 
     @property
     def name(self) -> str:
@@ -103,6 +107,7 @@ class Network:
         return read_data(data, self._graph.inputs)
 
     # --- float32 ------------------------------------------------------------------------------
+    @in_ieee_arithmetic
     def baseline(self, inputs: DataLike) -> dict[str, Array]:
         """The float32 model's outputs by ONNX Runtime, sample by sample; kept for one data set."""
         data = self.data(inputs)
@@ -118,6 +123,7 @@ class Network:
         self._calibration = self.measure(data)
         return self._calibration
 
+    @in_ieee_arithmetic
     def measure(self, data: DataLike) -> Calibration:
         """Run the float32 model on ``data`` for the largest magnitude of every operand."""
         checked = self.data(data)
@@ -157,6 +163,7 @@ class Network:
         return cutting
 
     # --- simulated ----------------------------------------------------------------------------
+    @in_ieee_arithmetic
     def run(
         self,
         inputs: DataLike,
@@ -176,16 +183,16 @@ class Network:
     ) -> RunReport:
         """Run the network with its products on ``mac``; parameters as in `hwsim.run`, but
         ``calibration`` is what `measure` gave (default: what `calibrate` fixed)."""
-        _check_numbers(verify=verify, batch=batch, telemetry=telemetry)
-        if bias not in BIAS:
-            raise ModelError(f"bias={bias!r}: allowed are {', '.join(map(repr, BIAS))}")
+        _check_numbers(verify=verify, batch=batch, seed=seed)
+        _check_choice("telemetry", telemetry, TELEMETRY)
+        _check_choice("bias", bias, BIAS)
         data = self.data(inputs)
         units = self._units(mac)
         calibration = calibration or self._calibration or self._default_calibration(data)
         calls = self._cut(data).feeds(data)
         size = batch or default_batch(calibration.call_bytes)
         spans = [range(i, min(i + size, len(calls))) for i in range(0, len(calls), size)]
-        folder = None if dump is None else Path(fspath(dump))
+        folder = None if dump is None else _folder(dump)
         if folder:
             write_readme(folder)
         settings = Settings(
@@ -199,7 +206,7 @@ class Network:
         return RunReport(outputs, layers, calibration.source, node, self.name, self.native_products)
 
     def _units(self, mac: MacLike) -> dict[str, MacUnit]:
-        if isinstance(mac, (str, MacUnit)):
+        if not isinstance(mac, Mapping):
             return dict.fromkeys(self.layers, _unit(mac))
         units = match_layers({p: _unit(m) for p, m in mac.items()}, self.layers, "mac")
         left = [name for name in self.layers if name not in units]
@@ -285,10 +292,26 @@ def _unit(mac: str | MacUnit) -> MacUnit:
     return as_unit(mac)
 
 
-def _check_numbers(verify: int, batch: int | None, telemetry: TelemetryMode) -> None:
-    if verify < 0:
-        raise ModelError(f"verify={verify}: the number of outputs per layer, 0 or more, is needed")
-    if batch is not None and batch < 1:
-        raise ModelError(f"batch={batch}: at least one sample is needed")
-    if telemetry not in TELEMETRY:
-        raise ModelError(f"telemetry={telemetry!r}: allowed are False, True and 'counts'")
+def _folder(dump: str | PathLike[str]) -> Path:
+    try:
+        return Path(fspath(dump))
+    except TypeError as error:
+        raise TypeError(f"dump={dump!r}: the path of a folder is needed") from error
+
+
+def _check_numbers(verify: int, batch: int | None, seed: int) -> None:
+    """Raise ModelError that names the number that is none, or out of range."""
+    for name, value, least, most in (
+        ("verify", verify, 0, MOST_VERIFIED),
+        ("batch", 1 if batch is None else batch, 1, None),
+        ("seed", seed, 0, None),
+    ):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or value < least or (most is not None and value > most):
+            upper = "" if most is None else f" to {most}"
+            raise ModelError(f"{name}={value!r}: an integer from {least}{upper} is needed")
+
+
+def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if not isinstance(value, (bool, str)) or value not in allowed:
+        raise ModelError(f"{name}={value!r}: allowed are {', '.join(map(repr, allowed))}")

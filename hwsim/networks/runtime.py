@@ -8,8 +8,9 @@ quantizes the activations (an error of 1e-3 in what should be a float32 baseline
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import onnx
@@ -18,6 +19,8 @@ import onnxruntime
 from hwsim.networks.errors import ModelError
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 LATEST_IR = 10  # enough for every tensor type that passes between segments
 NUMPY_TYPES = frozenset(
     getattr(onnx.TensorProto, name)
@@ -26,6 +29,20 @@ NUMPY_TYPES = frozenset(
         *("UINT8", "UINT16", "UINT32", "UINT64"),
     )
 )
+
+
+def in_ieee_arithmetic(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """The function with `ieee_arithmetic` around it: ONNX Runtime and NumPy compute as the thread
+    does."""
+
+    @wraps(function)
+    def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        from hwsim.simulate.environment import ieee_arithmetic  # imports numba: only to run
+
+        with ieee_arithmetic():
+            return function(*args, **kwargs)
+
+    return wrapper
 
 
 class Session:

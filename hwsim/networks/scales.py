@@ -19,6 +19,8 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
+import numpy as np
+
 from hwsim.formats import FixedFormat, Format
 from hwsim.networks.errors import ModelError
 
@@ -64,9 +66,19 @@ def _largest(fmt: Format) -> float:
 
 
 def _checked(value: float) -> float:
-    if isinstance(value, bool) or not 0 < float(value) < math.inf:
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
+        value, bool
+    )
+    if not number or not 0 < value < math.inf or not 0 < (scale := _as_float(value)) < math.inf:
         raise ModelError(f"scale={value!r}: a positive finite number is needed")
-    return float(value)
+    return scale
+
+
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond float64
+        return math.inf
 
 
 def operand_rules(
@@ -84,7 +96,7 @@ def operand_rules(
 def _both(rule: LayerScale) -> dict[str, OperandScale]:
     if not isinstance(rule, Mapping):
         return {"a": rule, "b": rule}
-    if not set(rule) <= {"a", "b"}:
+    if not set(rule) <= {"a", "b"} or any(isinstance(r, Mapping) for r in rule.values()):
         raise ModelError(f"scale={dict(rule)!r}: the keys of a layer's scales are 'a' and 'b'")
     return {"a": rule.get("a", "auto"), "b": rule.get("b", "auto")}
 
@@ -99,6 +111,8 @@ def match_layers(
     names = list(names)
     found: dict[str, Value] = {}
     for pattern, value in patterns.items():
+        if not isinstance(pattern, str):
+            raise ModelError(f"{what}: the pattern {pattern!r} is no string")
         fitting = [n for n in names if n == pattern or fnmatchcase(n, pattern)]
         if not fitting:
             raise ModelError(f"{what}: no layer fits {pattern!r}; layers are {', '.join(names)}")

@@ -12,14 +12,16 @@ from os import PathLike, fspath
 from pathlib import Path
 
 import onnx
-from onnx import checker, external_data_helper, helper, inliner, shape_inference
+from onnx import checker, helper, inliner, shape_inference
 
 from hwsim.errors import UnsupportedOperator
 from hwsim.networks.errors import ModelError
 from hwsim.networks.functions import make_local
 from hwsim.networks.operators import SCHEMA_FUNCTIONS, check_operators, label
 from hwsim.networks.recurrent import unroll
+from hwsim.networks.tensors import check_tensors, external_tensors, load_external
 
+LARGEST_FILE = 2**31 - 1
 ModelLike = str | PathLike[str] | bytes | onnx.ModelProto
 
 
@@ -43,6 +45,7 @@ def read_model(model: ModelLike) -> Source:
         checker.check_model(_with_shapes(original), skip_opset_compatibility_check=True)
     except Exception as error:  # ValidationError, and InferenceError from C++
         raise ModelError(f"model {name} is not valid ONNX: {_one_line(error)}") from error
+    check_tensors(original, name)
     _name_nodes(original)  # ONNX Runtime refuses two nodes of one name
     prepared = _inline(original, name)
     _name_nodes(prepared)
@@ -61,16 +64,23 @@ def _read(model: ModelLike) -> tuple[onnx.ModelProto, str, str]:
     if not isinstance(model, (str, PathLike)):
         raise ModelError(f"model={type(model).__name__}: path, bytes or ModelProto is needed")
     path = Path(fspath(model))
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"model {path}: {error.strerror}") from error
+    data = _read_file(path)
     proto = _parse(data, str(path))
-    try:
-        external_data_helper.load_external_data_for_model(proto, str(path.parent))
-    except Exception as error:
-        raise ModelError(f"model {path}: external weights: {_one_line(error)}") from error
+    load_external(proto, path.parent, str(path))
     return proto, path.stem, hashlib.sha256(data).hexdigest()
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if path.exists() and not path.is_file():
+            raise ModelError(f"model {path}: no regular file")
+        if path.stat().st_size > LARGEST_FILE:
+            raise ModelError(f"model {path}: over 2 GiB, which protobuf cannot hold")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"model {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _parse(data: bytes, name: str) -> onnx.ModelProto:
@@ -102,11 +112,10 @@ def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _loaded(proto: onnx.ModelProto) -> onnx.ModelProto:
-    for tensor in proto.graph.initializer:
-        if external_data_helper.uses_external_data(tensor):
-            raise ModelError(
-                f"weight {tensor.name!r} lies in an external file: pass the model's path instead"
-            )
+    for tensor in external_tensors(proto):
+        raise ModelError(
+            f"weight {tensor.name!r} lies in an external file: pass the model's path instead"
+        )
     return proto
 
 

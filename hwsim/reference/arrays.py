@@ -78,8 +78,10 @@ def decode(code: ArrayLike, fmt: str | Format) -> Array:
     [1.0, 448.0, nan]
     """
     fmt = _format(fmt)
+    if isinstance(code, np.ma.MaskedArray):
+        raise TypeError("code is a masked array; only plain integer arrays are taken")
     array = np.asarray(code)
-    if array.dtype.kind not in "iu" and array.size:
+    if array.dtype.kind not in "iu" and (array.size or array.dtype.kind != "f"):
         raise TypeError(f"codes of dtype {array.dtype}: an integer dtype is needed")
     values = [codes.decode(int(c), fmt) for c in array.ravel().tolist()]
     return to_array(values, fmt, array.shape)

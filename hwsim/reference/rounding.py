@@ -146,13 +146,12 @@ def _settle_zero(y: Value, fmt: Format) -> Value:
 # --- the range ------------------------------------------------------------------------------------
 def into_range(y: Value, fmt: Format, rounding: str, overflow: str) -> Value:
     """What the overflow rule makes of y, a finite value on the grid but outside the range."""
-    signed = fmt.lowest < 0
     match overflow:
         case "saturate" | "saturate_all":
             return _extreme(y.negative or less(y, finite_range(fmt).lowest), fmt)
         case "wrap":
             return _wrapped(y, fmt)
-        case "inf" | "inf_always" if signed or less(finite_range(fmt).largest, y):
+        case "inf" | "inf_always" if fmt.signed or less(finite_range(fmt).largest, y):
             inward = {"rtz", "rto", "rup" if y.negative else "rdn"}
             if overflow == "inf" and rounding in inward:
                 return _extreme(y.negative, fmt)
@@ -179,7 +178,7 @@ def _infinite(x: Value, fmt: Format, overflow: str) -> Value:
         return nan_of(fmt)
     if overflow == "saturate_all":
         return _extreme(x.negative, fmt)
-    if fmt.has_inf and (fmt.lowest < 0 or not x.negative):
+    if fmt.has_inf and (fmt.signed or not x.negative):
         return x
     if overflow == "saturate":
         return _extreme(x.negative, fmt)

@@ -23,11 +23,12 @@ from hwsim.formats import (
     as_format,
     check_overflow,
 )
+from hwsim.memory import check_memory
 from hwsim.simulate import wide
 from hwsim.simulate.elementwise import convert, has_codes, has_table, is_direct, target
+from hwsim.simulate.environment import ieee_arithmetic
 from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64, powers, rounding_mode
-from hwsim.simulate.inputs import as_real, carrier_exact, result_array
-from hwsim.simulate.scheduler import check_environment
+from hwsim.simulate.inputs import as_codes, as_whole, carrier_exact, check_out, result_array
 
 Array = npt.NDArray[Any]
 NAN_CHOICES = ("error", "zero", "max")
@@ -48,6 +49,7 @@ def code_dtype(fmt: Format) -> np.dtype[Any]:
     return np.dtype(next(f"u{n}" for n in (1, 2, 4, 8) if 8 * n >= fmt.width))
 
 
+@ieee_arithmetic()
 def round(
     x: npt.ArrayLike,
     fmt: str | Format,
@@ -82,16 +84,18 @@ def round(
     """
     fmt = as_format(fmt)
     rule = _checked(fmt, rounding, overflow, nan)
-    array, default = as_real("x", x), value_dtype(fmt)
+    check_out(out)
+    array, default = as_whole("x", x), value_dtype(fmt)
     if default.kind == "f" and is_direct(array, fmt, rule):
         values = _in_one_pass(array, fmt, rounding, rule, nan, target(array, out, default))
     else:
         values = rounded(array, fmt, rounding, rule, nan)
-    if values is out:
+    if values is out and dtype is None:
         return values
     return result_array(values, fmt, default, out, dtype)
 
 
+@ieee_arithmetic()
 def encode(
     x: npt.ArrayLike,
     fmt: str | Format,
@@ -112,7 +116,8 @@ def encode(
     """
     fmt = as_format(fmt)
     rule = _checked(fmt, rounding, overflow, nan)
-    array, default = as_real("x", x), code_dtype(fmt)
+    check_out(out)
+    array, default = as_whole("x", x), code_dtype(fmt)
     if has_codes(fmt) and is_direct(array, fmt, rule):
         into = target(array, out, default)
         codes = _in_one_pass(array, fmt, rounding, rule, nan, into, coded=True)
@@ -121,6 +126,7 @@ def encode(
     return codes if codes is out else result_array(codes, fmt, default, out, None)
 
 
+@ieee_arithmetic()
 def decode(
     codes: npt.ArrayLike,
     fmt: str | Format,
@@ -136,20 +142,21 @@ def decode(
     array([448.,  nan,  -0.], dtype=float32)
     """
     fmt = as_format(fmt)
-    check_environment()
-    array = np.asarray(codes)
-    if array.dtype.kind not in "iu" and array.size:
-        raise TypeError(f"codes: an integer array is needed, not {array.dtype}")
+    check_out(out)
+    array = as_codes("codes", codes)
+    check_memory("codes", array.shape)
     every = array.dtype.kind == "u" and 8 * array.dtype.itemsize <= fmt.width
     if not every and array.size and (int(array.min()) < 0 or int(array.max()) >> fmt.width):
         raise ValueError(f"codes: {fmt} has codes 0 … {2**fmt.width - 1}; got some outside")
     default = value_dtype(fmt)
-    if array.dtype.kind in "iu" and has_table(fmt):
+    if has_table(fmt):
         values = target(array, out, default)
         look_up(np.ascontiguousarray(array).reshape(-1), _table(fmt), values.reshape(-1))
     else:
         values = _decoded(array.astype(np.uint64), fmt)
-    return values if values is out else result_array(values, fmt, default, out, dtype)
+    if values is out and dtype is None:
+        return values
+    return result_array(values, fmt, default, out, dtype)
 
 
 @cache
@@ -266,8 +273,7 @@ def _decoded(codes: Array, fmt: Format) -> Array:
 
 
 def _checked(fmt: Format, rounding: str, overflow: str | None, nan: str) -> str:
-    """The overflow rule in force, after checking all three choices and the thread's arithmetic."""
-    check_environment()
+    """The overflow rule in force, after checking all three choices."""
     if rounding not in ROUNDINGS:
         raise SpecError(f"rounding={rounding!r}: allowed are {', '.join(ROUNDINGS)}")
     if nan not in NAN_CHOICES:

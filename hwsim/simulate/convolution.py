@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwsim.memory import check_memory
 from hwsim.simulate.conversions import value_dtype
-from hwsim.simulate.inputs import as_real, result_array
+from hwsim.simulate.environment import ieee_arithmetic
+from hwsim.simulate.inputs import as_dtype, as_real, result_array
 from hwsim.simulate.operands import PART, Scales, to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
 from hwsim.simulate.patches import Patches
 from hwsim.simulate.products import multiply
-from hwsim.simulate.scheduler import check_environment, run_tiles
+from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.tally import LEVELS
 from hwsim.units import MacUnit, Telemetry, as_unit
 
@@ -60,6 +62,8 @@ class Window:
 
     def output_size(self, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
         """Height and width of the result; ValueError when the kernel does not fit."""
+        if 0 in kernel:
+            raise ValueError(f"w: a kernel of {kernel} holds no weight")
         sizes = []
         for i in (0, 1):
             room = image[i] + sum(self.padding[i]) - (self.dilation[i] * (kernel[i] - 1) + 1)
@@ -72,6 +76,7 @@ class Window:
         return sizes[0], sizes[1]
 
 
+@ieee_arithmetic()
 def conv2d(
     x: npt.ArrayLike,
     w: npt.ArrayLike,
@@ -112,11 +117,12 @@ def conv2d(
     """
     unit = as_unit(mac)
     options = Options.check(telemetry, threads, strict, memory_limit)
+    target = None if dtype is None else as_dtype(dtype)
     window = Window.check(stride, padding, dilation, groups, k_order)
     image, kernel = as_real("x", x), as_real("w", w)
     start = None if c is None else as_real("c", c)
     out, counted = conv2d_values(image, kernel, start, unit, window, options)
-    out = result_array(out, unit.output_format, out.dtype, None, dtype)
+    out = result_array(out, unit.output_format, out.dtype, None, target)
     return out if options.level == 0 else (out, counted)
 
 
@@ -130,15 +136,18 @@ def conv2d_values(
     scales: Scales = (1.0, 1.0),
 ) -> tuple[Array, Telemetry]:
     """`conv2d` on checked arguments, of x and w divided by their scales."""
-    check_environment()
     _check_shapes(x, w, window.groups)
     height, width = window.output_size(x.shape[2:], w.shape[2:])
-    out = np.empty((x.shape[0], w.shape[0], height, width), value_dtype(unit.output_format))
+    shape = (x.shape[0], w.shape[0], height, width)
+    check_memory(f"the result of x {x.shape}, padding {window.padding}", shape)
+    check_memory("one row of patches of x", (math.prod(w.shape[1:]), window.groups, width))
+    out = np.empty(shape, value_dtype(unit.output_format))
     c = None if c is None else _broadcast(c, out.shape)
     # The kernels are the rows and the patches the columns: lanes run over pixels.
     kernels = to_operand("w", w, unit.b, options, scales[1])
     kernels = kernels.transpose(0, *(1 + axis for axis in window.k_axes))
-    kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, -1)
+    k = math.prod(w.shape[1:])
+    kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, k)
     patches = Patches(w.shape, window, width)
     # Padding is +0, or NaN where there is no zero.
     border = to_operand("padding", np.zeros((), np.int64), unit.a, replace(options, strict=False))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.formats import Format
+from hwsim.memory import check_memory
 
 Array = npt.NDArray[Any]
 
@@ -15,27 +16,49 @@ Array = npt.NDArray[Any]
 def as_real(name: str, x: npt.ArrayLike) -> Array:
     """``x`` as a native array of float or integer dtype, values unchanged.
 
-    Raises TypeError for complex, object, string and masked arrays.
+    Raises TypeError for complex, object, string and masked arrays, and for what is no array.
     """
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name}: masked arrays are not accepted; fill or compress it first")
-    array = np.asarray(x)
-    kind = array.dtype.kind
-    if kind == "b":
-        return array.astype(np.int64)
-    if kind == "V" or (kind not in "iuf" and array.dtype.type.__module__ == "ml_dtypes"):
-        return _from_ml_dtypes(name, array)
-    if kind not in "iuf":
-        raise TypeError(f"{name}: a real numeric array is needed, not dtype {array.dtype}")
+    array = as_array(name, x)
+    found = array.dtype
+    if found.type.__module__ == "ml_dtypes" and np.can_cast(found, np.float64, "safe"):
+        target: np.dtype[Any] = np.dtype(np.float64)
+    elif found.kind in "iufb":
+        target = np.dtype(np.int64) if found.kind == "b" else found.newbyteorder("=")
+    else:
+        raise TypeError(f"{name}: a real numeric array is needed, not dtype {found}")
+    if target == found:
+        return array
+    check_memory(name, array.shape)
+    return array.astype(target)
+
+
+def as_whole(name: str, x: npt.ArrayLike) -> Array:
+    """`as_real`, for arrays that are copied whole: ValueError where memory cannot hold them."""
+    array = as_real(name, x)
+    check_memory(name, array.shape)
+    return array
+
+
+def as_codes(name: str, x: npt.ArrayLike) -> Array:
+    """``x`` as an array of integer dtype; an empty list will do."""
+    array = as_array(name, x)
+    if array.dtype.kind == "f" and not array.size:
+        return array.astype(np.uint64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: an integer array is needed, not dtype {array.dtype}")
+    if not array.dtype.isnative:
+        check_memory(name, array.shape)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _from_ml_dtypes(name: str, array: Array) -> Array:
+def as_array(name: str, x: npt.ArrayLike) -> Array:
+    """``x`` as any plain array; TypeError where it is none, or masked."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name}: masked arrays are not accepted; fill or compress it first")
     try:
-        return array.astype(np.float64)
-    except (TypeError, ValueError):
-        message = f"{name}: a real numeric array is needed, not dtype {array.dtype}"
-        raise TypeError(message) from None
+        return np.asarray(x)
+    except Exception as error:  # whatever a ragged list or an object's __array__ raises
+        raise TypeError(f"{name}: {type(x).__name__} is no array: {error}") from error
 
 
 def carrier_exact(x: Array) -> Array:
@@ -79,9 +102,11 @@ def result_array(
     dtype: npt.DTypeLike | None,
 ) -> Array:
     """``values`` in the dtype asked for, or in ``out``; a lossy dtype is a ValueError."""
-    target = np.dtype(dtype) if dtype is not None else out.dtype if out is not None else default
+    check_out(out)
+    target = as_dtype(dtype) if dtype is not None else out.dtype if out is not None else default
     if target != default:
-        _check_lossless(values, fmt, target)
+        name = f"out has dtype {target}, which" if dtype is None else f"dtype={target}"
+        _check_lossless(values, fmt, target, name)
     if out is None:
         return values.astype(target, copy=False)
     if dtype is not None and out.dtype != target:
@@ -92,11 +117,32 @@ def result_array(
     return out
 
 
-def _check_lossless(values: Array, fmt: Format, target: np.dtype[Any]) -> None:
-    if target.kind not in "iufV":
+def check_out(out: object) -> None:
+    """Refuse an ``out`` that nothing can be written into."""
+    if out is None:
+        return
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise TypeError(f"out={type(out).__name__}: a NumPy array is needed")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+
+
+def as_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """The real dtype that an argument names; TypeError for any other."""
+    try:
+        target = np.dtype(dtype)
+    except Exception as error:  # NumPy raises what its parser meets
+        raise TypeError(f"dtype={dtype!r}: {error}") from error
+    if target.kind not in "iuf" and target.type.__module__ != "ml_dtypes":
         raise TypeError(f"dtype={target}: a real dtype is needed")
+    return target
+
+
+def _check_lossless(values: Array, fmt: Format, target: np.dtype[Any], name: str) -> None:
+    if target.kind not in "iuf" and target.type.__module__ != "ml_dtypes":
+        raise TypeError(f"{name}: a real dtype is needed")
     with np.errstate(all="ignore"):
         back = values.astype(target).astype(values.dtype)
     same = (back == values) | ((back != back) & (values != values))
     if not bool(np.all(same)):
-        raise ValueError(f"dtype={target} cannot hold every value of {fmt} in this result")
+        raise ValueError(f"{name} cannot hold every value of {fmt} in this result")

@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwsim.memory import check_memory
 from hwsim.simulate.conversions import value_dtype
-from hwsim.simulate.inputs import as_real, result_array
+from hwsim.simulate.environment import ieee_arithmetic
+from hwsim.simulate.inputs import as_dtype, as_real, result_array
 from hwsim.simulate.operands import Scales, carrier, to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
 from hwsim.simulate.products import multiply
-from hwsim.simulate.scheduler import check_environment
 from hwsim.simulate.tally import LEVELS
 from hwsim.units import MacUnit, Telemetry, as_unit
 
 Array = npt.NDArray[Any]
 
 
+@ieee_arithmetic()
 def matmul(
     a: npt.ArrayLike,
     b: npt.ArrayLike,
@@ -60,10 +62,11 @@ def matmul(
     """
     unit = as_unit(mac)
     options = Options.check(telemetry, threads, strict, memory_limit)
+    target = None if dtype is None else as_dtype(dtype)
     left, right = as_real("a", a), as_real("b", b)
     start = None if c is None else as_real("c", c)
     out, counted = matmul_values(left, right, start, unit, options)
-    out = result_array(out, unit.output_format, out.dtype, None, dtype)
+    out = result_array(out, unit.output_format, out.dtype, None, target)
     return out if options.level == 0 else (out, counted)
 
 
@@ -76,9 +79,10 @@ def matmul_values(
     scales: Scales = (1.0, 1.0),
 ) -> tuple[Array, Telemetry]:
     """`matmul` on checked arguments, of a and b divided by their scales."""
-    check_environment()
     batch = _check_shapes(a, b)
     shape = (*batch, a.shape[-2], b.shape[-1])
+    check_memory("the product of a and b", shape)
+    check_memory("one row of a and one column of b", (2, a.shape[-1]))
     if c is not None:
         c = broadcast("c", c, shape)
     out = np.empty(shape, value_dtype(unit.output_format))

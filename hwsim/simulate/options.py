@@ -30,6 +30,7 @@ class Options:
         """Options from public arguments; ValueError names the wrong one."""
         if telemetry is not True and telemetry is not False and telemetry != "counts":
             raise ValueError(f"telemetry={telemetry!r}: allowed are False, True, 'counts'")
-        if isinstance(memory_limit, bool) or not memory_limit >= 2**20:
+        whole = isinstance(memory_limit, int) and not isinstance(memory_limit, bool)
+        if not whole or memory_limit < 2**20:
             raise ValueError(f"memory_limit={memory_limit!r}: at least 1 MiB (1048576) is needed")
         return cls(LEVELS[telemetry], thread_count(threads), bool(strict), int(memory_limit))

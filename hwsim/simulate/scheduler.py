@@ -7,10 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-import numpy as np
-from hwsim_kernels.environment import arithmetic_is_ieee
-
-from hwsim.errors import HwsimError
+from hwsim.simulate.environment import ieee_arithmetic
 
 
 def thread_count(threads: int | None) -> int:
@@ -27,7 +24,6 @@ def run_tiles(tasks: Iterable[Callable[[], None]], threads: int) -> None:
     """Run every task, on the calling thread when one suffices; the first error is raised."""
     work = list(tasks)
     if threads == 1 or len(work) == 1:
-        check_environment()
         for task in work:
             task()
         return
@@ -36,18 +32,9 @@ def run_tiles(tasks: Iterable[Callable[[], None]], threads: int) -> None:
         future.result()
 
 
-def check_environment() -> None:
-    """Refuse a thread whose floating-point unit flushes subnormals or does not round to nearest."""
-    if not arithmetic_is_ieee(np.float64(2.0**-1060), np.float32(2.0**-140), np.float64(1.0)):
-        raise HwsimError(
-            "this thread flushes subnormals or rounds otherwise than to nearest (some library "
-            "changed its floating-point mode); call hwsim from another thread, or import and "
-            "use that library with flush-to-zero off (torch.set_flush_denormal(False))"
-        )
-
-
+@ieee_arithmetic()
 def _guarded(task: Callable[[], None]) -> None:
-    check_environment()
+    """A thread of the pool has the environment of the thread that started it."""
     task()
 
 

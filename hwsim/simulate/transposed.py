@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwsim.memory import check_memory
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.convolution import Padding, Pair, Window, conv2d_values, pair_of
-from hwsim.simulate.inputs import as_real, result_array
+from hwsim.simulate.environment import ieee_arithmetic
+from hwsim.simulate.inputs import as_dtype, as_real, result_array
 from hwsim.simulate.matrix import broadcast
 from hwsim.simulate.operands import to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
@@ -21,6 +23,7 @@ from hwsim.units import MacUnit, Telemetry, as_unit
 Array = npt.NDArray[Any]
 
 
+@ieee_arithmetic()
 def conv_transpose2d(
     x: npt.ArrayLike,
     w: npt.ArrayLike,
@@ -65,13 +68,14 @@ def conv_transpose2d(
     """
     unit = as_unit(mac)
     options = Options.check(telemetry, threads, strict, memory_limit)
+    target = None if dtype is None else as_dtype(dtype)
     window = Window.check(stride, padding, dilation, groups, k_order)
     extra = pair_of("output_padding", output_padding, 0)
     image, kernel = as_real("x", x), as_real("w", w)
     start = None if c is None else as_real("c", c)
     stuffing = Stuffing.of(image, kernel, window, extra)
     out, counted = _values(image, kernel, start, unit, stuffing, options)
-    out = result_array(out, unit.output_format, out.dtype, None, dtype)
+    out = result_array(out, unit.output_format, out.dtype, None, target)
     return out if options.level == 0 else (out, counted)
 
 
@@ -110,6 +114,8 @@ def _values(
     """`conv_transpose2d` on checked arguments."""
     if options.strict:  # of the caller's operands: a zero between may be no value of its format
         _refuse_inexact(x, w, c, unit, options)
+    check_memory(f"x {x.shape} among zeros", (*x.shape[:2], *stuffing.size))
+    check_memory(f"the result of x {x.shape}", (len(x), w.shape[1], *stuffing.result))
     kernels = turned(w, stuffing.window.groups)
     out = np.empty((len(x), len(kernels), *stuffing.result), value_dtype(unit.output_format))
     c = None if c is None else broadcast("c", c, out.shape)

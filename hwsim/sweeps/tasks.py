@@ -148,9 +148,10 @@ def sweep(
     >>> [row.unit for row in result.rows]
     ['fp32xfp32+fp32', 'int8xint8+int32']
     """
-    units = list(dict.fromkeys(as_unit(mac) for mac in macs))
-    if not units:
-        raise ValueError("macs=[]: at least one unit is needed")
+    units = _units(macs)
+    for key, text in (("name", name), ("arguments", arguments)):
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"{key}={text!r}: a string is needed")
     frozen = _freeze(model)
     network = _network(frozen)
     title = name or network.name
@@ -175,6 +176,19 @@ def sweep(
         "arguments": arguments or _arguments(title, model, data),
     }
     return Sweep(tuple(rows), describe_run({title: source}, seed, node))
+
+
+def _units(macs: Sequence[str | MacUnit]) -> list[MacUnit]:
+    """The units, each once."""
+    if isinstance(macs, (str, MacUnit)):
+        raise TypeError(f"macs={str(macs)!r}: a list of units is needed")
+    try:
+        given = list(macs)
+    except TypeError as error:
+        raise TypeError(f"macs={macs!r}: a list of units is needed") from error
+    if not given:
+        raise ValueError("macs=[]: at least one unit is needed")
+    return list(dict.fromkeys(as_unit(mac) for mac in given))
 
 
 def _run_here(tasks: list[Task], progress: Progress | None) -> list[Row]:

@@ -47,6 +47,7 @@ class RoundedProduct:
     format: Format | None = None
 
 
+LONGEST_CHUNK = 999_999_999
 Order = Sequential | Chunked | Exact
 Multiplier = ExactProduct | RoundedProduct
 
@@ -89,7 +90,8 @@ class MacUnit:
         _require("accumulator", self.accumulator, Format)
         _require("order", self.order, Order)
         _require("multiplier", self.multiplier, Multiplier)
-        if self.rounding not in ROUNDINGS:
+        self._check_parts()
+        if not isinstance(self.rounding, str) or self.rounding not in ROUNDINGS:
             raise SpecError(f"rounding={self.rounding!r}: allowed are {', '.join(ROUNDINGS)}")
         if not isinstance(self.daz, bool):
             raise SpecError(f"daz={self.daz!r}: True or False is needed")
@@ -100,8 +102,19 @@ class MacUnit:
                 raise SpecError(message, part=name)
             if self.overflow is not None:
                 self._check_overflow(self.overflow, fmt)
-        if isinstance(self.order, Chunked) and self.order.length < 1:
-            raise SpecError(f"chunk length {self.order.length}: at least 1 is needed")
+
+    def _check_parts(self) -> None:
+        """Fields of order and multiplier, and the optional output."""
+        if isinstance(self.order, Chunked):
+            length = self.order.length
+            whole = isinstance(length, int) and not isinstance(length, bool)
+            if not whole or not 1 <= length <= LONGEST_CHUNK:
+                message = f"chunk length {length!r}: an integer from 1 to {LONGEST_CHUNK} is needed"
+                raise SpecError(message, part="order")
+            _require("outer", self.order.outer, Format | None)
+        if isinstance(self.multiplier, RoundedProduct):
+            _require("multiplier's format", self.multiplier.format, Format | None)
+        _require("output", self.output, Format | None)
 
     @staticmethod
     def _check_overflow(rule: str, fmt: Format) -> None:

@@ -17,8 +17,11 @@ from numba.extending import intrinsic
 
 
 def package_hash() -> str:
-    """SHA-256 over every source file of this package and Numba's version, 16 hex digits."""
-    digest = hashlib.sha256(numba.__version__.encode())
+    """SHA-256 over every source file of this package, 16 hex digits.
+
+    Numba's own version needs no place in it: Numba's index of cached kernels holds that.
+    """
+    digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -60,9 +63,23 @@ def _enable_cache(compiled: Any) -> None:
         files = compiled._cache._cache_file
         assert files._source_stamp is not None
         files._source_stamp = KERNEL_HASH
+        files.load = _careful(files.load, files.flush)
     except (AttributeError, RuntimeError, AssertionError):
         # Another Numba (no such attribute), or no writable place: compile in every process.
         compiled._cache = numba.core.caching.NullCache()
+
+
+def _careful(load: Callable[[Any], Any], flush: Callable[[], None]) -> Callable[[Any], Any]:
+    """``load``, for cached files that something cut short: they are written anew."""
+
+    def load_or_forget(key: Any) -> Any:
+        try:
+            return load(key)
+        except Exception:  # whatever unpickling meets
+            flush()
+            return None
+
+    return load_or_forget
 
 
 @intrinsic

@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -219,16 +217,22 @@ def test_failed_verification_exits_1(tmp_path: Path):
 
 def test_ctrl_c_exits_130_and_leaves_no_broken_file(tmp_path: Path):
     path = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
+    # From within, so that it strikes the sweep and not Python's own start.
+    program = (
+        "import os, signal, threading\n"
+        "from hwsim.cli import main\n"
+        "strike = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
+        "threading.Timer(2.5, strike).start()\n"
+        "main(['sweep'])\n"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "hwsim", "sweep"],
+        [sys.executable, "-c", program],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(2.5)
-    process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.strip() == "interrupted"

@@ -92,6 +92,23 @@ def test_no_place_for_a_cache(tmp_path: Path) -> None:
         assert answer == ["1.1328125", "False"]
 
 
+def test_a_cache_nobody_can_write(tmp_path: Path) -> None:
+    """A read-only package, home and cache, where even root cannot write: the same bits."""
+    kernels = copy_kernels(tmp_path / "kernels")
+    (kernels / "hwsim_kernels").chmod(0o555)
+    assert run(PROGRAM, kernels, Path("/proc/self"), HOME="/proc") == ["1.1328125", "False"]
+
+
+def test_a_cache_that_was_cut_short(tmp_path: Path) -> None:
+    """Broken files are written anew."""
+    kernels, cache = copy_kernels(tmp_path / "kernels"), tmp_path / "cache"
+    assert run(PROGRAM, kernels, cache) == ["1.1328125", "False"]
+    for number, file in enumerate(sorted(cache.rglob("*.nb?"))):
+        file.write_bytes(file.read_bytes()[: (0, 1, 100)[number % 3]])
+    assert run(PROGRAM, kernels, cache) == ["1.1328125", "False"]
+    assert run(PROGRAM, kernels, cache) == ["1.1328125", "True"]
+
+
 def test_the_hash_covers_every_file() -> None:
     """The stamp is that of the sources here."""
     assert package_hash() == KERNEL_HASH

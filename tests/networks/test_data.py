@@ -78,7 +78,7 @@ def test_broken_files_are_named(network: Network, tmp_path: Path) -> None:
     np.save(tmp_path / "bare.npy", np.zeros(3))
     with pytest.raises(DataError, match=r"bare\.npy: one bare array"):
         load_npz(tmp_path / "bare.npy", inputs)
-    np.savez(tmp_path / "pickled.npz", x=np.array([{}], object))
+    np.savez(tmp_path / "pickled.npz", x=np.array([{}], object), x2=np.zeros(1))
     with pytest.raises(DataError, match=r"pickled\.npz cannot be read"):
         load_npz(tmp_path / "pickled.npz", inputs)
 

@@ -14,8 +14,6 @@ from hwsim.formats import OVERFLOWS, ROUNDINGS, FixedFormat
 from tests.simulate.comparison import bits, outcome
 
 Array = npt.NDArray[Any]
-FORMATS = ("e5m2", "e4m3", "e5m2fnuz", "e4m3fnuz", "e4m3b11fnuz", "e4m3ieee", "e3m4")
-FORMATS += ("int8", "uint8", "fixed3.4", "e8m0")
 ACCUMULATORS = ("e5m2", "e4m3", "e5m2fnuz", "e6m9", "bf16", "int8", "int16", "fixed3.4")
 
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 import platform
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
+import hwsim_kernels
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 import hwsim
+from hwsim.networks import Data, Network, shipped
+from hwsim.simulate import environment, scheduler
 from tests.simulate.comparison import bits
 
 Array = npt.NDArray[Any]
@@ -57,9 +64,10 @@ def mode_functions() -> tuple[Callable[[int], None], Callable[[], int], Any]:
 
 
 SUBNORMAL = np.array([3e-310, -(2.0**-1060), 1.1, 0.3, -1.7])
+NARROW = np.array([1e-40, 1.1], np.float32)
 CALLS: dict[str, Callable[[], Any]] = {
     "round": lambda: hwsim.round(SUBNORMAL, "e11m40"),
-    "round, float32": lambda: hwsim.round(np.array([1e-40, 1.1], np.float32), "e8m20"),
+    "round, float32": lambda: hwsim.round(NARROW, "e8m20"),
     "encode": lambda: hwsim.encode(SUBNORMAL, "bf16"),
     "decode": lambda: hwsim.decode(np.array([1, 0x8003, 0x3F81]), "bf16"),
     "matmul": lambda: hwsim.matmul([[1.1, 1e-40]], [[1.0], [1.0]], "bf16xbf16+e6m9", threads=1),
@@ -74,13 +82,10 @@ CALLS: dict[str, Callable[[], Any]] = {
 MODES = {"ftz": (FLUSH, FZ), "daz": (ZERO, FZ), "toward +Inf": (ROUND_UP, RUP)}
 
 
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("mode", MODES)
-def test_a_changed_mode(mode: str, call: str) -> None:
-    """A thread that flushes subnormals or rounds up gets HwsimError or the right bits."""
+def changed_mode(mode: str, call: Callable[[], Any]) -> tuple[int, Any, int]:
+    """In a thread of its own: the mode, what the call gives in it, and the mode afterwards."""
     mask = MODES[mode][platform.machine() in ("aarch64", "arm64")]
     set_mode, get_mode, page = mode_functions()
-    wanted = bits(CALLS[call]())
     found: list[Any] = []
 
     def work() -> None:
@@ -88,21 +93,66 @@ def test_a_changed_mode(mode: str, call: str) -> None:
         set_mode(old | mask)
         changed = get_mode() & mask
         try:
-            result: Any = CALLS[call]()
+            result: Any = call()
         except hwsim.HwsimError as error:
             result = error
-        finally:
-            set_mode(old)
-        found.extend([changed, result])
+        found.extend([changed, result, get_mode() & mask])
+        set_mode(old)
 
     worker = threading.Thread(target=work)
     worker.start()
     worker.join()
-    changed, result = found
-    assert changed
-    assert isinstance(result, hwsim.HwsimError) or bits(result) == wanted, result
-    assert bits(CALLS[call]()) == wanted  # this thread is as it was
     del page
+    changed, result, after = found
+    return changed, result, after
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_changed_mode(mode: str, call: str) -> None:
+    """A thread that flushes subnormals or rounds up gets the right bits, and keeps its mode."""
+    wanted = bits(CALLS[call]())
+    changed, result, after = changed_mode(mode, CALLS[call])
+    assert changed
+    assert not isinstance(result, Exception), result
+    assert bits(result) == wanted
+    assert after == changed
+    assert bits(CALLS[call]()) == wanted  # this thread is as it was
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_mode_that_cannot_be_changed_back(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without C's fesetenv the call is refused."""
+    monkeypatch.setattr(environment, "_library", lambda: None)
+    changed, result, after = changed_mode(mode, CALLS["matmul in threads"])
+    assert isinstance(result, hwsim.HwsimError)
+    assert "floating-point mode" in str(result)
+    assert after == changed
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_networks_in_a_changed_mode(mode: str) -> None:
+    """ONNX Runtime and the scaling around the units too."""
+    files = shipped("digits-cnn")
+
+    images = Network.load(files.model).data(files.evaluation).inputs["image"]
+    few = Data({"image": images[:3] * np.float32(1e-39)})
+
+    def run() -> Any:
+        network = Network.load(files.model)
+        outputs = network.run(few, "bf16xbf16+fp32", scale="none").outputs["logits"]
+        return np.concatenate([outputs, network.baseline(few)["logits"]])
+
+    wanted = bits(run())
+    assert bits(changed_mode(mode, run)[1]) == wanted
+
+
+def test_threads_of_a_changed_thread() -> None:
+    """A pool that a flushing thread started serves other threads as well."""
+    scheduler._pool.cache_clear()
+    call = CALLS["matmul in threads"]
+    assert bits(changed_mode("ftz", call)[1]) == bits(call())
+    scheduler._pool.cache_clear()
 
 
 def test_four_threads_at_once() -> None:
@@ -125,3 +175,30 @@ def test_spawned_processes() -> None:
     wanted = [product(spec) for spec in SPECS]
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         assert list(pool.map(product, SPECS)) == wanted
+
+
+FORK = """
+import os, numpy as np, hwsim
+a, b = np.full((90, 90), 1.1), np.full((90, 90), 0.3)
+wanted = hwsim.matmul(a, b, "e5m2xe5m2+e6m9", threads=2).tobytes()
+child = os.fork()
+same = hwsim.matmul(a, b, "e5m2xe5m2+e6m9", threads=2).tobytes() == wanted
+if child == 0:
+    os._exit(0 if same else 7)
+print(same, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork in this system")
+def test_a_forked_child() -> None:
+    """Threads do not survive a fork: the child starts its own."""
+    paths = [str(Path(hwsim.__file__).parents[1]), str(Path(hwsim_kernels.__file__).parents[1])]
+    done = subprocess.run(
+        [sys.executable, "-c", FORK],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split() == ["True", "0"], done.stderr

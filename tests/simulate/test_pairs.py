@@ -1,4 +1,4 @@
-"""Products of every code with every code.  Here a seeded slice of `scripts/exhaustive.py`."""
+"""Products of every code with every code, straight by the reference: a seeded slice."""
 
 from __future__ import annotations
 

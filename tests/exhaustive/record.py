@@ -1,0 +1,84 @@
+"""The record of `make exhaustive`: all of its jobs, run over processes, and what they compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hwsim_kernels._jit import KERNEL_HASH
+
+from hwsim.networks.files import write_atomically
+from tests.exhaustive import chains, conversions, pairs
+from tests.exhaustive.spaces import Part
+from tests.hostile import suite
+
+RECORD = Path(__file__).resolve().parent.parent / "exhaustive.json"
+SECTIONS: dict[str, Any] = {"pairs": pairs, "chains": chains, "conversions": conversions}
+SECTIONS["hostile"] = suite
+
+
+class Job(NamedTuple):
+    """A call of ``SECTIONS[section].run``."""
+
+    section: str
+    arguments: tuple[Any, ...]
+
+
+def all_jobs() -> Iterator[Job]:
+    """Every job, in the order in which the digest takes them."""
+    for section, module in SECTIONS.items():
+        for arguments in module.jobs():
+            yield Job(section, arguments)
+
+
+def run(job: Job) -> Part:
+    """One job, in whatever process."""
+    part: Part = SECTIONS[job.section].run(*job.arguments)
+    return part
+
+
+def run_all(
+    jobs: Sequence[Job], processes: int | None, progress: Callable[[Job, int], None]
+) -> dict[str, Any]:
+    """The record of ``jobs``; the first failure is raised.
+
+    progress : called with a finished job and its cases.
+    """
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(run, job) for job in jobs]
+        try:
+            parts = [_finish(job, f, progress) for job, f in zip(jobs, futures, strict=True)]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    cases = dict.fromkeys(SECTIONS, 0)
+    digest = hashlib.sha256()
+    for job, part in zip(jobs, parts, strict=True):
+        cases[job.section] += part.cases
+        digest.update(f"{job} {part.digest}".encode())
+    total = sum(cases.values())
+    return {"kernels": KERNEL_HASH, "cases": cases, "total": total, "digest": digest.hexdigest()}
+
+
+def _finish(job: Job, future: Future[Part], progress: Callable[[Job, int], None]) -> Part:
+    part = future.result()
+    progress(job, part.cases)
+    return part
+
+
+def read_record() -> dict[str, Any]:
+    """What the last `make exhaustive` wrote; an empty record where there was none."""
+    if not RECORD.exists():
+        return {"kernels": "", "cases": {}, "total": 0, "digest": ""}
+    record: dict[str, Any] = json.loads(RECORD.read_text())
+    return record
+
+
+def write_record(record: dict[str, Any]) -> None:
+    """Replace the record, whole or not at all."""
+    write_atomically(RECORD, (json.dumps(record, indent=1) + "\n").encode())
