@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hwsim.simulate import decode as decode
     from hwsim.simulate import encode as encode
     from hwsim.simulate import matmul as matmul
+    from hwsim.simulate import requantize as requantize
+    from hwsim.simulate import rescaling as rescaling
     from hwsim.simulate import round as round
     from hwsim.sweeps import Sweep as Sweep
     from hwsim.sweeps import sweep as sweep
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from hwsim.units import Exact as Exact
     from hwsim.units import ExactProduct as ExactProduct
     from hwsim.units import MacUnit as MacUnit
+    from hwsim.units import Requantization as Requantization
+    from hwsim.units import Rescaling as Rescaling
     from hwsim.units import RoundedProduct as RoundedProduct
     from hwsim.units import Sequential as Sequential
     from hwsim.units import Telemetry as Telemetry
@@ -59,13 +63,16 @@ _WHERE = {
             "Exact",
             "ExactProduct",
             "MacUnit",
+            "Requantization",
+            "Rescaling",
             "RoundedProduct",
             "Sequential",
             "Telemetry",
         )
     },
     **{
-        name: ("hwsim.simulate", name) for name in ("conv2d", "decode", "encode", "matmul", "round")
+        name: ("hwsim.simulate", name)
+        for name in ("conv2d", "decode", "encode", "matmul", "requantize", "rescaling", "round")
     },
     **{name: ("hwsim.costs", name) for name in ("Cost", "cost")},
     **{name: ("hwsim.networks", name) for name in ("Network", "RunReport", "run")},
@@ -83,6 +90,8 @@ __all__ = [
     "IntFormat",
     "MacUnit",
     "Network",
+    "Requantization",
+    "Rescaling",
     "RoundedProduct",
     "RunReport",
     "Sequential",
@@ -98,6 +107,8 @@ __all__ = [
     "mac",
     "matmul",
     "reference",
+    "requantize",
+    "rescaling",
     "round",
     "run",
     "sweep",

@@ -4,5 +4,16 @@ from hwsim.simulate.conversions import decode, encode, round, value_dtype
 from hwsim.simulate.convolution import conv2d
 from hwsim.simulate.lowering import describe
 from hwsim.simulate.matrix import matmul
+from hwsim.simulate.requantization import requantize, rescaling
 
-__all__ = ["conv2d", "decode", "describe", "encode", "matmul", "round", "value_dtype"]
+__all__ = [
+    "conv2d",
+    "decode",
+    "describe",
+    "encode",
+    "matmul",
+    "requantize",
+    "rescaling",
+    "round",
+    "value_dtype",
+]
