@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from hwsim.networks import RunReport as RunReport
     from hwsim.networks import run as run
     from hwsim.simulate import conv2d as conv2d
+    from hwsim.simulate import conv2d_zero_point_correction as conv2d_zero_point_correction
     from hwsim.simulate import decode as decode
     from hwsim.simulate import encode as encode
     from hwsim.simulate import matmul as matmul
     from hwsim.simulate import requantize as requantize
     from hwsim.simulate import rescaling as rescaling
     from hwsim.simulate import round as round
+    from hwsim.simulate import zero_point_correction as zero_point_correction
     from hwsim.sweeps import Sweep as Sweep
     from hwsim.sweeps import sweep as sweep
     from hwsim.units import Chunked as Chunked
@@ -72,7 +74,17 @@ _WHERE = {
     },
     **{
         name: ("hwsim.simulate", name)
-        for name in ("conv2d", "decode", "encode", "matmul", "requantize", "rescaling", "round")
+        for name in (
+            "conv2d",
+            "conv2d_zero_point_correction",
+            "decode",
+            "encode",
+            "matmul",
+            "requantize",
+            "rescaling",
+            "round",
+            "zero_point_correction",
+        )
     },
     **{name: ("hwsim.costs", name) for name in ("Cost", "cost")},
     **{name: ("hwsim.networks", name) for name in ("Network", "RunReport", "run")},
@@ -100,6 +112,7 @@ __all__ = [
     "Telemetry",
     "UnsupportedOperator",
     "conv2d",
+    "conv2d_zero_point_correction",
     "cost",
     "decode",
     "encode",
@@ -112,6 +125,7 @@ __all__ = [
     "round",
     "run",
     "sweep",
+    "zero_point_correction",
 ]
 
 

@@ -5,9 +5,11 @@ from hwsim.simulate.convolution import conv2d
 from hwsim.simulate.lowering import describe
 from hwsim.simulate.matrix import matmul
 from hwsim.simulate.requantization import requantize, rescaling
+from hwsim.simulate.zero_points import conv2d_zero_point_correction, zero_point_correction
 
 __all__ = [
     "conv2d",
+    "conv2d_zero_point_correction",
     "decode",
     "describe",
     "encode",
@@ -16,4 +18,5 @@ __all__ = [
     "rescaling",
     "round",
     "value_dtype",
+    "zero_point_correction",
 ]
