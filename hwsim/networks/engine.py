@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from hwsim.formats import Format
 from hwsim.networks.products import Product
 from hwsim.networks.runtime import Array
-from hwsim.units import MacUnit, Telemetry
+from hwsim.units import MacUnit, Rescaling, Telemetry
 
 TelemetryMode = bool | str
 
@@ -26,6 +26,12 @@ class Engine(Protocol):
 
     def dot(self, a: Array, b: Array, unit: MacUnit, c: Any = None) -> Any:
         """One result, by the reference: a, b of shape (K,), c a number."""
+        ...
+
+    def requantize(
+        self, sums: Array, unit: MacUnit, factor: Rescaling, by_reference: bool = False
+    ) -> tuple[Array, int]:
+        """Sums as the unit's requantization gives them, and how many were clamped."""
         ...
 
     def encode(self, values: Array, fmt: Format) -> Array:
@@ -63,6 +69,15 @@ class HwsimEngine:
         from hwsim import reference
 
         return reference.matmul(a[None, :], b[:, None], unit, c=c)[0, 0]
+
+    def requantize(
+        self, sums: Array, unit: MacUnit, factor: Rescaling, by_reference: bool = False
+    ) -> tuple[Array, int]:
+        """Sums as the unit's requantization gives them, and how many were clamped."""
+        from hwsim.reference.requantization import requantized as reference
+        from hwsim.simulate.requantization import requantized
+
+        return (reference if by_reference else requantized)(sums, unit, factor)
 
     def encode(self, values: Array, fmt: Format) -> Array:
         """Codes of values, rounded as operands are (rne, saturating)."""

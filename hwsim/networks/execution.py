@@ -39,6 +39,27 @@ class Settings:
     bias: str = "float32"
 
 
+@dataclass(frozen=True)
+class Work:
+    """A lowered layer: its product, what a step of the sums is worth (broadcasting to them), the
+    bias that is added afterwards, and the operands' parameters for golden vectors."""
+
+    product: Product
+    scale: float | Array
+    bias: Operand | None
+    parameters: dict[str, Any]
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the unit gave, the layer's output, and what else golden vectors need."""
+
+    results: Array
+    output: Array
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass
 class LayerRun:
     """A layer on a unit during one run, and what has been counted so far."""
@@ -57,6 +78,7 @@ class LayerRun:
     seconds: float = 0.0
     verified: int = 0
     started: bool = False
+    zero_points: dict[str, int] = field(default_factory=dict)
     _constants: dict[str, Operand] = field(default_factory=dict)
 
     def compute(
@@ -65,31 +87,49 @@ class LayerRun:
         """The outputs of the calls in ``span``, mini-batch ``number``; ``values`` holds the
         operands."""
         started = time.perf_counter()
-        product = lower(
-            self.layer, self._operand("a", values), self._operand("b", values), len(span)
-        )
-        bias = _stack(self.layer, self.layer.bias, values) if self.layer.bias else None
+        work = self._lowered(values, len(span), settings)
+        result = self._simulate(work.product, settings)
+        done = self._completed(work, result, values, settings)
+        self.seconds += time.perf_counter() - started
+        self._check(work.product, result, span, settings)
+        self._check_results(done, result, span, settings)
+        if settings.dump:
+            suffix = "" if settings.batches == 1 else f".{number:04d}"
+            file = settings.dump / f"{self.stem}{suffix}.npz"
+            arrays = {"results": done.results, "output": done.output, **work.parameters}
+            arrays |= {} if work.bias is None else {"bias": work.bias.array}
+            arrays |= done.extra
+            dump_layer(file, self.layer, work.product, self.unit, settings.engine, arrays)
+        return list(done.output)
+
+    def _lowered(self, values: dict[str, list[Any]], lanes: int, settings: Settings) -> Work:
+        """The product of the operands over their scales, and what follows it."""
+        product = lower(self.layer, self._operand("a", values), self._operand("b", values), lanes)
+        bias = stack(self.layer, self.layer.bias, values) if self.layer.bias else None
         scale = self.scales["a"] * self.scales["b"]
         if bias is not None and settings.bias == "acc":
             product = with_bias_inside(self.layer, product, bias, scale, self.unit)
             bias = None
-        result = self._simulate(product, settings)
-        output = finish(self.layer, product, result, scale, bias)
-        self.seconds += time.perf_counter() - started
-        self._check(product, result, span, settings)
-        if settings.dump:
-            suffix = "" if settings.batches == 1 else f".{number:04d}"
-            file = settings.dump / f"{self.stem}{suffix}.npz"
-            arrays: dict[str, Any] = {"results": result, "output": output}
-            arrays |= {f"{key}_scale": np.float64(self.scales[key]) for key in ("a", "b")}
-            arrays |= {} if bias is None else {"bias": bias.array}
-            dump_layer(file, self.layer, product, self.unit, settings.engine, arrays)
-        return list(output)
+        return Work(product, scale, bias, {f"{k}_scale": np.float64(self.scales[k]) for k in "ab"})
+
+    def _completed(
+        self, work: Work, result: Array, values: dict[str, list[Any]], settings: Settings
+    ) -> Done:
+        """The layer's output from the unit's sums."""
+        return Done(result, finish(self.layer, work.product, result, work.scale, work.bias))
+
+    def _check_results(self, done: Done, sums: Array, span: range, settings: Settings) -> None:
+        """Check what becomes of the sums inside the unit; nothing here."""
+
+    @property
+    def sums_on(self) -> MacUnit:
+        """The unit as far as products are concerned: requantization comes apart."""
+        return self.unit if self.unit.requantization is None else self.unit.summing
 
     def _simulate(self, product: Product, settings: Settings) -> Array:
         try:
             result, telemetry = settings.engine.product(
-                product, self.unit, settings.telemetry, settings.threads
+                product, self.sums_on, settings.telemetry, settings.threads
             )
         except HwsimError:
             raise
@@ -103,7 +143,7 @@ class LayerRun:
             self.positions, span.start, span.stop, settings.total, result.size
         )
         self.verified += checks.verify(
-            self.layer.name, product, result, self.unit, flat, settings.engine
+            self.layer.name, product, result, self.sums_on, flat, settings.engine
         )
 
     def _operand(self, key: str, values: dict[str, list[Any]]) -> Operand:
@@ -111,7 +151,7 @@ class LayerRun:
         name = self.layer.a if key == "a" else self.layer.b
         if key in self._constants:
             return self._constants[key]
-        operand = _stack(self.layer, name, values)
+        operand = stack(self.layer, name, values)
         if self.scales[key] != 1.0:
             quotient = np.divide(operand.array, np.float64(self.scales[key]), dtype=np.float64)
             operand = Operand(quotient, operand.laned)
@@ -167,7 +207,7 @@ def _run_segment(segment: Any, values: dict[str, list[Any]], count: int) -> None
     values.update(lists)
 
 
-def _stack(layer: Layer, name: str, values: dict[str, list[Any]]) -> Operand:
+def stack(layer: Layer, name: str, values: dict[str, list[Any]]) -> Operand:
     """A constant, or the values of all calls along a new first axis."""
     if name in layer.weights:
         return Operand(layer.weights[name], False)

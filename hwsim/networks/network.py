@@ -11,6 +11,7 @@ from typing import Any
 from hwsim.networks import checks, engine
 from hwsim.networks.calibration import Calibration, calibrate, digest, first_samples
 from hwsim.networks.calls import Cutting, cut, join, mixes_samples
+from hwsim.networks.codes_run import CodesRun, choose_entry
 from hwsim.networks.data import Data, DataLike, load_npz, read_data
 from hwsim.networks.dump import file_stems, write_readme
 from hwsim.networks.engine import TelemetryMode
@@ -20,7 +21,7 @@ from hwsim.networks.graph import Graph, build_graph
 from hwsim.networks.partition import Plan, partition
 from hwsim.networks.report import LayerReport, RunReport
 from hwsim.networks.runtime import LATEST_IR, Array, Session, with_outputs
-from hwsim.networks.scales import ScaleLike, match_layers, operand_rules, scale_for
+from hwsim.networks.scales import ScaleLike, match_layers, operand_rules
 from hwsim.networks.source import ModelLike, Source, read_model
 from hwsim.networks.zoo import recognise
 from hwsim.units import MacUnit, as_unit
@@ -135,7 +136,7 @@ class Network:
         layers = self._plan.layers
         if self._exposed is None:
             given = set(self.inputs)
-            names = {n for layer in layers for n in layer.activations.values()} - given
+            names = {n for layer in layers for n in layer.reads if n not in layer.weights} - given
             self._exposed = Session(with_outputs(self._source.model, sorted(names)), self.name)
         return calibrate(self._exposed, layers, self._cut(data).feeds(data), what)
 
@@ -205,14 +206,20 @@ class Network:
     ) -> dict[str, LayerRun]:
         rules = operand_rules(scale, self.layers)
         stems = file_stems(list(self.layers))
-        runs = {}
+        runs: dict[str, LayerRun] = {}
         for layer in self._plan.layers:
-            unit, absmax = units[layer.name], calibration.absmax[layer.name]
-            scales = {
-                key: scale_for(fmt, absmax[key], rules[layer.name][key])
+            unit, ranges = units[layer.name], calibration.ranges[layer.name]
+            entries = {
+                key: choose_entry(layer, key, fmt, ranges[key], rules[layer.name][key])
                 for key, fmt in (("a", unit.a), ("b", unit.b))
             }
-            runs[layer.name] = LayerRun(layer, unit, scales, [], stems[layer.name])
+            scales = {key: entry.scale for key, entry in entries.items()}
+            points = {key: entry.zero_point for key, entry in entries.items()}
+            about = (layer, unit, scales, list[int](), stems[layer.name])
+            if layer.quantized or any(points.values()) or unit.requantization:
+                runs[layer.name] = CodesRun(*about, zero_points=points, entries=entries)
+            else:
+                runs[layer.name] = LayerRun(*about, zero_points=points)
         return runs
 
     def _run_spans(

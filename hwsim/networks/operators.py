@@ -14,7 +14,10 @@ import onnx
 
 from hwsim.errors import UnsupportedOperator
 
-SIMULATED = frozenset({"Conv", "Gemm", "MatMul"})
+SIMULATED = frozenset(
+    {"Conv", "Gemm", "MatMul"} | {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
+)
+QDQ_DOMAIN = "hwsim.qdq"  # of nodes that stand for dequantization, product and quantization
 SCHEMA_FUNCTIONS = frozenset({"Attention"})  # replaced by their bodies: their MatMuls then show
 
 _NATIVE = """
@@ -48,7 +51,6 @@ RANDOM = frozenset(
     | {"RandomUniform", "RandomUniformLike"}
 )
 _RECURRENT = "write the recurrence out with MatMul (export the cell, not the fused operator)"
-_DEQUANTIZED = "export the model in the QDQ form (DequantizeLinear before Conv or MatMul)"
 ADVICE = {
     "ConvTranspose": "replace it by a Resize or a zero-stuffing Pad followed by Conv",
     "DeformConv": "gather the samples first and multiply them with MatMul",
@@ -56,10 +58,6 @@ ADVICE = {
     "LSTM": _RECURRENT,
     "GRU": _RECURRENT,
     "RNN": _RECURRENT,
-    "QLinearConv": _DEQUANTIZED,
-    "QLinearMatMul": _DEQUANTIZED,
-    "ConvInteger": _DEQUANTIZED,
-    "MatMulInteger": _DEQUANTIZED,
     "AffineGrid": "compute the grid outside the model and pass it as an input",
     "DFT": "write the transform as a MatMul with a constant matrix",
     "STFT": "write the transform as a Conv or MatMul with a constant matrix",
@@ -81,7 +79,7 @@ def check_operators(model: onnx.ModelProto) -> None:
 
 def is_simulated(node: onnx.NodeProto) -> bool:
     """Whether the node's products run on the simulated unit."""
-    return domain(node) == "" and node.op_type in SIMULATED
+    return domain(node) == QDQ_DOMAIN or (domain(node) == "" and node.op_type in SIMULATED)
 
 
 def is_native(node: onnx.NodeProto) -> bool:
@@ -110,6 +108,17 @@ def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         if attribute.type == onnx.AttributeProto.GRAPH:
             yield attribute.g
         yield from attribute.graphs
+
+
+def uses(node: onnx.NodeProto) -> list[str]:
+    """Names that a node reads, those captured by its subgraphs included."""
+    names = [name for name in node.input if name]
+    for graph in subgraphs(node):
+        own = {value.name for value in graph.input} | {t.name for t in graph.initializer}
+        own |= {name for inner in graph.node for name in inner.output}
+        names += [n for inner in graph.node for n in uses(inner) if n not in own]
+        names += [value.name for value in graph.output if value.name not in own]
+    return names
 
 
 def _walk(nodes: Iterable[onnx.NodeProto], depth: int = 0) -> Iterator[tuple[onnx.NodeProto, int]]:

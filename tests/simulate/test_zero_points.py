@@ -47,7 +47,7 @@ def test_conv2d(x_zero: Any, w_zero: Any, options: dict[str, Any]) -> None:
 def test_errors() -> None:
     with pytest.raises(TypeError, match="a: integer codes"):
         zero_point_correction([[0.5]], [[1]])
-    with pytest.raises(ValueError, match="b .*: 2 dimensions"):
+    with pytest.raises(ValueError, match=r"b .*: 2 dimensions"):
         zero_point_correction([[1]], [1])
     with pytest.raises(ValueError, match="M, K"):
         zero_point_correction([[1, 2]], [[1]])

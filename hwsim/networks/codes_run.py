@@ -1,0 +1,144 @@
+"""A layer whose operands have zero points, or whose model gives them as codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from hwsim.formats import Format
+from hwsim.networks import checks
+from hwsim.networks.affine import (
+    Entered,
+    Entry,
+    Read,
+    code_offset,
+    codes_range,
+    entered_codes,
+    entered_reals,
+    prepare,
+    real_values,
+    with_c_in_range,
+)
+from hwsim.networks.codes_out import (
+    bias_codes,
+    finish_codes,
+    real_bias,
+    requantized_output,
+    rescaling_of,
+)
+from hwsim.networks.errors import LayerError
+from hwsim.networks.execution import Done, LayerRun, Settings, Work, stack
+from hwsim.networks.layers import Layer
+from hwsim.networks.products import finish, in_sums, with_bias_inside
+from hwsim.networks.runtime import Array
+from hwsim.networks.scales import OperandScale, scale_and_zero_point
+from hwsim.units import Rescaling
+
+
+@dataclass
+class CodesRun(LayerRun):
+    """`LayerRun` on codes: ``entries`` says how each operand becomes codes of the unit's format."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    _entered: dict[str, Entered] = field(default_factory=dict)
+
+    def _lowered(self, values: dict[str, list[Any]], lanes: int, settings: Settings) -> Work:
+        layer, read = self.layer, self._reader(values)
+        a, b = (self._enter(key, read) for key in "ab")
+        exact = all(entry.offset is not None for entry in self.entries.values())
+        carrier = np.dtype(np.float32 if exact else np.float64)  # the model's scales are float32
+        product, scale = prepare(layer, a, b, lanes, carrier)
+        parameters = {
+            f"{key}_{name}": getattr(entered, name).array
+            for key, entered in (("a", a), ("b", b))
+            for name in ("scale", "zero_point")
+        }
+        work = Work(product, scale, None, parameters, exact)
+        work = self._with_bias(work, read, settings) if layer.bias else work
+        return replace(work, product=with_c_in_range(layer, work.product, self.sums_on))
+
+    def _with_bias(self, work: Work, read: Read, settings: Settings) -> Work:
+        """The bias in the sums where the model has it in codes, else after them."""
+        layer, quantized = self.layer, self.layer.quantized
+        if quantized and work.exact and (quantized.bias_codes or quantized.y):
+            codes = bias_codes(layer, work, read(layer.bias))
+            start = in_sums(layer, work.product, codes, np.dtype(np.int64))
+            c = start if work.product.c is None else start + work.product.c
+            return replace(work, product=replace(work.product, c=c))
+        bias = real_bias(layer, read)
+        if settings.bias == "float32":
+            return replace(work, bias=bias)
+        inside = with_bias_inside(layer, work.product, bias, work.scale, self.sums_on)
+        return replace(work, product=inside)
+
+    def _completed(
+        self, work: Work, result: Array, values: dict[str, list[Any]], settings: Settings
+    ) -> Done:
+        layer, read = self.layer, self._reader(values)
+        if self.unit.requantization is not None:
+            factor = rescaling_of(layer, work, self.unit, read)
+            codes, clamped = settings.engine.requantize(result, self.unit, factor)
+            self._count_clamped(clamped)
+            extra = {"sums": result, **_arrays(factor)}
+            return Done(codes, requantized_output(layer, work, codes, self.unit), extra)
+        if layer.quantized is None:
+            return Done(result, finish(layer, work.product, result, work.scale, work.bias))
+        return Done(result, finish_codes(layer, work, result, read))
+
+    def _check_results(self, done: Done, sums: Array, span: range, settings: Settings) -> None:
+        if self.unit.requantization is None:
+            return
+        flat = checks.local_positions(
+            self.positions, span.start, span.stop, settings.total, sums.size
+        )
+        factor = Rescaling(*(done.extra[name] for name in _FIELDS))
+        checks.verify_requantized(
+            self.layer.name, (sums, done.results), self.unit, factor, flat, settings.engine
+        )
+
+    def _count_clamped(self, clamped: int) -> None:
+        if self.telemetry is not None:
+            total = self.telemetry.overflow_converted + clamped
+            self.telemetry = replace(self.telemetry, overflow_converted=total)
+
+    def _reader(self, values: dict[str, list[Any]]) -> Read:
+        return partial(stack, self.layer, values=values)
+
+    def _enter(self, key: str, read: Read) -> Entered:
+        """An operand in its format; constants are brought there once per run."""
+        if key in self._entered:
+            return self._entered[key]
+        entry, fmt = self.entries[key], self.unit.a if key == "a" else self.unit.b
+        if entry.offset is not None:
+            entered = entered_codes(self.layer, key, read, entry.offset)
+        else:
+            try:
+                entered = entered_reals(real_values(self.layer, key, read), entry, fmt)
+            except ValueError as error:
+                raise LayerError(self.layer.name, str(self.unit), error) from error
+        if not any(x.laned for x in (entered.centred, entered.scale, entered.zero_point)):
+            self._entered[key] = entered
+        return entered
+
+
+_FIELDS = ("multiplier", "shift", "result_zero_point", "low", "high")
+
+
+def _arrays(factor: Rescaling) -> dict[str, Any]:
+    values = (factor.multiplier, factor.shift, factor.zero_point, factor.low, factor.high)
+    return {name: np.asarray(value) for name, value in zip(_FIELDS, values, strict=True)}
+
+
+def choose_entry(
+    layer: Layer, key: str, fmt: Format, span: tuple[float, float], rule: OperandScale
+) -> Entry:
+    """How an operand enters: as the model's codes where ``fmt`` holds them and no rule is asked
+    for, else by a scale for its range."""
+    if layer.quantized and rule == "auto":
+        offset = code_offset(fmt, *codes_range(layer, key))
+        if offset is not None:
+            return Entry(offset=offset)
+    return Entry(*scale_and_zero_point(fmt, *span, rule))
