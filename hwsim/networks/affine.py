@@ -32,9 +32,10 @@ Read = Callable[[str], Operand]
 class Entry:
     """How a tensor becomes codes of its format.
 
-    scale, zero_point : x enters as rint(x / scale) + zero_point, or as x / scale where the zero
-    point is 0.  offset : None, or what is added to the model's codes and to their zero point
-    (0; ±2^(n−1) where the format differs from theirs in the sign alone).
+    scale, zero_point : x enters as rint(x / scale) + zero_point, which needs an integer format, or
+    as x / scale where the zero point is 0.
+    offset : None, or what is added to the model's codes and to their zero point (0; ±2^(n−1) where
+    the format differs from theirs in the sign alone).
     """
 
     scale: float = 1.0
@@ -100,9 +101,9 @@ def entered_codes(layer: Layer, key: str, read: Read, offset: int) -> Entered:
 
 
 def entered_reals(values: Operand, entry: Entry, fmt: Format) -> Entered:
-    """rint(x / scale), so that with its zero point added it stays within the format."""
+    """x / scale; in integer formats rounded, so that with its zero point it is a code."""
     quotient = np.divide(values.array, np.float64(entry.scale), dtype=np.float64)
-    if entry.zero_point:
+    if is_integer(fmt):
         if np.isnan(quotient).any():
             raise ValueError(f"an operand holds NaN, which {fmt} cannot hold")
         low, high = int(fmt.lowest) - entry.zero_point, int(fmt.largest) - entry.zero_point
@@ -230,7 +231,7 @@ def _raw(product: Product, za: Array, zb: Array) -> Product:
         return replace(product, a=a + za, b=b + zb)
     if zb.ndim:
         zb = zb.reshape(-1, 1, 1, 1)
-    if za.any() and np.any(conv.padding):
+    if np.any(conv.padding):
         a = np.pad(a, ((0, 0), (0, 0), *conv.padding))
         conv = replace(conv, padding=((0, 0), (0, 0)))
     if za.ndim and not product.stacked:  # per lane of filters: per lane of channels

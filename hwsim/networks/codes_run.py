@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.formats import Format
 from hwsim.networks import checks
 from hwsim.networks.affine import (
     Entered,
@@ -30,12 +29,12 @@ from hwsim.networks.codes_out import (
     rescaling_of,
 )
 from hwsim.networks.errors import LayerError
-from hwsim.networks.execution import Done, LayerRun, Settings, Work, stack
+from hwsim.networks.execution import Done, LayerRun, Settings, Shown, Work, stack
 from hwsim.networks.layers import Layer
 from hwsim.networks.products import finish, in_sums, with_bias_inside
 from hwsim.networks.runtime import Array
 from hwsim.networks.scales import OperandScale, scale_and_zero_point
-from hwsim.units import Rescaling
+from hwsim.units import MacUnit, Rescaling, is_integer
 
 
 @dataclass
@@ -44,6 +43,24 @@ class CodesRun(LayerRun):
 
     entries: dict[str, Entry] = field(default_factory=dict)
     _entered: dict[str, Entered] = field(default_factory=dict)
+
+    def shown(self) -> tuple[dict[str, Shown], dict[str, Shown]]:
+        """Scales and zero points of the operands; those of the model's codes where they are
+        constant, a tuple for channels."""
+        scales, points = super().shown()
+        for key, entry in self.entries.items():
+            if entry.offset is None:
+                continue
+            assert self.layer.quantized
+            affine = self.layer.quantized.a if key == "a" else self.layer.quantized.b
+            scale = _constant(self.layer, affine.scale, 1.0)
+            point = _constant(self.layer, affine.zero_point, 0)
+            del scales[key], points[key]
+            if scale is not None:
+                scales[key] = _number(scale.astype(np.float64))
+            if point is not None:
+                points[key] = _number(point.astype(np.int64) + entry.offset)
+        return scales, points
 
     def _lowered(self, values: dict[str, list[Any]], lanes: int, settings: Settings) -> Work:
         layer, read = self.layer, self._reader(values)
@@ -124,6 +141,16 @@ class CodesRun(LayerRun):
         return entered
 
 
+def _constant(layer: Layer, name: str, default: float) -> Array | None:
+    """A parameter that is known before running."""
+    return layer.weights.get(name) if name else np.array(default)
+
+
+def _number(values: Array) -> Shown:
+    numbers = values.reshape(-1).tolist()
+    return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
 _FIELDS = ("multiplier", "shift", "result_zero_point", "low", "high")
 
 
@@ -133,12 +160,24 @@ def _arrays(factor: Rescaling) -> dict[str, Any]:
 
 
 def choose_entry(
-    layer: Layer, key: str, fmt: Format, span: tuple[float, float], rule: OperandScale
+    layer: Layer, key: str, unit: MacUnit, span: tuple[float, float], rule: OperandScale
 ) -> Entry:
-    """How an operand enters: as the model's codes where ``fmt`` holds them and no rule is asked
-    for, else by a scale for its range."""
-    if layer.quantized and rule == "auto":
+    """How an operand enters: as the model's codes where the unit's formats are integers that hold
+    them and no rule is asked for, else by a scale for its range.
+
+    A zero point on one side multiplies the sum of the other side's codes: without integers on
+    both sides there is none.
+    """
+    fmt = unit.a if key == "a" else unit.b
+    whole = is_integer(unit.a) and is_integer(unit.b)
+    if whole and layer.quantized and rule == "auto":
         offset = code_offset(fmt, *codes_range(layer, key))
         if offset is not None:
             return Entry(offset=offset)
-    return Entry(*scale_and_zero_point(fmt, *span, rule))
+    if is_integer(fmt) and not whole and rule in ("auto", "affine"):
+        rule = "absmax"
+    entry = Entry(*scale_and_zero_point(fmt, *span, rule))
+    if entry.zero_point and not whole:
+        reason = "a zero point needs integer formats of both operands"
+        raise LayerError(layer.name, str(unit), reason)
+    return entry

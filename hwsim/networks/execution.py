@@ -24,6 +24,7 @@ from hwsim.networks.runtime import Array
 from hwsim.units import MacUnit, Telemetry
 
 Progress = Callable[[str, int, int], None]
+Shown = float | tuple[float, ...]  # a scale or a zero point, or those of all channels
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,10 @@ class LayerRun:
     started: bool = False
     zero_points: dict[str, int] = field(default_factory=dict)
     _constants: dict[str, Operand] = field(default_factory=dict)
+
+    def shown(self) -> tuple[dict[str, Shown], dict[str, Shown]]:
+        """Scales and zero points of the operands, for reports."""
+        return dict(self.scales), dict(self.zero_points)
 
     def compute(
         self, values: dict[str, list[Any]], span: range, number: int, settings: Settings

@@ -210,8 +210,8 @@ class Network:
         for layer in self._plan.layers:
             unit, ranges = units[layer.name], calibration.ranges[layer.name]
             entries = {
-                key: choose_entry(layer, key, fmt, ranges[key], rules[layer.name][key])
-                for key, fmt in (("a", unit.a), ("b", unit.b))
+                key: choose_entry(layer, key, unit, ranges[key], rules[layer.name][key])
+                for key in ("a", "b")
             }
             scales = {key: entry.scale for key, entry in entries.items()}
             points = {key: entry.zero_point for key, entry in entries.items()}
@@ -253,6 +253,7 @@ class Network:
 def _layer_report(run: LayerRun, node: str) -> LayerReport:
     from hwsim import costs
 
+    scales, zero_points = run.shown()
     cost = costs.layer_cost(run.unit, run.m, run.k, run.n, run.batch, node)
     return LayerReport(
         run.layer.name,
@@ -264,12 +265,13 @@ def _layer_report(run: LayerRun, node: str) -> LayerReport:
         run.batch,
         run.macs,
         run.telemetry,
-        dict(run.scales),
+        scales,
         cost.energy_mac_pj,
         cost.energy_memory_pj,
         cost.area_um2,
         run.seconds,
         run.verified,
+        zero_points,
     )
 
 

@@ -39,7 +39,8 @@ def scale_and_zero_point(
     """The scale s and the zero point z of a tensor whose finite values lie in low … high.
 
     ``rule``: a positive number s, a pair (s, z), or auto (see above), absmax, power2, none,
-    affine.  ModelError for others, and for a zero point in a format that is no integer.
+    affine (which leaves formats that are no integers to auto).  ModelError for others, and for a
+    zero point in a format that is no integer.
 
     >>> from hwsim.formats import parse_format
     >>> scale_and_zero_point(parse_format("uint8"), -1.0, 4.1)
@@ -49,15 +50,13 @@ def scale_and_zero_point(
     """
     if isinstance(rule, tuple):
         return _checked_pair(fmt, rule)
-    unsigned = is_integer(fmt) and fmt.lowest == 0
-    if rule == "affine" or (rule == "auto" and unsigned):
+    if is_integer(fmt) and (rule == "affine" or (rule == "auto" and fmt.lowest == 0)):
         return _affine(fmt, min(low, 0.0), max(high, 0.0))
+    rule = "auto" if rule == "affine" else rule
     return scale_for(fmt, max(-low, high, 0.0), rule), 0
 
 
 def _affine(fmt: Format, low: float, high: float) -> tuple[float, int]:
-    if not is_integer(fmt):
-        raise ModelError(f"scale='affine': {fmt} has no zero point; integer formats have one")
     lowest, largest = int(fmt.lowest), int(fmt.largest)
     scale = (high / (largest - lowest) - low / (largest - lowest)) or 1.0
     point = lowest - round(low / scale)
@@ -75,7 +74,8 @@ def _checked_pair(fmt: Format, rule: tuple[float, int]) -> tuple[float, int]:
 def scale_for(fmt: Format, absmax: float, rule: float | str = "auto") -> float:
     """The divisor s of a tensor whose largest magnitude is ``absmax``, without a zero point.
 
-    ``rule``: a positive number (taken as s), or auto (see above), absmax, power2, none.
+    ``rule``: a positive number (taken as s), or auto (see above), absmax, power2, none.  Unsigned
+    integers are taken as by absmax here, and lose what is negative.
 
     >>> from hwsim.formats import parse_format
     >>> scale_for(parse_format("int8"), 254.0), scale_for(parse_format("e4m3"), 100.0)
@@ -83,7 +83,7 @@ def scale_for(fmt: Format, absmax: float, rule: float | str = "auto") -> float:
     """
     if not isinstance(rule, str):
         return _checked(rule)
-    if rule not in RULES:
+    if rule not in RULES or rule == "affine":
         allowed = ", ".join(RULES)
         raise ModelError(f"scale={rule!r}: a number, a pair or one of {allowed} is needed")
     chosen = _default_rule(fmt) if rule == "auto" else rule
