@@ -11,7 +11,7 @@ from onnx import numpy_helper, shape_inference
 
 from hwsim.networks.errors import ModelError
 from hwsim.networks.operators import first_output, is_simulated, uses
-from hwsim.networks.quantized import recognise
+from hwsim.networks.qdq import recognise
 from hwsim.networks.runtime import NUMPY_TYPES, Array, Session, submodel, with_outputs
 
 
@@ -49,7 +49,9 @@ def build_graph(model: onnx.ModelProto) -> Graph:
     nodes = _live(list(enumerate(model.graph.node)), outputs)
     inputs = tuple(value for value in model.graph.input if value.name not in constants)
     types = _types(model, [name for _, node in nodes for name in node.output if name])
-    nodes = _live(recognise(nodes, types, constants, outputs), outputs)
+    nodes, turned = recognise(nodes, types, constants, outputs)
+    nodes, constants = _live(nodes, outputs), constants | turned
+    types |= {name: _tensor_type(tensor.data_type) for name, tensor in turned.items()}
     folded = _foldable([node for _, node in nodes], constants, outputs, types)
     computed = _fold(model, folded, constants, nodes, outputs)
     gone = {name for node in folded for name in node.output}

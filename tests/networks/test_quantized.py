@@ -255,7 +255,7 @@ def test_units_that_do_not_hold_the_codes_run_the_reals(
     by the unit's own rule, and quantized afterwards."""
     model, feeds = qdq(Builder(10), op, PAIRS[0], columns=True, bias=bias, tail=tail)
     found = Network.load(model).run(feeds, mac, verify=3)
-    monkeypatch.setattr(graph_module, "recognise", lambda nodes, *_: nodes)
+    monkeypatch.setattr(graph_module, "recognise", lambda nodes, *_: (nodes, {}))
     plain = Network.load(model).run(feeds, mac, verify=3)
     for name, value in plain.outputs.items():
         assert found.outputs[name].dtype == value.dtype
@@ -288,6 +288,29 @@ def test_what_is_no_qdq_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     feeds = {"x": b.codes(np.uint8, 9, 16), "f": b.rng.normal(size=(9, 16)).astype(float32)}
     report = Network.load(model).run(feeds, "uint8xint8+int32", verify=4)
     np.testing.assert_array_equal(report.outputs["r"], np.maximum(report.outputs["r"], 0))
+
+
+@pytest.mark.parametrize("columns", [False, True], ids=["tensor", "channel"])
+def test_transposed_weights(columns: bool) -> None:
+    """Exporters store (N, K): the transpose of a dequantized constant is one too."""
+    b = Builder(18)
+    b.constant("w", b.codes(np.int8, 6, 16))
+    shape = (6,) if columns else ()
+    w = b.dequantized("w", b.affine("w", np.int8, *shape, zero=0), axis=0)
+    b.node("Transpose", [w], "turned", perm=[1, 0])
+    b.node("MatMul", [b.dequantized("x", b.affine("x", np.uint8)), "turned"], "t", name="fc")
+    y = b.affine("y", np.uint8)
+    b.constants["y.scale"] = np.array(0.3, float32)
+    b.node("QuantizeLinear", ["t", *y], "q")
+    model = b.model({"x": (np.uint8, ["N", 3, 16])}, {"q": np.uint8})
+    feeds = {"x": b.codes(np.uint8, 9, 3, 16)}
+    report = Network.load(model).run(feeds, "uint8xint8+int32", verify=5)
+    assert report.layers[0].zero_points["a"] == int(b.constants["x.zero"])
+    known = b.constants
+    sums = (feeds["x"].astype(int) - known["x.zero"]) @ known["w"].T.astype(int)
+    ratio = known["x.scale"] * known["w.scale"] / known["y.scale"]
+    want = np.clip(np.rint(sums.astype(float32) * ratio) + known["y.zero"], 0, 255)
+    np.testing.assert_array_equal(report.outputs["q"], want)
 
 
 def test_a_rule_for_the_scales_overrides_the_models_own() -> None:
