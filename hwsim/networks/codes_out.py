@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from hwsim.networks.affine import Read, code_offset, parameters
-from hwsim.networks.errors import LayerError
+from hwsim.networks.errors import LayerError, ModelError
 from hwsim.networks.execution import Work
 from hwsim.networks.layers import Layer
 from hwsim.networks.products import Operand, finish, restored
@@ -68,16 +68,11 @@ def finish_codes(layer: Layer, work: Work, result: Array, read: Read) -> Array:
 
 
 def rescaling_of(layer: Layer, work: Work, unit: MacUnit, read: Read) -> Rescaling:
-    """What a requantizing unit multiplies this layer's sums by.  LayerError where none is known."""
+    """What a requantizing unit multiplies this layer's sums by (see `check_requantization`)."""
     from hwsim import simulate  # imports numba: only where something is simulated
 
     quantized = layer.quantized
-    if quantized is None or quantized.y is None or not work.exact:
-        reason = (
-            "it requantizes: the model must give integer codes, their scales and the result's "
-            "(QLinearConv, QLinearMatMul or QDQ), and the unit's formats must hold the codes"
-        )
-        raise LayerError(layer.name, str(unit), reason)
+    assert quantized
     scale, zero = _result_parameters(layer, read, len(work.product.shape) + 1)
     offset = _output_offset(layer, unit)
     if scale.size != 1:
@@ -98,13 +93,27 @@ def requantized_output(layer: Layer, work: Work, codes: Array, unit: MacUnit) ->
     return np.ascontiguousarray(y, dtype=layer.dtype)
 
 
+def check_requantization(layer: Layer, unit: MacUnit, exact: bool) -> None:
+    """ModelError where a unit requantizes and the model does not say by what."""
+    if unit.requantization is None:
+        return
+    quantized = layer.quantized
+    if quantized is None or quantized.y is None or not exact:
+        raise ModelError(
+            f"layer {layer.name!r} on {unit}: it requantizes, so the model must give integer "
+            "codes, their scales and the result's (QLinearConv, QLinearMatMul, or the QDQ form), "
+            "and the unit's operand formats must hold the codes"
+        )
+    _output_offset(layer, unit)
+
+
 def _output_offset(layer: Layer, unit: MacUnit) -> int:
     assert layer.quantized
     assert layer.quantized.y
     y, fmt = layer.quantized.y, unit.output_format
     offset = code_offset(fmt, y.low, y.high)
     if offset is None:
-        raise LayerError(layer.name, str(unit), f"{fmt} does not hold its result's codes")
+        raise ModelError(f"layer {layer.name!r} on {unit}: {fmt} does not hold its result's codes")
     return offset
 
 

@@ -28,7 +28,7 @@ from hwsim.networks.codes_out import (
     requantized_output,
     rescaling_of,
 )
-from hwsim.networks.errors import LayerError
+from hwsim.networks.errors import LayerError, ModelError
 from hwsim.networks.execution import Done, LayerRun, Settings, Shown, Work, stack
 from hwsim.networks.layers import Layer
 from hwsim.networks.products import finish, in_sums, with_bias_inside
@@ -65,7 +65,7 @@ class CodesRun(LayerRun):
     def _lowered(self, values: dict[str, list[Any]], lanes: int, settings: Settings) -> Work:
         layer, read = self.layer, self._reader(values)
         a, b = (self._enter(key, read) for key in "ab")
-        exact = all(entry.offset is not None for entry in self.entries.values())
+        exact = is_exact(self.entries)
         carrier = np.dtype(np.float32 if exact else np.float64)  # the model's scales are float32
         product, scale = prepare(layer, a, b, lanes, carrier)
         parameters = {
@@ -159,6 +159,11 @@ def _arrays(factor: Rescaling) -> dict[str, Any]:
     return {name: np.asarray(value) for name, value in zip(_FIELDS, values, strict=True)}
 
 
+def is_exact(entries: dict[str, Entry]) -> bool:
+    """Whether both operands are the model's codes."""
+    return all(entry.offset is not None for entry in entries.values())
+
+
 def choose_entry(
     layer: Layer, key: str, unit: MacUnit, span: tuple[float, float], rule: OperandScale
 ) -> Entry:
@@ -179,5 +184,5 @@ def choose_entry(
     entry = Entry(*scale_and_zero_point(fmt, *span, rule))
     if entry.zero_point and not whole:
         reason = "a zero point needs integer formats of both operands"
-        raise LayerError(layer.name, str(unit), reason)
+        raise ModelError(f"layer {layer.name!r} on {unit}, scale={rule!r}: {reason}")
     return entry

@@ -11,7 +11,8 @@ from typing import Any
 from hwsim.networks import checks, engine
 from hwsim.networks.calibration import Calibration, calibrate, digest, first_samples
 from hwsim.networks.calls import Cutting, cut, join, mixes_samples
-from hwsim.networks.codes_run import CodesRun, choose_entry
+from hwsim.networks.codes_out import check_requantization
+from hwsim.networks.codes_run import CodesRun, choose_entry, is_exact
 from hwsim.networks.data import Data, DataLike, load_npz, read_data
 from hwsim.networks.dump import file_stems, write_readme
 from hwsim.networks.engine import TelemetryMode
@@ -29,6 +30,7 @@ from hwsim.units import MacUnit, as_unit
 MacLike = str | MacUnit | Mapping[str, str | MacUnit]
 TELEMETRY = (False, True, "counts")
 BIAS = ("float32", "acc")
+DYNAMIC = "DynamicQuantizeLinear"
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,9 @@ class Network:
         """How the data is cut into calls of the model."""
         cutting = cut(data, self._graph.inputs)
         if cutting.count > 1 and cutting.free:
-            if self._mixes is None:
-                self._mixes = mixes_samples(self._float32, cutting, data)
+            if self._mixes is None:  # a dynamic scale is that of everything in one call
+                dynamic = any(node.op_type == DYNAMIC for _, node in self._graph.nodes)
+                self._mixes = dynamic or mixes_samples(self._float32, cutting, data)
             if self._mixes:
                 return Cutting(1, {})
         return cutting
@@ -213,6 +216,7 @@ class Network:
                 key: choose_entry(layer, key, unit, ranges[key], rules[layer.name][key])
                 for key in ("a", "b")
             }
+            check_requantization(layer, unit, is_exact(entries))
             scales = {key: entry.scale for key, entry in entries.items()}
             points = {key: entry.zero_point for key, entry in entries.items()}
             about = (layer, unit, scales, list[int](), stems[layer.name])

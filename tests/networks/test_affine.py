@@ -201,7 +201,7 @@ def test_float_formats_have_no_zero_points(graph: GraphBuilder) -> None:
         for rule in ("auto", "affine"):
             layer = run(model, {"x": x}, mac, scale=rule).layers[0]
             assert layer.zero_points == {"a": 0, "b": 0}
-    with pytest.raises(LayerError, match="integer formats of both"):
+    with pytest.raises(ModelError, match="integer formats of both"):
         run(model, {"x": x}, "uint8xe4m3+fp32", scale={"a": (1.0, 3)})
 
 

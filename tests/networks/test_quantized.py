@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_dynamic,
+    quantize_static,
+)
 
 import hwsim
-from hwsim.networks import LayerError, ModelError, Network, run
+from hwsim.networks import LayerError, ModelError, Network, run, shipped
 from hwsim.networks import graph as graph_module
 from tests.networks.quantized_models import Builder, float32, runtime
 
@@ -354,10 +362,10 @@ def test_requantizing_units_need_codes_and_scales() -> None:
     b.node("MatMul", ["x", "w"], "y", name="fc")
     model = b.model({"x": (float32, ["N", 6])}, {"y": float32})
     x = b.rng.normal(size=(4, 6)).astype(float32)
-    with pytest.raises(LayerError, match=r"'fc'.*requantizes.*QLinearConv"):
+    with pytest.raises(ModelError, match=r"'fc'.*requantizes.*QLinearConv"):
         run(model, {"x": x}, "uint8xint8+int32:out=int8:requant31")
     model, feeds = convolution(Builder(13), "QLinearConv", 2, False, (np.uint8, np.int8))
-    with pytest.raises(LayerError, match="int4 does not hold its result's codes"):
+    with pytest.raises(ModelError, match="int4 does not hold its result's codes"):
         run(model, feeds, "uint8xint8+int32:out=int4:requant31")
 
 
@@ -396,3 +404,55 @@ def test_shapes_of_scales_are_checked() -> None:
     model = b.model({"a": (np.uint8, ["N", 8])}, {"y": np.uint8})
     with pytest.raises((LayerError, ModelError), match=r"odd|QLinearMatMul"):
         run(model, {"a": b.codes(np.uint8, 4, 8)}, "uint8xint8+int32")
+
+
+def quantized_digits(folder: Path, **options: Any) -> tuple[onnx.ModelProto, Any]:
+    """digits-cnn as ONNX Runtime's own quantizer writes it, and its evaluation images."""
+    digits = shipped("digits-cnn")
+    network = Network.load(digits.model)
+    (name,) = network.inputs
+    images = network.data(digits.calibration).inputs[name]
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.batches = iter([{name: images}])
+
+        def get_next(self) -> Any:
+            return next(self.batches, None)
+
+    file = str(folder / "quantized.onnx")
+    if "activation_type" in options:
+        quantize_static(str(digits.model), file, Reader(), **options)
+    else:
+        quantize_dynamic(str(digits.model), file, **options)
+    model = onnx.load(file)
+    model.ir_version = min(model.ir_version, 10)
+    return model, {name: network.data(digits.evaluation).inputs[name][:100]}
+
+
+TYPES = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
+SIGNED = {"activation_type": QuantType.QInt8, "weight_type": QuantType.QInt8}
+
+
+@pytest.mark.filterwarnings("ignore")  # the quantizer's own
+@pytest.mark.parametrize("options", [TYPES | {"per_channel": True}, TYPES, SIGNED], ids=str)
+def test_a_network_from_onnx_runtimes_quantizer(tmp_path: Path, options: dict[str, Any]) -> None:
+    """QDQ, static: every layer integer, every logit ONNX Runtime's, at ORT_ENABLE_EXTENDED."""
+    model, feeds = quantized_digits(tmp_path, quant_format=QuantFormat.QDQ, **options)
+    report = Network.load(model).run(feeds, "int8xint8+int32", verify=5)
+    want = runtime(model, feeds, "ORT_ENABLE_EXTENDED")["logits"]
+    np.testing.assert_array_equal(report.outputs["logits"], want)
+    assert [layer.op for layer in report.layers] == ["Conv", "Conv", "Conv", "Gemm", "Gemm"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("weights", [QuantType.QUInt8, QuantType.QInt8])
+def test_a_dynamically_quantized_network(tmp_path: Path, weights: Any) -> None:
+    """DynamicQuantizeLinear, ConvInteger, MatMulInteger: a scale holds for all that one call
+    sees, so the samples go in together, as they do in ONNX Runtime."""
+    model, feeds = quantized_digits(tmp_path, weight_type=weights)
+    report = Network.load(model).run(feeds, "int8xint8+int32", verify=5)
+    for level in ("ORT_DISABLE_ALL", "ORT_ENABLE_EXTENDED"):
+        want = runtime(model, feeds, level)["logits"]
+        np.testing.assert_array_equal(report.outputs["logits"], want)
+    assert {layer.op for layer in report.layers} == {"ConvInteger", "MatMulInteger"}
