@@ -86,6 +86,27 @@ def test_qlinear_matmul(left: Any, right: Any, columns: bool) -> None:
         same(model, feeds, mac)
 
 
+def test_every_product_of_codes_near_every_tie() -> None:
+    """All 65 536 pairs of codes as sums of one product, with scales that put many near a tie."""
+    different = 0
+    for seed in range(40):
+        b = Builder(100 + seed)
+        b.constant("b", np.arange(256, dtype=np.uint8)[None, :])
+        names = ["a", *b.affine("a", np.uint8), "b", *b.affine("b", np.uint8)]
+        y = b.affine("y", np.uint8)
+        b.constants["y.scale"] = np.array(b.constants["a.scale"] * 100, float32)
+        b.node("QLinearMatMul", [*names, *y], "y")
+        model = b.model({"a": (np.uint8, [256, 1])}, {"y": np.uint8})
+        feeds = {"a": np.arange(256, dtype=np.uint8)[:, None]}
+        got = run(model, feeds, "int8xint8+int32").outputs["y"]
+        np.testing.assert_array_equal(got, runtime(model, feeds)["y"])
+        known = {name: x.astype(np.float64) for name, x in b.constants.items()}
+        sums = (feeds["a"] - known["a.zero"]) * (known["b"] - known["b.zero"])
+        once = sums * (known["a.scale"] * known["b.scale"] / known["y.scale"]) + known["y.zero"]
+        different += np.count_nonzero(np.clip(np.rint(once), 0, 255) != got)
+    assert different > 0  # float32's roundings are part of the definition
+
+
 def test_both_operands_at_run_time() -> None:
     """Attention's products: activations on both sides, each with its own scale and zero point."""
     b = Builder(5)
@@ -245,6 +266,42 @@ def test_qdq_equals_onnx_runtimes_integer_kernels(
         assert layer.zero_points["a"] == int(constants["x.zero"]) - moved
 
 
+def test_sums_of_more_than_24_bits_are_rounded_to_float32_first() -> None:
+    b = Builder(20)
+    b.constant("w", b.codes(np.uint8, 900, 300) // 8 + 200)
+    x, w = b.affine("x", np.uint8, zero=3), b.affine("w", np.uint8, zero=1)
+    b.node("MatMul", [b.dequantized("x", x), b.dequantized("w", w)], "y")
+    model = b.model({"x": (np.uint8, ["N", 900])}, {"y": float32})
+    feeds = {"x": b.codes(np.uint8, 60, 900) // 8 + 200}
+    want = runtime(model, feeds, "ORT_ENABLE_EXTENDED")["y"]
+    got = run(model, feeds, "uint8xuint8+int32").outputs["y"]
+    np.testing.assert_array_equal(got, want)
+    exact = (feeds["x"].astype(int) - 3) @ (b.constants["w"].astype(int) - 1)
+    assert exact.min() > 2**24
+    step = np.float64(b.constants["x.scale"] * b.constants["w.scale"])
+    assert ((exact * step).astype(float32) != got).any()
+
+
+@pytest.mark.parametrize("zero", [0, 100])
+def test_relu_before_the_quantization_is_a_clamp_at_its_zero_point(zero: int) -> None:
+    b = Builder(21)
+    b.constant("w", b.codes(np.int8, 16, 6))
+    x, w = b.affine("x", np.uint8), b.affine("w", np.int8, zero=0)
+    b.node("MatMul", [b.dequantized("x", x), b.dequantized("w", w)], "t", name="fc")
+    b.node("Relu", ["t"], "r")
+    y = b.affine("y", np.uint8, zero=zero)
+    b.constants["y.scale"] = np.array(0.3, float32)
+    b.node("QuantizeLinear", ["r", *y], "q")
+    model = b.model({"x": (np.uint8, ["N", 16])}, {"q": np.uint8})
+    feeds = {"x": b.codes(np.uint8, 50, 16)}
+    report = run(model, feeds, "uint8xint8+int32:out=uint8:requant31")  # only a layer with codes
+    plain = run(model, feeds, "uint8xint8+int32").outputs["q"]
+    np.testing.assert_array_equal(plain, runtime(model, feeds)["q"])
+    for got in (plain, report.outputs["q"]):
+        assert got.min() == zero
+        assert np.count_nonzero(got == zero) > 20
+
+
 def exact_floats(model: onnx.ModelProto, feeds: dict[str, Any]) -> Any:
     """float32(sum) times the float32 product of the scales, of a MatMul."""
     known = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer} | feeds
@@ -284,15 +341,21 @@ def test_what_is_no_qdq_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     b.node("MatMul", [x, w], "shared", name="shared")
     b.node("QuantizeLinear", ["shared", *y], "q")
     b.node("Relu", ["shared"], "r")
+    b.constant("bias", b.rng.integers(-9, 9, 6).astype(np.int32))
+    step = b.constants["x.scale"] * b.constants["w.scale"]
+    near = b.constant("near.scale", np.nextafter(step, float32(1)))
+    b.node("Gemm", [x, w, b.dequantized("bias", [near])], "g", name="odd_bias")
     model = b.model(
         {"x": (np.uint8, ["N", 16]), "f": (float32, ["N", 16])},
-        {"weights.only": float32, "scaled": float32, "q": np.uint8, "r": float32},
+        {"weights.only": float32, "scaled": float32, "q": np.uint8, "r": float32, "g": float32},
     )
     layers = {layer.name: layer.quantized for layer in Network.load(model)._plan.layers}
     assert layers["weights_only"] is None
     assert layers["alpha"] is None
     assert layers["shared"] is not None
     assert layers["shared"].y is None
+    assert layers["odd_bias"] is not None
+    assert not layers["odd_bias"].bias_codes  # in steps of its own: added as floats
     feeds = {"x": b.codes(np.uint8, 9, 16), "f": b.rng.normal(size=(9, 16)).astype(float32)}
     report = Network.load(model).run(feeds, "uint8xint8+int32", verify=4)
     np.testing.assert_array_equal(report.outputs["r"], np.maximum(report.outputs["r"], 0))

@@ -147,6 +147,20 @@ def test_every_sum_multiplier_and_shift_of_a_small_requantizer(mode: str, high: 
     same(sums.ravel(), mac, Rescaling(m.ravel(), e.ravel(), zero_point=-3))
 
 
+@pytest.mark.parametrize("high", HIGHS)
+@pytest.mark.parametrize("mode", REQUANT_ROUNDINGS)
+@pytest.mark.parametrize("acc", ["int32", "uint31", "int9"])
+def test_the_ends_of_what_int64_holds(acc: str, mode: str, high: str | None) -> None:
+    """Largest sums times largest multipliers, shifted to either side of every tie and of int64."""
+    mac = unit(62 - 31 if acc != "int9" else 53, mode, high, acc, acc)
+    fmt = hwsim.format(acc)
+    ends = [int(fmt.lowest), int(fmt.lowest) + 1, 0, 1, int(fmt.largest) - 1, int(fmt.largest)]
+    bits = mac.requantization.multiplier_bits
+    factors = [0, 1, 2 ** (bits - 1), 2**bits - 1]
+    sums, m, e = np.meshgrid(ends, factors, np.arange(-70, 70), indexing="ij")
+    same(sums.ravel(), mac, Rescaling(m.ravel(), e.ravel()))
+
+
 @settings(deadline=None, max_examples=200)
 @given(st.data())
 def test_kernel_equals_reference(data: Any) -> None:
