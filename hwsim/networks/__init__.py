@@ -76,8 +76,8 @@ def run(
     calibration : data for the scales, in any form that ``inputs`` takes; by default a shipped
         model's calibration split, else the first ≤ 256 samples of ``inputs``.
     scale : overrides the scales' rule (`hwsim.networks.scale_and_zero_point`): a divisor s, a
-        pair (s, zero point), or ``auto``, ``absmax``, ``power2``, ``none``, ``affine``; a mapping ``{"a": …, "b": …}`` of these; or a mapping of
-        layer-name patterns to either.
+        pair (s, zero point), or ``auto``, ``absmax``, ``power2``, ``none``, ``affine``; a mapping
+        ``{"a": …, "b": …}`` of these; or a mapping of layer-name patterns to either.
     telemetry : ``counts`` (cheap), True (all) or False.
     threads : for the simulation; by default all.
     verify : recompute so many random outputs of every layer by the reference, drawn with

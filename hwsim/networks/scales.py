@@ -43,8 +43,8 @@ def scale_and_zero_point(
     zero point in a format that is no integer.
 
     >>> from hwsim.formats import parse_format
-    >>> scale_and_zero_point(parse_format("uint8"), -1.0, 4.1)
-    (0.02, 50)
+    >>> scale_and_zero_point(parse_format("uint8"), -1.0, 1.55)
+    (0.01, 100)
     >>> scale_and_zero_point(parse_format("int8"), -1.0, 2.54)
     (0.02, 0)
     """
