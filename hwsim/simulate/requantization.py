@@ -60,14 +60,14 @@ def rescaling(
 
     scale : finite numbers ≥ 0 (0 gives m = 0); arrays for channels.  mac : the unit, or its
     requantization.  zero_point, low, high : as in `Rescaling`.  Ties go away from zero, as in
-    TensorFlow Lite's QuantizeMultiplier.  ValueError for other scales.
+    TensorFlow Lite's QuantizeMultiplier.  ValueError and TypeError for other scales.
 
     >>> found = rescaling([0.75, 0.1], "int8xint8+int32:out=int8:requant31")
     >>> [hex(m) for m in found.multiplier], found.shift.tolist()
     (['0x60000000', '0x66666666'], [0, -3])
     """
     how = mac if isinstance(mac, Requantization) else _requantization(as_unit(mac))
-    factors = np.asarray(scale, np.float64)
+    factors = as_real("scale", scale).astype(np.float64)
     if not (np.isfinite(factors) & (factors >= 0)).all():
         raise ValueError(f"scale={scale!r}: finite numbers >= 0 are needed")
     fraction, exponent = np.frexp(factors)

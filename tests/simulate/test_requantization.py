@@ -6,6 +6,7 @@ kernels/internal/common.h, operation by operation on Python integers with C's di
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 from typing import Any
 
@@ -276,3 +277,43 @@ def test_bad_uses() -> None:
     for scale in (-1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="scale="):
             hwsim.rescaling(scale, GEMMLOWP)
+
+
+# --- hostile input --------------------------------------------------------------------------------
+HOSTILE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=3),
+    st.lists(st.integers(-300, 300), max_size=3),
+    st.just(np.ma.masked_array([1, 2], [True, False])),
+    st.just(np.array([1 + 2j])),
+    st.just(np.array(["a"], object)),
+    st.just(np.zeros((0, 3), np.int8)),
+    st.just(np.arange(6, dtype=">i2")[::2]),
+)
+
+
+def attempt(call: Any, *arguments: Any) -> Any:
+    """The result, or None where an error says what is wrong."""
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        return call(*arguments)
+    return None
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.data())
+def test_anything_gives_a_result_or_a_clear_error(data: Any) -> None:
+    """Never another exception, and never a silent change: what passes equals the reference."""
+    draw = data.draw
+    sums = draw(HOSTILE | st.lists(st.integers(-(2**31), 2**31 - 1), max_size=3))
+    fields = [draw(HOSTILE | st.integers(0, 100)) for _ in range(5)]
+    factor = Rescaling(*fields)
+    got = attempt(hwsim.requantize, sums, GEMMLOWP, factor)
+    if got is not None:
+        np.testing.assert_array_equal(got, hwsim.reference.requantize(sums, GEMMLOWP, factor))
+    found = attempt(hwsim.rescaling, fields[0], GEMMLOWP)
+    assert found is None or np.all(found.multiplier < 2**31)
+    c = attempt(hwsim.zero_point_correction, *fields[:4])
+    assert c is None or c.dtype == np.int64
