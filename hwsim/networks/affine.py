@@ -131,14 +131,20 @@ def _along_axes(layer: Layer, key: str, x: Operand, rank: int) -> Operand:
     size = int(np.prod(x.shape))
     if size == 1:
         return x.reshape(*(1,) * rank)
-    if layer.conv or len(x.shape) == 1:
-        axis = 0 if key == "b" and layer.conv else _free_axis(layer, key, rank)
-        if not (layer.conv and key == "a") and rank > 1 and len(x.shape) == 1:
-            return x.reshape(*(size if i == axis else 1 for i in range(rank)))
-    elif len(x.shape) == rank and rank > 1 and x.shape[_inner_axis(layer, key, rank)] == 1:
+    axis = _channels(layer, key, rank)
+    if axis is not None and len(x.shape) == 1:
+        return x.reshape(*(size if i == axis else 1 for i in range(rank)))
+    if not layer.conv and len(x.shape) == rank > 1 and x.shape[_inner_axis(layer, key, rank)] == 1:
         return x
-    name = "scale or zero point"
-    raise LayerError(layer.name, layer.op, f"a {name} of shape {x.shape} for operand {key}")
+    reason = f"a scale or zero point of shape {x.shape} for operand {key}"
+    raise LayerError(layer.name, layer.op, reason)
+
+
+def _channels(layer: Layer, key: str, rank: int) -> int | None:
+    """The axis whose elements may have parameters of their own."""
+    if layer.conv:
+        return 0 if key == "b" else None
+    return 2 * rank - 3 - _inner_axis(layer, key, rank) if rank > 1 else None
 
 
 def _inner_axis(layer: Layer, key: str, rank: int) -> int:
@@ -149,11 +155,6 @@ def _inner_axis(layer: Layer, key: str, rank: int) -> int:
     if layer.gemm and (layer.gemm.transpose_a if last else layer.gemm.transpose_b):
         last = not last
     return rank - 1 if last else rank - 2
-
-
-def _free_axis(layer: Layer, key: str, rank: int) -> int:
-    """The axis of a matrix that the result keeps."""
-    return 2 * rank - 3 - _inner_axis(layer, key, rank)
 
 
 def _broadcast(how: np.ufunc, x: Operand, y: Operand, dtype: np.dtype[Any]) -> Operand:

@@ -115,7 +115,7 @@ class Network:
         return self._calibration
 
     def measure(self, data: DataLike) -> Calibration:
-        """Run the float32 model on ``data`` for the largest magnitude of every operand."""
+        """Run the float32 model on ``data`` for the range of every operand."""
         checked = self.data(data)
         return self._measure(checked, f"{checked.samples} samples of {checked.source}")
 
