@@ -59,7 +59,7 @@ def finish_codes(layer: Layer, work: Work, result: Array, read: Read) -> Array:
             return _codes(layer, y / scale, zero)
     scale, zero = _result_parameters(layer, read, len(product.shape) + 1)
     with np.errstate(all="ignore"):
-        if scale.size == 1:
+        if scale.size == 1:  # of the model, and so one division for all sums
             y = restored(product, sums * (np.float32(work.scale) / scale.reshape(())))
         else:  # a scale for each sample
             steps = np.broadcast_to(np.float32(work.scale), sums.shape)
@@ -75,7 +75,7 @@ def rescaling_of(layer: Layer, work: Work, unit: MacUnit, read: Read) -> Rescali
     assert quantized
     scale, zero = _result_parameters(layer, read, len(work.product.shape) + 1)
     offset = _output_offset(layer, unit)
-    if scale.size != 1:
+    if scale.size != 1 or zero.size != 1:
         raise LayerError(layer.name, str(unit), "its result's scale depends on the sample")
     factor = work.scale / np.float64(scale.reshape(()))
     return simulate.rescaling(

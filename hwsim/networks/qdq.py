@@ -1,4 +1,4 @@
-"""The QDQ form: DequantizeLinear → Conv, Gemm or MatMul (→ Relu) → QuantizeLinear as one node.
+"""The QDQ form: DequantizeLinear → Conv, Gemm or MatMul (→ Relu, Clip) → QuantizeLinear as a node.
 
 A product of two dequantized tensors is one of codes: `recognise` makes it a node that reads the
 codes, their scales and zero points, and gives the codes of the result where they follow at once.
@@ -175,32 +175,50 @@ class _Search:
     def tail(
         self, node: onnx.NodeProto, codes: bool, inputs: list[str]
     ) -> tuple[tuple[onnx.NodeProto, ...], dict[str, int]]:
-        """The product, and Relu and QuantizeLinear after it if nobody else reads between them;
-        the codes that Relu leaves.  A bias of floats is turned into codes, so it must be constant,
-        as must the scales (``inputs``)."""
-        nodes, relu = [node], False
-        while True:
-            name = nodes[-1].output[0]
-            readers = self.readers[name]
-            if len(readers) != 1 or name in self.outputs:
-                return (node,), {}
-            nodes.append(readers[0])
-            if label(readers[0]) == "QuantizeLinear" and readers[0].input[0] == name:
-                break
-            if label(readers[0]) != "Relu" or relu:
-                return (node,), {}
-            relu = True
-        scale, zero = (self.value(x) for x in (*nodes[-1].input, "")[1:3])
+        """The product, and Relu or Clip and QuantizeLinear after it if nobody else reads between
+        them; the codes that are left.  A bias of floats is turned into codes, so it must be
+        constant, as must the scales (``inputs``)."""
+        alone: tuple[tuple[onnx.NodeProto, ...], dict[str, int]] = (node,), {}
+        if not codes and not all(name in self.constants for name in inputs):
+            return alone
+        nodes, bounds = [node, *self.reader(node)], (-np.inf, np.inf)
+        if len(nodes) > 1 and (found := self.bounds(nodes[-1])):
+            nodes, bounds = [*nodes, *self.reader(nodes[-1])], found
         kind = self.element(nodes[-1].output[0])
-        constant = codes or all(name in self.constants for name in inputs)
-        absent = not [x for x in nodes[-1].input[2:3] if x]
-        if kind not in SMALL or scale is None or scale.size != 1 or not constant:
-            return (node,), {}
-        if scale.dtype != np.float32 or (zero is None and not absent):
-            return (node,), {}
-        low, high = SMALL[kind]
+        if label(nodes[-1]) != "QuantizeLinear" or kind not in SMALL:
+            return alone
+        scale, zero = (self.value(x) for x in [*nodes[-1].input, ""][1:3])
+        if scale is None or scale.size != 1 or scale.dtype != np.float32:
+            return alone
+        if zero is None and any(nodes[-1].input[2:3]):
+            return alone
         point = 0 if zero is None else int(zero.ravel()[0])
-        return tuple(nodes), {"low": point if relu else low, "high": high}
+        ends = np.rint(np.array(bounds, np.float32) / scale.ravel()) + point
+        low, high = np.clip(ends, *SMALL[kind]).astype(int).tolist()
+        return tuple(nodes), {"low": low, "high": high}
+
+    def reader(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """The only node that reads what ``node`` gives, as its first input; else nothing."""
+        name = node.output[0]
+        readers = self.readers[name]
+        if len(readers) != 1 or name in self.outputs or [*readers[0].input][:1] != [name]:
+            return []
+        return readers
+
+    def bounds(self, node: onnx.NodeProto) -> tuple[float, float] | None:
+        """What Relu, or Clip with constant limits, clamps to."""
+        if label(node) == "Relu":
+            return 0.0, np.inf
+        if label(node) != "Clip":
+            return None
+        given = {x.name: x.f for x in node.attribute}  # before opset 11
+        limits = [given.get("min", -np.inf), given.get("max", np.inf)]
+        for i, name in enumerate(node.input[1:3]):
+            value = self.value(name)
+            if name and value is None:
+                return None
+            limits[i] = float(value.ravel()[0]) if value is not None else limits[i]
+        return limits[0], limits[1]
 
 
 def _three(node: onnx.NodeProto) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import hwsim
-from hwsim.networks import Calibration, Network, run
+from hwsim.networks import Calibration, LayerError, Network, run
 from hwsim.networks import graph as graph_module
 from hwsim.reference import matmul as reference_matmul
 from tests.networks.quantized_models import Builder, float32, runtime
@@ -78,6 +78,37 @@ def test_nan_becomes_the_code_that_onnx_runtime_gives_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(graph_module, "recognise", lambda nodes, *_: (nodes, {}))
     np.testing.assert_array_equal(got, run(spelled, feeds, mac, scale=scale).outputs["y"])
     assert (got == 0).any()
+
+
+@pytest.mark.parametrize("op", ["Conv", "MatMul"])
+def test_scales_that_differ_from_sample_to_sample(op: str) -> None:
+    """All scales and zero points of activations come as inputs."""
+    quantized, _, feeds = twins(op)
+    del quantized.graph.initializer[:]
+    weights = {t.name: t for t in twins(op)[0].graph.initializer}
+    moving = ("x.scale", "x.zero", "y.scale", "y.zero")
+    for name, tensor in weights.items():
+        if name in moving:
+            value = helper.make_tensor_value_info(name, tensor.data_type, [1])
+            quantized.graph.input.append(value)
+        else:
+            quantized.graph.initializer.append(tensor)
+    quantized.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    rng = np.random.default_rng(35)
+    feeds |= {f"{k}.scale": rng.uniform(0.01, 0.2, 9).astype(float32) for k in "xy"}
+    feeds |= {f"{k}.zero": rng.integers(0, 256, 9).astype(np.uint8) for k in "xy"}
+    network = Network.load(quantized)
+    apart = [
+        runtime(quantized, {name: x[i : i + 1] for name, x in feeds.items()})["y"] for i in range(9)
+    ]
+    for mac in ("uint8xint8+int32", "int8xint8+int32"):
+        report = network.run(feeds, mac, verify=9)
+        np.testing.assert_array_equal(report.outputs["y"], np.concatenate(apart))
+        assert "a" not in report.layers[0].scales
+    reals = network.run(feeds, "fp32xfp32+exact").outputs["y"].astype(int)
+    assert np.abs(reals - np.concatenate(apart)).max() <= 1  # but for ties
+    with pytest.raises(LayerError, match="depends on the sample"):
+        network.run(feeds, "uint8xint8+int32:out=uint8:requant31")
 
 
 @pytest.mark.parametrize("mac", ["fp32xfp32+exact", "bf16xe4m3+exact", "int6xint4+int32"])
