@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: test check check-static exhaustive bench docs
+.PHONY: test check check-static exhaustive bench bench-peers docs
 
 test:  ## the tests, as in the README
 	$(PYTHON) -m pytest -q -n auto
@@ -18,6 +18,9 @@ exhaustive:  ## every pair of 8-bit codes; hours on a laptop core
 
 bench:  ## equality, then time: writes benchmarks/RESULTS.md
 	$(PYTHON) benchmarks/run.py
+
+bench-peers:  ## hwsim and other libraries; needs the extra bench; writes benchmarks/PEERS.md
+	$(PYTHON) benchmarks/peers.py
 
 docs:  ## HTML in docs/_build
 	$(PYTHON) -m sphinx -W -b doctest docs docs/_build/doctest

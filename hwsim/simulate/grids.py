@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from hwsim_kernels.codes import Fields
+from hwsim_kernels.datapath import INTEGERS, Scalars
 from hwsim_kernels.powers import Powers
 from hwsim_kernels.rounding64 import NEAREST, ODD, THRESHOLD
 from hwsim_kernels.scalars import Grid32, Grid64, IntRange
@@ -79,6 +83,44 @@ def grid64(fmt: Format, rounding: str, overflow: str) -> Grid64:
         **_thresholds(rounding),
         minus_zero=rounding == "rdn",
     )
+
+
+@cache
+def lane_scalars(fmt: Format, width: int, swapped: bool) -> npt.NDArray[Any]:
+    """`Scalars` of the blocked kernels, in a carrier of ``width`` bits; integers as its bits.
+
+    ``swapped`` for units that run on negated operands.
+    """
+    carrier = np.dtype(f"f{width // 8}")
+    about = np.finfo(carrier)
+    bits, emax = about.nmant + 1, int(about.maxexp) - 1
+    one = 1 << about.nmant
+    low, high = float(fmt.lowest), float(fmt.largest)
+    found: dict[str, float] = dict.fromkeys(Scalars._fields, 0.0)
+    if isinstance(fmt, FloatFormat):
+        dropped = 1 << (bits - fmt.precision) if fmt.precision <= bits else 1
+        found |= {
+            "floor": max(fmt.emin + emax, 0) * one,
+            "magic": (bits - fmt.precision) * one + one // 2,
+            "keep": -dropped,
+            "rest": dropped - 1,
+            "half": dropped // 2,
+        }
+        if 0 <= fmt.emax <= emax:  # else no sum is scaled
+            found |= {"up": 2.0 ** (emax - fmt.emax), "down": 2.0 ** (fmt.emax - emax)}
+    found |= {"lowest": -high if swapped else low, "largest": -low if swapped else high}
+    found["smallest_normal"] = float(fmt.smallest_normal)
+    if isinstance(fmt, FixedFormat):
+        found["span"] = 2.0**fmt.width * float(fmt.smallest)
+    numbers = np.zeros(len(Scalars._fields), carrier)
+    whole = numbers.view(f"i{width // 8}")
+    for i, (name, value) in enumerate(found.items()):
+        if name in INTEGERS:
+            whole[i] = value
+        else:
+            numbers[i] = value
+    numbers.flags.writeable = False
+    return numbers
 
 
 @cache

@@ -15,7 +15,9 @@ from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
+from hwsim.simulate.blocks import run_plan
 from hwsim.simulate.conversions import round_values, rounded, value_dtype
+from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_product, integer_product
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import fits_float64_grid
@@ -23,9 +25,9 @@ from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
-from hwsim.simulate.tally import Totals, step_counts, zero_counts, zero_products
+from hwsim.simulate.tally import Totals, exact_total, step_counts, zero_counts, zero_products
 from hwsim.simulate.tiles import tiled_product
-from hwsim.units import Chunked, Exact, MacUnit, Telemetry, exact_total, is_integer
+from hwsim.units import Chunked, Exact, MacUnit, Telemetry, is_integer
 
 Array = npt.NDArray[Any]
 
@@ -69,8 +71,11 @@ def _by_kernels(
         return done
     if isinstance(unit.order, Exact):
         return None
-    plan = lower(unit, facts, level)
-    return None if isinstance(plan, str) else tiled_product(facts, unit, plan, level, threads)
+    paths = plan(unit, facts, level)
+    if paths is not None:
+        return run_plan(facts, paths, level, threads)
+    stages = lower(unit, facts, level)
+    return None if isinstance(stages, str) else tiled_product(facts, unit, stages, level, threads)
 
 
 def _zero_products(facts: Facts) -> int:
@@ -150,7 +155,7 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, converted: int) -> T
         overflow_converted=converted,
         overflow_outputs=int(np.count_nonzero(totals.struck)),
         out_of_range=out_of_range(facts, unit.outer_format) if complete else 0,
-        lost=exact_total(totals.lost),
-        mass=exact_total(totals.mass),
+        lost=exact_total(*totals.lost),
+        mass=totals.whole_mass or exact_total(*totals.mass),
         complete=complete,
     )

@@ -19,6 +19,10 @@ def out_of_range(facts: Facts, fmt: Format) -> int:
 
     float64 decides where its error bound allows; the rest is added in fractions.
     """
+    if facts.sum_bound + facts.c_max <= min(float(fmt.largest), -float(fmt.lowest)) / (
+        1 + 2.0**-50
+    ):
+        return 0
     a, b = facts.a.astype(np.float64), facts.b.astype(np.float64)
     with np.errstate(all="ignore"):
         total: Array = np.matmul(a, b)

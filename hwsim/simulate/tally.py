@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -82,8 +84,9 @@ class Totals:
         self.outer = np.zeros(float64.COUNTS, np.int64)
         self.zeros = 0
         self.struck = np.zeros(shape if level else (0,), np.uint8)
-        self.lost: list[float] = []
-        self.mass: list[float] = []
+        self.lost: list[Array] = []
+        self.mass: list[Array] = []
+        self.whole_mass = Fraction(0)  # what was added without rounding
 
     @property
     def complete(self) -> bool:
@@ -101,5 +104,34 @@ class Totals:
         if any(tally.inner[slot] or tally.outer[slot] for slot in slots):
             self.struck[where] = (tally.flags != 0) | (tally.outer_flags != 0)
         if self.complete:
-            self.lost += tally.lost.ravel().tolist()
-            self.mass += tally.mass.ravel().tolist()
+            self.lost.append(tally.lost)
+            self.mass.append(tally.mass)
+
+
+def exact_total(*parts: Array) -> Fraction | float:
+    """Σ of float64 arrays without rounding; Inf where one is.
+
+    Significands of 53 bits are added exponent by exponent, in halves whose sums float64 holds.
+    """
+    total = Fraction(0)
+    for part in parts:
+        values = part[part != 0.0]
+        if not np.isfinite(values).all():
+            return math.inf
+        for some in np.array_split(values, -(-values.size // (1 << 24)) or 1):
+            total += _exact_sum(some)
+    return total
+
+
+def _exact_sum(values: Array) -> Fraction:
+    """At most 2^24 finite values: 27 bits of 2^24 halves make 51."""
+    fractions, exponents = np.frexp(values)
+    high = np.trunc(fractions * 2.0**26)
+    low = fractions * 2.0**53 - high * 2.0**27
+    base = int(exponents.min(initial=0))
+    place = exponents - base
+    total = Fraction(0)
+    for half, unit in ((high, base - 26), (low, base - 53)):
+        for i, count in enumerate(np.bincount(place, weights=half).tolist()):
+            total += int(count) * Fraction(2) ** (unit + i) if count else 0
+    return total

@@ -2,7 +2,7 @@
 
 from hwsim.units.grammar import as_unit, parse_unit
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization, Rescaling
-from hwsim.units.telemetry import StepCounts, Telemetry, exact_total
+from hwsim.units.telemetry import StepCounts, Telemetry
 from hwsim.units.types import (
     Chunked,
     Exact,
@@ -30,7 +30,6 @@ __all__ = [
     "StepCounts",
     "Telemetry",
     "as_unit",
-    "exact_total",
     "is_integer",
     "parse_unit",
 ]

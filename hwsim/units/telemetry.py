@@ -89,17 +89,6 @@ class Telemetry(StepCounts):
         return flat | {"lost_mass": self.lost_mass}
 
 
-def exact_total(values: list[float]) -> Fraction | float:
-    """Σ values ≥ 0 without rounding: `math.fsum` of what its own results leave."""
-    if not all(map(math.isfinite, values)):
-        return math.inf
-    total, rest = Fraction(0), values
-    while part := math.fsum(rest):
-        total += Fraction(part)
-        rest = [*rest, -part]
-    return total
-
-
 def _add_exactly(a: Fraction | float, b: Fraction | float) -> Fraction | float:
     return math.inf if math.inf in (a, b) else Fraction(a) + Fraction(b)
 

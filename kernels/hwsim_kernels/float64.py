@@ -172,14 +172,17 @@ def limit_array(x, g):
 
 @kernel
 def magnitudes(bits, mask):
-    """(largest, smallest) of bits & mask of a flat integer array that is not empty.
+    """(largest, smallest but 0, how many are 0) of bits & mask of a flat integer array.
 
-    The magnitudes of floats are ordered as these integers; NaN lies above Inf.
+    The magnitudes of floats are ordered as these integers; NaN lies above Inf.  The smallest is
+    the mask where all are 0.
     """
-    top = bits[0] & mask
-    bottom = top
+    top = bits.dtype.type(0)
+    bottom = mask
+    zeros = np.int64(0)
     for i in range(bits.shape[0]):
         v = bits[i] & mask
         top = max(top, v)
-        bottom = min(bottom, v)
-    return top, bottom
+        bottom = min(bottom, v if v != 0 else mask)
+        zeros += np.int64(v == 0)
+    return top, bottom, zeros

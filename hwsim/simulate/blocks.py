@@ -1,0 +1,214 @@
+"""Run a plan of datapaths on a product: operands packed, units of work handed to threads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hwsim_kernels.blocked import K_BLOCK, ROWS, columns, empty, pack, run_kernel
+from hwsim_kernels.datapath import (
+    ALL,
+    EMPTY,
+    FULL,
+    LARGEST,
+    NONE,
+    SLOTS,
+    TOUCHED,
+    UNBOUNDED,
+    Path,
+    lossless,
+)
+
+from hwsim.simulate.datapaths import Plan, finest_bit
+from hwsim.simulate.facts import Facts
+from hwsim.simulate.grids import lane_scalars
+from hwsim.simulate.scheduler import run_tiles
+from hwsim.simulate.stages import refuse_nan
+from hwsim.simulate.tally import Totals, zero_counts, zero_products
+from hwsim.units import Chunked, MacUnit
+
+Array = npt.NDArray[Any]
+
+BLOCK = 64  # rows that use a panel while it is in cache
+SMALL = 1 << 18  # multiplications that are not worth a second thread
+
+
+def run_plan(facts: Facts, plan: Plan, level: int, threads: int) -> tuple[Array, Totals]:
+    """The product's values, in the carrier, and what was counted."""
+    job = _Job.make(facts, plan, level)
+    job.run(threads)
+    return job.finish(facts)
+
+
+@dataclass
+class _Job:
+    """One product, laid out for the kernels."""
+
+    plan: Plan
+    level: int
+    swapped: bool  # lanes go along m: a·b = b·a, zeros' signs included
+    sizes: tuple[int, int, int, int]  # batch, m, k, n as the kernels see them
+    a: Array
+    b: Array
+    out: Array
+    flags: Array
+    counts: list[Array]
+    lost: Array
+
+    @classmethod
+    def make(cls, facts: Facts, plan: Plan, level: int) -> _Job:
+        path = plan.inner.path
+        a, b, c = facts.a, facts.b, facts.c
+        wide = columns(path)
+        swapped = _padded(b.shape[2], a.shape[1], wide) < _padded(a.shape[1], b.shape[2], wide)
+        if swapped:
+            a, b = b.swapaxes(1, 2), a.swapaxes(1, 2)
+            c = None if c is None else c.swapaxes(1, 2)
+        (batch, m, k), n = a.shape, b.shape[2]
+        panels, rows = -(-n // wide), -(-m // ROWS) * ROWS
+        carrier = np.dtype(f"f{path.width // 8}")
+        left = _left(a, rows, carrier, plan.negated)
+        right = empty((batch, panels, k, wide), carrier)
+        pack(b, right)
+        out = empty((batch, rows, panels * wide), carrier)
+        out[...] = -0.0 if plan.negated else 0.0
+        if c is not None:
+            out[:, :m, :n] = -c if plan.negated else c
+        flagged = level != NONE and _limited(plan)
+        flags = np.zeros(out.shape if flagged else (1, 1, 1), f"i{path.width // 8}")
+        shape: tuple[int, ...] = (1, 1, 1, 1)
+        if level == ALL:
+            tiles = (batch, panels, rows // ROWS)
+            shape = (2, *out.shape) if path.ordered else (1, *tiles)
+        sizes = (batch, m, k, n)
+        return cls(plan, level, swapped, sizes, left, right, out, flags, [], np.zeros(shape))
+
+    def run(self, threads: int) -> None:
+        """All units of work, cut evenly; results do not depend on the cuts."""
+        plan, path = self.plan, self.plan.inner.path
+        outer = plan.outer.path if plan.outer else None
+        kernel = run_kernel(path, outer)
+        formats = (plan.unit.accumulator, plan.unit.outer_format)
+        scalars = np.stack([lane_scalars(fmt, path.width, plan.negated) for fmt in formats])
+        order = plan.unit.order
+        step = order.length if isinstance(order, Chunked) else K_BLOCK
+        batch, _, k, n = self.sizes
+        rows = self.out.shape[1]
+        small = batch * rows * k * n <= SMALL
+        share = -(-rows // (threads * ROWS)) * ROWS
+        block = max(ROWS, min(BLOCK, rows if small else share))
+        units = batch * self.b.shape[1] * -(-rows // block)
+        pieces = 1 if small or threads == 1 else min(units, 4 * threads)
+        tasks = []
+        for i in range(pieces):
+            first, last = units * i // pieces, units * (i + 1) // pieces
+            counts = np.zeros((2, SLOTS), np.int64)
+            self.counts.append(counts)
+            arrays = (self.a, self.b, self.out, self.flags, scalars, counts, self.lost)
+            tasks.append(partial(kernel, *arrays, first, last, block, step))
+        run_tiles(tasks, 1 if small else threads)
+
+    def finish(self, facts: Facts) -> tuple[Array, Totals]:
+        """Values and counts as the caller knows them."""
+        plan = self.plan
+        _, m, _, n = self.sizes
+        values = self.out[:, :m, :n]
+        if plan.negated:
+            values = -values
+            if not plan.unit.outer_format.has_negative_zero:
+                values += 0.0
+        struck = self.flags[:, :m, :n] if self.flags.shape == self.out.shape else None
+        if self.swapped:
+            values = values.swapaxes(1, 2)
+            struck = None if struck is None else struck.swapaxes(1, 2)
+        refuse_nan(values, plan.unit.outer_format)
+        totals = Totals(values.shape, self.level)
+        if self.level != NONE:
+            if struck is not None:
+                totals.struck = (struck != 0).astype(np.uint8)
+            self._count(facts, totals)
+        return values, totals
+
+    def _count(self, facts: Facts, totals: Totals) -> None:
+        plan = self.plan
+        batch, _, k, _ = self.sizes
+        outputs = batch * self.out.shape[1] * self.out.shape[2]  # padding gives zero products
+        order = plan.unit.order
+        chunks = -(-k // order.length) if isinstance(order, Chunked) else 0
+        counts = sum(self.counts, np.zeros((2, SLOTS), np.int64))
+        for i in (0, 1):
+            counts[i, LARGEST] = max(piece[i, LARGEST] for piece in self.counts)
+        zeros = 0 if facts.zero_free else self._zeros()
+        padded = outputs * k - self._products()
+        totals.zeros = zeros
+        steps, empty_ones = (outputs * k, outputs * chunks), (zeros + padded, counts[1, EMPTY])
+        paths = (plan.inner.path, plan.outer.path if plan.outer else None)
+        for mine, row, path, all_of, none in zip(
+            (totals.inner, totals.outer), counts, paths, steps, empty_ones, strict=True
+        ):
+            mine += row[: mine.size]
+            if path is not None and not lossless(path):
+                mine[FULL] = all_of - row[TOUCHED] - none
+        if self.level == ALL:
+            totals.lost.append(self.lost[0])
+            if plan.inner.path.ordered:
+                totals.mass.append(self.lost[1])
+            else:
+                totals.whole_mass = _mass(facts, plan.unit)
+
+    def _products(self) -> int:
+        batch, m, k, n = self.sizes
+        return batch * m * k * n
+
+    def _zeros(self) -> int:
+        """Products with a zero operand, padding apart."""
+        _, m, _, n = self.sizes
+        total = 0
+        for left, right in zip(self.a, self.b, strict=True):
+            columns_of = zero_counts(right.transpose(1, 0, 2).reshape(right.shape[1], -1)[:, :], 1)
+            spare = right.shape[0] * right.shape[2] - n
+            rows = zero_counts(left[:m], 0)
+            total += int(zero_products(rows, columns_of - spare, m, n).sum())
+        return total
+
+
+def _padded(rows: int, lanes: int, wide: int) -> int:
+    """Outputs computed, those of padding included."""
+    return -(-rows // ROWS) * ROWS * (-(-lanes // wide) * wide)
+
+
+def _left(a: Array, rows: int, carrier: np.dtype[Any], negated: bool) -> Array:
+    """Operand a for the kernels: contiguous, with zero rows up to a multiple of ROWS."""
+    m = a.shape[1]
+    if m == rows and not negated:
+        return np.ascontiguousarray(a, carrier)
+    left = np.zeros((a.shape[0], rows, a.shape[2]), carrier)
+    left[:, :m] = -a if negated else a
+    return left
+
+
+def _limited(plan: Plan) -> bool:
+    paths: list[Path] = [choice.path for choice in (plan.inner, plan.outer) if choice]
+    return any(path.limit != UNBOUNDED for path in paths)
+
+
+def _mass(facts: Facts, unit: MacUnit) -> Fraction:
+    """Σ|a·b| over all outputs: Σₖ Σᵢ|aᵢₖ|·Σⱼ|bₖⱼ|, since no output's own sum rounds (proved)."""
+    columns_of_a = _sums(facts.a, 1, finest_bit(unit.a, facts.a_min), facts.a_max)
+    rows_of_b = _sums(facts.b, 2, finest_bit(unit.b, facts.b_min), facts.b_max)
+    return sum((x * y for x, y in zip(columns_of_a, rows_of_b, strict=True)), Fraction(0))
+
+
+def _sums(x: Array, axis: int, quantum: int, largest: float) -> list[Fraction]:
+    """Σ|x| along an axis, flat over the others; every x is a multiple of 2^quantum."""
+    sizes = np.abs(x)
+    top = math.frexp(largest)[1] + x.shape[axis].bit_length()
+    if largest == 0.0 or (top - quantum <= 53 and top <= 1023):
+        return [Fraction(value) for value in sizes.sum(axis=axis, dtype=np.float64).ravel()]
+    lines = np.moveaxis(sizes, axis, -1).reshape(-1, x.shape[axis])
+    return [sum(map(Fraction, line), Fraction(0)) for line in lines.tolist()]

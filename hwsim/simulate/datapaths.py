@@ -1,0 +1,419 @@
+"""Choose the cheapest datapath of the blocked kernels that is proved exact on this data.
+
+The conditions are those of docs/bits.md, "When a carrier is exact".  P is the carrier's
+precision, p the accumulator's, q the addend's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from hwsim_kernels.datapath import (
+    ALL,
+    AWAY,
+    CLAMP,
+    EXACT,
+    HALF,
+    INNOCUOUS,
+    NATIVE,
+    NEAREST,
+    NONE,
+    NOTHING,
+    SCALE,
+    STICKY,
+    TRUNCATE,
+    TURN,
+    UNBOUNDED,
+    UP,
+    Path,
+)
+
+from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.simulate.facts import Facts, Unknown
+from hwsim.simulate.grids import magnitude, significant_bits, within_float32
+from hwsim.units import Chunked, MacUnit
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A float that lanes compute in."""
+
+    width: int
+    bits: int
+    emin: int  # of the smallest subnormal
+    emax: int
+    native: FloatFormat
+
+
+CARRIERS = (
+    Carrier(32, 24, -149, 127, FloatFormat(8, 24)),
+    Carrier(64, 53, -1074, 1023, FloatFormat(11, 53)),
+)
+WAYS = {"rne": NEAREST, "rtz": TRUNCATE, "rup": UP, "rdn": UP, "rna": AWAY}
+
+
+@dataclass(frozen=True)
+class Addend:
+    """What enters an accumulator, on this data.
+
+    bits : q.  quantum : every addend is a multiple of 2^quantum.  largest : |addend| at most.
+    mass : Σ|addend| of an output at most.
+    """
+
+    bits: int
+    quantum: int
+    largest: Fraction | float
+    mass: float
+    what: str
+
+
+@dataclass(frozen=True)
+class Sum:
+    """One accumulator and what enters it."""
+
+    unit: MacUnit
+    fmt: Format
+    addend: Addend
+    facts: Facts | Unknown
+    level: int
+    inner: bool
+    steps: int
+    carrier: Carrier
+
+    @property
+    def start(self) -> float:
+        """Largest |c| where this accumulator starts at c."""
+        chunked = isinstance(self.unit.order, Chunked)
+        return 0.0 if self.inner and chunked else self.facts.c_max
+
+    @property
+    def has_c(self) -> bool:
+        chunked = isinstance(self.unit.order, Chunked)
+        return self.facts.c is not None and not (self.inner and chunked)
+
+    @property
+    def precision(self) -> int:
+        return significant_bits(self.fmt)
+
+    @property
+    def way(self) -> int:
+        return WAYS[self.unit.rounding]
+
+    @property
+    def bound(self) -> float:
+        """|acc| at most, if no overflow rule bites.
+
+        To nearest, rounding errs by no more than the addend, as acc is on the grid; toward zero
+        it never grows a sum; otherwise by a factor 1 + 2^(1 − p) at each step.
+        """
+        growth = {NEAREST: 2.0, AWAY: 2.0, TRUNCATE: 1.0}.get(self.way)
+        if growth is None:
+            exponent = (self.steps + 1) * 2.0 ** (1 - self.precision) * 1.0001
+            growth = math.exp(exponent) if exponent < 700 else math.inf
+        return (self.start + growth * self.addend.mass) * 1.0000001
+
+    @property
+    def bounded(self) -> bool:
+        """Whether no sum can leave the range on this data."""
+        return self.facts.finite and self.bound <= min(
+            float(self.fmt.largest), -float(self.fmt.lowest)
+        )
+
+    @property
+    def reach(self) -> float:
+        """|acc + addend| at most."""
+        acc = self.bound if self.bounded else _float(magnitude(self.fmt))
+        return acc + _float(self.addend.largest)
+
+    @property
+    def quantum(self) -> int:
+        """Every sum is a multiple of 2^quantum: rounding to a coarser grid keeps multiples."""
+        quantum = self.addend.quantum
+        if self.has_c:
+            quantum = min(quantum, self.fmt.quantum_exponent)
+        if not self.bounded:  # the range may end between multiples
+            top = self.fmt.quantum_exponent
+            if isinstance(self.fmt, FloatFormat):
+                top = self.fmt.emax - self.fmt.precision + 1
+            quantum = min(quantum, top)
+        return quantum
+
+    @property
+    def whole(self) -> bool:
+        """Whether every sum lies on the subnormal grid, so that none underflows."""
+        fmt = self.fmt
+        if isinstance(fmt, FixedFormat) or fmt.has_subnormals:
+            return self.quantum >= fmt.quantum_exponent
+        return self.quantum >= fmt.emin + (fmt.zero_field == "normal")
+
+    def places(self) -> float:
+        """Bits that hold every sum exactly."""
+        if not math.isfinite(self.reach):
+            return math.inf  # no carrier has so many
+        return math.frexp(self.reach)[1] - self.quantum
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A datapath, and why it is exact."""
+
+    path: Path
+    proof: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The datapaths of a unit on this data; ``negated`` where operands enter with other signs
+    (rdn is rup of the negated sum)."""
+
+    unit: MacUnit
+    inner: Choice
+    outer: Choice | None
+    negated: bool
+
+    @property
+    def ideal(self) -> bool:
+        """Whether tighter bounds of the data would change little."""
+        path = self.inner.path
+        loose = path.sums == STICKY or path.limit != UNBOUNDED or path.ordered
+        return path.width == 32 and not loose
+
+
+def plan(unit: MacUnit, facts: Facts | Unknown, level: int) -> Plan | None:
+    """The cheapest plan that is proved; None where there is none."""
+    if unit.product_format is not None or unit.rounding not in WAYS:
+        return None
+    if any(map(_held_as_codes, (unit.a, unit.b, unit.accumulator, unit.outer_format))):
+        return None
+    if level != NONE and any(f.lowest >= 0 for f in (unit.accumulator, unit.outer_format)):
+        return None  # overflow is watched for in magnitude
+    quick = _plan(unit, facts, level, facts.quick_bound)  # a bound of two passes over the data
+    if quick is not None and quick.ideal:
+        return quick
+    return _plan(unit, facts, level, facts.sum_bound) or quick
+
+
+def _held_as_codes(fmt: Format) -> bool:
+    """Whether arrays hold the format's codes, not its values."""
+    return isinstance(fmt, FixedFormat) and fmt.fraction_bits > 0 and fmt.width > 53
+
+
+def _plan(unit: MacUnit, facts: Facts | Unknown, level: int, mass: float) -> Plan | None:
+    """The cheaper one of what both carriers offer."""
+    product = _product(unit, facts, mass)
+    steps = facts.length
+    if isinstance(unit.order, Chunked):
+        steps = min(steps, unit.order.length)
+    plans = []
+    for carrier in CARRIERS:
+        inner = Sum(unit, unit.accumulator, product, facts, level, True, steps, carrier)
+        first = _choose(inner)
+        if first is None:
+            continue
+        outer = _outer(inner) if isinstance(unit.order, Chunked) else None
+        second = _choose(outer) if outer else None
+        if outer is None or second is not None:
+            negated = unit.rounding == "rdn" and isinstance(unit.outer_format, FloatFormat)
+            plans.append(Plan(unit, first, second, negated))
+    return min(plans, key=lambda plan: _cost(plan.inner.path), default=None)
+
+
+def _cost(path: Path) -> int:
+    """Halves of a step: float64 has half the lanes, and a sum's error costs more than that."""
+    return (path.width // 32) * (3 if path.sums == STICKY else 1)
+
+
+def _product(unit: MacUnit, facts: Facts | Unknown, mass: float) -> Addend:
+    """The exact product of two operands, as narrow as the data shows it."""
+    pairs = ((unit.a, facts.a_max, facts.a_min), (unit.b, facts.b_max, facts.b_min))
+    bits, quantum, largest = 0, 0, Fraction(1)
+    for fmt, most, least in pairs:
+        bits += significant_bits(fmt)
+        quantum += finest_bit(fmt, least)
+        top = magnitude(fmt)
+        largest *= min(top, Fraction(most)) if math.isfinite(most) else top
+    return Addend(bits, quantum, largest, mass, f"{unit.a}x{unit.b}")
+
+
+def finest_bit(fmt: Format, least: float) -> int:
+    """Every value of ``fmt`` is a multiple of 2^this, if none but 0 is smaller than ``least``."""
+    if isinstance(fmt, FloatFormat) and 0.0 < least < math.inf:
+        return max(fmt.quantum_exponent, math.frexp(least)[1] - fmt.precision)
+    return fmt.quantum_exponent
+
+
+def _outer(inner: Sum) -> Sum:
+    """The accumulator of chunk sums."""
+    unit, fmt = inner.unit, inner.fmt
+    order = unit.order
+    assert isinstance(order, Chunked)
+    chunks = max(1, -(-inner.facts.length // order.length))
+    # Each chunk sum is at most the bound of one; all of them together that of one long sum.
+    largest = inner.bound if inner.bounded else magnitude(fmt)
+    mass = inner.bound if inner.bounded else math.inf
+    sums = Addend(inner.precision, inner.quantum, largest, mass, f"chunk sum in {fmt}")
+    return replace(inner, fmt=unit.outer_format, addend=sums, inner=False, steps=chunks)
+
+
+def _choose(sum: Sum) -> Choice | None:
+    """The datapath of one accumulator in one carrier."""
+    native = _native(sum)
+    if native is not None:
+        return native
+    limit = _limit(sum)
+    if limit is None or not _fits(sum):
+        return None
+    sums, why = _sums(sum)
+    rounding, floor = sum.way, not sum.whole
+    fixed = isinstance(sum.fmt, FixedFormat)
+    if sums == EXACT and not floor and (fixed or sum.places() <= sum.precision):
+        rounding = NOTHING
+    elif fixed:
+        return None
+    if not _allowed(sum, rounding, floor):
+        return None
+    signs = rounding == NEAREST and sum.fmt.has_negative_zero
+    signs = signs and (floor or sum.facts.c_minus_zero or not sum.inner or not sum.facts.finite)
+    if sum.level == ALL and sums == INNOCUOUS and (floor or limit != UNBOUNDED):
+        sums = STICKY
+    own = sum.level != ALL or _own(sum)
+    path = Path(sum.carrier.width, sums, rounding, limit, floor, signs, own, sum.level)
+    path = path._replace(ordered=sum.level == ALL and not _lost_is_exact(sum, path))
+    return Choice(path, f"float{sum.carrier.width}: {why}; {_scope(path)}")
+
+
+def _fits(sum: Sum) -> bool:
+    """Whether operands, products and sums are values of the carrier."""
+    carrier, unit = sum.carrier, sum.unit
+    if carrier.width == 32 and not all(map(within_float32, (unit.a, unit.b, sum.fmt))):
+        return False
+    if sum.precision > carrier.bits or sum.addend.bits > carrier.bits:
+        return False
+    low = min(sum.quantum, sum.addend.quantum) >= carrier.emin
+    return low and sum.reach < 2.0**carrier.emax
+
+
+def _native(sum: Sum) -> Choice | None:
+    """The accumulator is the carrier, and the machine rounds: products need not even fit."""
+    unit = sum.unit
+    floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
+    plain = sum.fmt == sum.carrier.native and unit.rounding == "rne"
+    if not floats or not plain or unit.overflow_of(sum.fmt) not in ("inf", "inf_always"):
+        return None
+    if sum.carrier.width == 32 and not all(map(within_float32, (unit.a, unit.b))):
+        return None
+    if sum.level != NONE and not (_fits(sum) and sum.bounded and sum.whole):
+        return None
+    own = sum.level != ALL or _own(sum)
+    path = Path(sum.carrier.width, NATIVE, NOTHING, UNBOUNDED, own=own, level=sum.level)
+    path = path._replace(ordered=sum.level == ALL and not _lost_is_exact(sum, path))
+    proof = f"the accumulator is the carrier: the machine's fma rounds once to {sum.fmt}"
+    return Choice(path, proof)
+
+
+def _limit(sum: Sum) -> int | None:
+    """What the overflow rule needs; None where no datapath has it."""
+    if sum.bounded:
+        return UNBOUNDED
+    if isinstance(sum.fmt, FixedFormat):
+        return _fixed_limit(sum)
+    rule = sum.unit.overflow_of(sum.fmt)
+    if rule in ("saturate", "saturate_all"):
+        return CLAMP if sum.facts.finite else None
+    if rule not in ("inf", "inf_always") or sum.level != NONE or sum.fmt.emax < 0:
+        return None
+    if rule == "inf_always" or sum.way in (NEAREST, AWAY):
+        return SCALE
+    if not sum.facts.finite:
+        return None
+    return CLAMP if sum.way == TRUNCATE else HALF
+
+
+def _fixed_limit(sum: Sum) -> int | None:
+    """Saturation, or a circle of which no addend is more than one turn."""
+    if not sum.facts.finite:
+        return None
+    if sum.unit.overflow_of(sum.fmt) != "wrap":
+        return CLAMP
+    span = Fraction(2) ** (sum.fmt.width + sum.fmt.quantum_exponent)
+    return TURN if sum.addend.largest <= span else None
+
+
+def _sums(sum: Sum) -> tuple[int, str]:
+    """What is proved about sums in the carrier, and the proof."""
+    p, q, bits = sum.precision, sum.addend.bits, sum.carrier.bits
+    if sum.places() <= bits:
+        return EXACT, f"every sum fits {bits} bits"
+    if sum.way == NEAREST and q <= p and bits >= 2 * p + 2:
+        return INNOCUOUS, f"{sum.addend.what} has {q} <= {p} bits and {bits} >= 2*{p} + 2"
+    return STICKY, f"sums keep their error, and {bits} >= {p} + 2 bits"
+
+
+def _allowed(sum: Sum, rounding: int, floor: bool) -> bool:
+    """Whether the datapath's own conditions hold."""
+    p, carrier = sum.precision, sum.carrier
+    if _integer_zero(sum, floor):
+        return False
+    if rounding == NOTHING:
+        return sum.facts.finite
+    if not 2 <= p <= carrier.bits - 2:
+        return False
+    if rounding != NEAREST:
+        return sum.facts.finite and not floor
+    # C must be finite, whatever the exponent of a sum.
+    top = math.frexp(sum.reach)[1] + carrier.bits - p
+    return top <= carrier.emax and (sum.fmt.has_subnormals or not floor)
+
+
+def _integer_zero(sum: Sum, floor: bool) -> bool:
+    """Whether a zero product of an integer, which is +0, may meet a sum of −0: the machine would
+    give the product its factors' sign."""
+    unit = sum.unit
+    if isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat):
+        return False
+    negative = floor or unit.rounding == "rdn" or sum.facts.c_minus_zero
+    return sum.fmt.has_negative_zero and negative
+
+
+def _own(sum: Sum) -> bool:
+    """Whether every addend is its own rounding."""
+    fmt = sum.fmt
+    fits = sum.addend.largest <= min(fmt.largest, -fmt.lowest)
+    return sum.addend.bits <= sum.precision and sum.addend.quantum >= fmt.quantum_exponent and fits
+
+
+def _lost_is_exact(sum: Sum, path: Path) -> bool:
+    """Whether float64 adds a tile's lost mass, and an output's mass, without rounding."""
+    if not sum.inner:
+        return True
+    loss = sum.addend.mass  # to nearest, and where the range ends, an error is at most the addend
+    if path.rounding in (TRUNCATE, UP):
+        loss = sum.steps * (sum.reach * 2.0 ** (1 - sum.precision) + _float(sum.addend.largest))
+    if path.limit == TURN:
+        loss = sum.facts.length * 2.0**sum.fmt.width * float(sum.fmt.smallest)
+    tile = 4 * 64 * 2.0
+    if isinstance(sum.unit.order, Chunked):
+        loss *= -(-sum.facts.length // max(1, sum.steps)) if path.rounding in (TRUNCATE, UP) else 1
+    return max(loss * tile, sum.addend.mass) < 2.0 ** (53 + min(sum.quantum, sum.addend.quantum))
+
+
+def _float(x: Fraction | float) -> float:
+    """Rounded to float64; Inf beyond."""
+    try:
+        return float(x)
+    except OverflowError:
+        return math.inf
+
+
+def _scope(path: Path) -> str:
+    words = {
+        UNBOUNDED: "no sum overflows on this data",
+        CLAMP: "sums saturate",
+        SCALE: "sums overflow to Inf",
+        HALF: "sums overflow to Inf above and to the lowest value below",
+        TURN: "sums wrap, by one turn at most",
+    }
+    grid = "exponents floored" if path.floor else "none underflows"
+    return f"{words[path.limit]}, {grid}"

@@ -1,0 +1,472 @@
+"""Matrix products on a MAC datapath, blocked in registers: a tile of ROWS × (vectors of columns)
+accumulators stays in registers while k runs, as in a BLAS kernel.  The lane is the output
+column, never k, so that every output meets its products in ascending order.
+
+`run_kernel` gives the compiled driver for a datapath (`Path`); `pack` lays out its operand b.
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial, reduce
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from hwsim_kernels._jit import kernel
+from hwsim_kernels.datapath import (
+    ALL,
+    CLAMP,
+    INTEGERS,
+    LARGEST,
+    NONE,
+    SLOT,
+    TURN,
+    UNBOUNDED,
+    Path,
+    Scalars,
+    Tally,
+    add,
+    counted,
+    multiply_add,
+    used,
+)
+from hwsim_kernels.vectors import (
+    FLOATS,
+    I64,
+    Vector,
+    bits,
+    counted_loop,
+    lane_values,
+    maximum,
+    population,
+    select,
+    splat,
+    widened,
+)
+
+FEATURES = llvmlite.binding.get_host_cpu_features()
+FUSED = bool(FEATURES.get("fma", True))  # without the instruction llvm.fma would be a call
+WIDE = bool(FEATURES.get("avx512f", False))  # 32 registers of 512 bits; else 16 of 256
+VECTOR_BITS = 512 if WIDE else 256
+
+ROWS = 4
+K_BLOCK = 512  # of a panel of b that stays in the second-level cache under all rows
+
+
+def lanes(path: Path) -> int:
+    """Columns of a vector."""
+    return VECTOR_BITS // path.width
+
+
+def vectors(path: Path) -> int:
+    """Vectors of columns in a tile: as many sums in flight as hide their latency, as few as
+    leave registers for what each of them carries along."""
+    if path.ordered:
+        return 1
+    flagged = path.level != NONE and path.limit != UNBOUNDED
+    return 4 if WIDE and path.level != ALL and not flagged else 2
+
+
+PANEL = 4 if WIDE else 2  # vectors of a panel of b; a tile is a part of it
+
+
+def columns(path: Path) -> int:
+    """Columns of a panel of b."""
+    return PANEL * lanes(path)
+
+
+RADIX = (2, 4, 5, 5, 2, 2, 2, 3, 2, 2)  # of Path's fields, the width as 32 · (1 + digit)
+
+
+def code_of(path: Path | None) -> int:
+    """A path as one integer, which a compiled kernel's closure can hold; 0 for none."""
+    if path is None:
+        return 0
+    code = 0
+    for digit, radix in zip((path.width // 64, *map(int, path[1:])), RADIX, strict=True):
+        code = code * radix + digit
+    return code + 1
+
+
+def path_of(code: int) -> Path | None:
+    """Inverse of `code_of`."""
+    if not code:
+        return None
+    code -= 1
+    digits: list[int] = []
+    for radix in reversed(RADIX):
+        digits.insert(0, code % radix)
+        code //= radix
+    width, sums, rounding, limit, floor, signs, own, level, watched, ordered = digits
+    flags = (bool(floor), bool(signs), bool(own))
+    rest = (level, bool(watched), bool(ordered))
+    return Path(32 * (1 + width), sums, rounding, limit, *flags, *rest)
+
+
+class _Tile:
+    """Emits one register tile: its addresses, its scalars, its loads and stores."""
+
+    def __init__(self, context: Any, builder: Any, kinds: Any, values: Any, path: Path) -> None:
+        self.context, self.builder, self.path = context, builder, path
+        self.arrays = {
+            name: (kind, context.make_array(kind)(context, builder, value))
+            for name, kind, value in zip(ARRAYS, kinds, values, strict=False)
+        }
+        self.lanes, self.vectors = lanes(path), vectors(path)
+        self.kind = ir.VectorType(FLOATS[path.width], self.lanes)
+        self.whole = ir.VectorType(ir.IntType(path.width), self.lanes)
+
+    def address(self, name: str, *index: Any) -> Any:
+        """Pointer to an element."""
+        kind, array = self.arrays[name]
+        index = [x if isinstance(x, ir.Value) else I64(x) for x in index]
+        return cgutils.get_item_pointer(self.context, self.builder, kind, array, index)
+
+    def load(self, pointer: Any, kind: Any, align: int = 4) -> Any:
+        pointer = self.builder.bitcast(pointer, kind.as_pointer())
+        return self.builder.load(pointer, align=align)
+
+    def store(self, value: Any, pointer: Any, align: int = 4) -> None:
+        pointer = self.builder.bitcast(pointer, value.type.as_pointer())
+        self.builder.store(value, pointer, align=align)
+
+    def scalars(self, level: int) -> Scalars:
+        """The format's numbers in all lanes: 0 for the inner accumulator, 1 for the outer."""
+        found = {}
+        for i, name in enumerate(Scalars._fields):
+            number = self.builder.load(self.address("scalars", level, i))
+            vector = splat(self.builder, number, self.lanes)
+            found[name] = bits(vector) if name in INTEGERS else vector
+        return Scalars(**found)
+
+    def spots(self, name: str, at: Any, *before: Any) -> list[Any]:
+        """Pointers to the vectors of the tile in ``out`` or another array of its shape, row by
+        row."""
+        item, row, panel, part = at
+        first = self.builder.mul(panel, I64(PANEL * self.lanes))
+        first = self.builder.add(first, self.builder.mul(part, I64(self.vectors * self.lanes)))
+        return [
+            self.address(
+                name,
+                *before,
+                item,
+                self.builder.add(row, I64(r)),
+                self.builder.add(first, I64(v * self.lanes)),
+            )
+            for r in range(ROWS)
+            for v in range(self.vectors)
+        ]
+
+
+ARRAYS = ("a", "b", "out", "flags", "scalars", "counts", "lost")
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def tile_pass(typing_context, inner, outer, a, b, out, flags, scalars, counts, lost, at):  # type: ignore[no-untyped-def]
+    """One register tile over k0 ≤ k < k1; ``at`` is (item, row, panel,
+    part of the panel, k0, k1).
+
+    Without ``outer`` the tile of ``out`` is the accumulator; with it the sum of these k starts at
+    +0 and then enters the tile as a chunk sum.  Returns whether the pass counts: a watched one
+    whose sums left the range has changed nothing.
+    """
+    if not isinstance(inner, types.IntegerLiteral) or not isinstance(outer, types.IntegerLiteral):
+        return None
+    paths = path_of(inner.literal_value), path_of(outer.literal_value)
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        place = cgutils.unpack_tuple(builder, values[9])
+        tile = _Tile(context, builder, signature.args[2:9], values[2:9], paths[0])
+        return _emit(tile, paths[1], place)
+
+    return types.boolean(inner, outer, a, b, out, flags, scalars, counts, lost, at), codegen
+
+
+def _emit(tile: _Tile, outer: Path | None, place: Any) -> Any:
+    """Emit the pass; whether it counts (i1), which only a watched one can deny."""
+    builder, path = tile.builder, tile.path
+    *at, k0, k1 = place
+    spots = tile.spots("out", at)
+    zero = ir.Constant(tile.kind, None)
+    sums = [zero if outer else tile.load(spot, tile.kind) for spot in spots]
+    struck = _flag_starts(tile, path)
+    names = used(path)
+    own = _own_starts(tile, at)
+    state = [*sums, *struck, *own, *(_start(tile, name) for name in names)]
+    end = counted_loop(builder, k0, k1, state, partial(_body, tile, tile.scalars(0), at))
+    ends, own, tally = _split(tile, end)
+    if "largest" in tally:
+        tally["largest"] = reduce(maximum, own["largest"])
+    if not path.watched:
+        _finish(tile, outer, spots, at, ends, own, tally)
+        return ir.Constant(ir.IntType(1), 1)
+    kept = _within(tile, tally["largest"])
+    with builder.if_then(kept, likely=True):
+        _finish(tile, outer, spots, at, ends, own, tally)
+    return kept
+
+
+def _body(tile: _Tile, g: Scalars, at: Any, k: Any, now: Any) -> list[Any]:
+    """All steps of one k: the state after it."""
+    builder, path = tile.builder, tile.path
+    item, row, panel, part = at
+    many, names = ROWS * tile.vectors, used(path)
+    ends, own, tally = _split(tile, now)
+    accs, flags = ends[:many], ends[many:]
+    n = Tally(**tally)
+    right = [_right(tile, item, panel, part, k, v) for v in range(tile.vectors)]
+    for r in range(ROWS):
+        number = builder.load(tile.address("a", item, builder.add(row, I64(r)), k))
+        x = splat(builder, number, tile.lanes)
+        for v in range(tile.vectors):
+            i = r * tile.vectors + v
+            if not names:
+                accs[i] = multiply_add(accs[i], x, right[v], g, path, FUSED)
+                continue
+            mine = {name: own[name][i % len(own[name])] for name in own}
+            accs[i], n, over = counted(accs[i], x * right[v], g, path, n._replace(**mine))
+            for name in own:
+                own[name][i % len(own[name])] = getattr(n, name)
+            if over is not None:
+                flags[i] = select(over, flags[i].constant(1), flags[i])
+    kept = [x for name in own for x in own[name]]
+    new = (*accs, *flags, *kept, *(getattr(n, name) for name in names))
+    return [getattr(x, "value", x) for x in new]
+
+
+def _apart(path: Path, vectors: int) -> dict[str, int]:
+    """Parts of the tally of which there are several: the largest, one for each column of vectors,
+    because one chain of maxima would be the slowest thing in the loop; lost mass of every output,
+    where its order counts."""
+    several = {"largest": vectors} if "largest" in used(path) else {}
+    return several | (dict.fromkeys(("lost", "mass"), ROWS * vectors) if path.ordered else {})
+
+
+def _own_starts(tile: _Tile, at: Any) -> list[Any]:
+    """Their values before the pass."""
+    starts = []
+    for name, count in _apart(tile.path, tile.vectors).items():
+        if name == "largest":
+            starts += [_start(tile, name)] * count
+        else:
+            kind = ir.VectorType(FLOATS[64], tile.lanes)
+            spots = tile.spots("lost", at, I64(int(name == "mass")))
+            starts += [tile.load(spot, kind, 8) for spot in spots]
+    return starts
+
+
+def _split(tile: _Tile, state: Any) -> tuple[list[Vector], dict[str, list[Vector]], dict[str, Any]]:
+    """A loop's state: sums and flags; the parts of the tally that stand apart; the tally."""
+    names = used(tile.path)
+    several = _apart(tile.path, tile.vectors)
+    rest = len(state) - len(names)
+    first = rest - sum(several.values())
+    vectors = [Vector(tile.builder, x) for x in state[:rest]]
+    own, start = {}, first
+    for name, count in several.items():
+        own[name] = vectors[start : start + count]
+        start += count
+    tally = _wrapped(tile.builder, dict(zip(names, state[rest:], strict=True)))
+    return vectors[:first], own, tally
+
+
+def _within(tile: _Tile, largest: Vector) -> Any:
+    """Whether no sum of a pass left the range (taken as symmetric)."""
+    limit = bits(tile.scalars(0).largest)
+    inside = bits(largest) <= limit
+    return tile.builder.icmp_signed("==", population(inside), I64(tile.lanes))
+
+
+def _finish(
+    tile: _Tile,
+    outer: Path | None,
+    spots: list[Any],
+    at: Any,
+    ends: list[Vector],
+    own: dict[str, list[Vector]],
+    tally: dict[str, Any],
+) -> None:
+    """Store what a pass gave."""
+    _count_up(tile, tile.path, 0, tally)
+    if tile.path.ordered:
+        for i, name in enumerate(("lost", "mass")):
+            for x, spot in zip(own[name], tile.spots("lost", at, I64(i)), strict=True):
+                tile.store(x.value, spot, 8)
+    elif "lost" in tally:
+        _add_lost(tile, tally["lost"], at)
+    sums, flags = ends[: len(spots)], ends[len(spots) :]
+    if outer:
+        _merge(tile, outer, spots, sums, flags, at)
+        return
+    for x, spot in zip(sums, spots, strict=True):
+        tile.store(x.value, spot)
+    _store_flags(tile, flags, at)
+
+
+def _merge(
+    tile: _Tile, path: Path, spots: list[Any], sums: list[Vector], flags: list[Vector], at: Any
+) -> None:
+    """Chunk sums enter the outer accumulator, which is the tile of ``out``."""
+    builder = tile.builder
+    g = tile.scalars(1)
+    names = used(path)
+    n = Tally(**_wrapped(builder, {name: _start(tile, name) for name in names}))
+    n = n._replace(empty=I64(0))
+    struck = flags or [Vector(builder, x) for x in _flag_starts(tile, path)]
+    for i, (spot, t) in enumerate(zip(spots, sums, strict=True)):
+        total = Vector(builder, tile.load(spot, tile.kind))
+        if path.level == NONE:
+            y = add(total, t, g, path).y
+        else:
+            n = n._replace(empty=builder.add(n.empty, population(t.eq(0.0))))
+            y, n, over = counted(total, t, g, path, n)
+            if over is not None:
+                struck[i] = select(over, struck[i].constant(1), struck[i])
+        tile.store(y.value, spot)
+    if path.level != NONE:
+        _count_up(tile, path, 1, {name: getattr(n, name) for name in (*names, "empty")})
+    _store_flags(tile, struck, at)
+
+
+def _flag_starts(tile: _Tile, path: Path) -> list[Any]:
+    """Masks of the outputs that an overflow strikes, where any can."""
+    if path.level == NONE or path.limit == UNBOUNDED:
+        return []
+    return [ir.Constant(tile.whole, None)] * (ROWS * tile.vectors)
+
+
+def _store_flags(tile: _Tile, flags: list[Vector], at: Any) -> None:
+    if not flags:
+        return
+    for spot, flag in zip(tile.spots("flags", at), flags, strict=True):
+        before = tile.load(spot, tile.whole)
+        tile.store(tile.builder.or_(before, flag.value), spot)
+
+
+def _right(tile: _Tile, item: Any, panel: Any, part: Any, k: Any, v: int) -> Vector:
+    first = tile.builder.mul(part, I64(tile.vectors * tile.lanes))
+    column = tile.builder.add(first, I64(v * tile.lanes))
+    pointer = tile.address("b", item, panel, k, column)
+    return Vector(tile.builder, tile.load(pointer, tile.kind))
+
+
+def _start(tile: _Tile, name: str) -> Any:
+    """A count, a maximum or a sum at zero."""
+    wide = ir.VectorType(FLOATS[64], tile.lanes)
+    kind = {"largest": tile.kind, "lost": wide, "mass": wide}
+    return ir.Constant(kind[name], None) if name in kind else I64(0)
+
+
+def _wrapped(builder: Any, tally: dict[str, Any]) -> dict[str, Any]:
+    """Vectors as `Vector`, counts as they are."""
+    return {k: v if k in SLOT else Vector(builder, v) for k, v in tally.items()}
+
+
+def _count_up(tile: _Tile, path: Path, level: int, tally: dict[str, Any]) -> None:
+    """Add a pass's counts to ``counts``."""
+    builder = tile.builder
+    for name, value in tally.items():
+        if name in SLOT:
+            spot = tile.address("counts", level, SLOT[name])
+            builder.store(builder.add(builder.load(spot), value), spot)
+    if path.level == ALL:
+        _raise_largest(tile, level, tally["largest"])
+
+
+def _raise_largest(tile: _Tile, level: int, largest: Vector) -> None:
+    """Bits of float64 magnitudes are ordered as integers."""
+    builder, spot = tile.builder, tile.address("counts", level, LARGEST)
+    top = builder.load(spot)
+    for x in lane_values(bits(widened(largest))):
+        top = builder.select(builder.icmp_signed(">", x, top), x, top)
+    builder.store(top, spot)
+
+
+def _add_lost(tile: _Tile, lost: Vector, at: Any) -> None:
+    """Add to the tile's lost mass, in any order: the caller proves that no sum here rounds."""
+    builder = tile.builder
+    item, row, panel, _ = at
+    spot = tile.address("lost", I64(0), item, panel, builder.sdiv(row, I64(ROWS)))
+    total = builder.load(spot)
+    for x in lane_values(lost):
+        total = builder.fadd(total, x)
+    builder.store(total, spot)
+
+
+@cache
+def run_kernel(inner: Path, outer: Path | None) -> Any:
+    """The driver for these datapaths:
+
+    run(a, b, out, flags, scalars, counts, lost, first, last, rows, step)
+
+    a (batch, m, k), b packed (batch, panels, k, columns), out and flags (batch, m, panels ·
+    columns), all C-contiguous, m a multiple of ROWS; scalars (2, …); counts (2, SLOTS); lost
+    (1, batch, panels, m / ROWS), or for ordered paths (2, batch, m, panels · columns), lost and
+    mass.  Units of work ``first`` … ``last`` − 1 are blocks of ``rows`` rows
+    of one panel of one item; ``step`` is the chunk length, or how long a panel stays.
+
+    Where overflows are counted, passes without one are the rule: they are watched, and done
+    again where one occurs; after that, until the next tile, nothing is tried.
+    """
+    watches = inner.level != NONE and inner.limit in (CLAMP, TURN)
+    quick = inner._replace(limit=UNBOUNDED, watched=True) if watches else None
+    quick_code, inner_code, outer_code = code_of(quick), code_of(inner), code_of(outer)
+    quick_parts = PANEL // vectors(quick) if quick else 0
+    parts = PANEL // vectors(inner)
+
+    @kernel
+    def run(a, b, out, flags, scalars, counts, lost, first, last, rows, step):  # type: ignore[no-untyped-def]
+        m, length, panels = a.shape[1], a.shape[2], b.shape[1]
+        blocks = (m + rows - 1) // rows
+        for unit in range(first, last):
+            top = (unit % blocks) * rows
+            panel = unit // blocks % panels
+            item = unit // blocks // panels
+            for k in range(0, length, step):
+                stop = min(length, k + step)
+                calm = watches
+                for row in range(top, min(m, top + rows), ROWS):
+                    done = 0  # vectors of the panel
+                    if watches:
+                        part = 0
+                        while calm and part < quick_parts:
+                            at = (item, row, panel, part, k, stop)
+                            calm = tile_pass(
+                                quick_code, outer_code, a, b, out, flags, scalars, counts, lost, at
+                            )
+                            part += calm
+                        done = part * (PANEL // quick_parts) if watches else 0
+                    for part in range(done * parts // PANEL, parts):
+                        at = (item, row, panel, part, k, stop)
+                        tile_pass(
+                            inner_code, outer_code, a, b, out, flags, scalars, counts, lost, at
+                        )
+
+    return run
+
+
+@kernel
+def pack(b, out):  # type: ignore[no-untyped-def]
+    """out (batch, panels, k, columns) ← b (batch, k, n), in out's dtype; zeros beyond n."""
+    wide = out.shape[3]
+    for item in range(b.shape[0]):
+        for panel in range(out.shape[1]):
+            first = panel * wide
+            have = min(wide, b.shape[2] - first)
+            for k in range(b.shape[1]):
+                for j in range(have):
+                    out[item, panel, k, j] = b[item, k, first + j]
+                for j in range(have, wide):
+                    out[item, panel, k, j] = 0
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> Any:
+    """An uninitialised array whose data starts a cache line: vectors then cross none."""
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)

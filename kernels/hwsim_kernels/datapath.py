@@ -1,0 +1,325 @@
+"""One step of a MAC unit's accumulator, acc ← R(acc + p), as functions of vectors of lanes.
+
+What a kernel does is fixed by a `Path` when it is compiled; formats are `Scalars` at run time.
+Each function says when its bits are right; `hwsim.simulate.lowering` proves that they are.
+P is the carrier's precision (24 or 53 bits), p the accumulator's, q the addend's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from hwsim_kernels.vectors import (
+    Vector,
+    absolute,
+    bits,
+    floats,
+    fma,
+    inverted,
+    maximum,
+    population,
+    select,
+    sign_mask,
+    widened,
+)
+
+# What is proved about the carrier's sum s = fl(acc + p): it is exact; rounding it again gives
+# what rounding acc + p once would; it *is* the result; nothing (its error e is kept, too).
+EXACT, INNOCUOUS, NATIVE, STICKY = range(4)
+
+# How a sum reaches the grid: it lies there; to nearest even by (x + C) − C; or in magnitudes, by
+# cutting the significand (rtz), after adding to positive ones (rup; rdn is rup of negated
+# operands), after adding half a place (rna).
+NOTHING, NEAREST, TRUNCATE, UP, AWAY = range(5)
+
+# What becomes of a sum beyond the range: there is none; the nearest finite value; Inf, by scaling
+# to the carrier's own overflow and back; that above and the lowest value below; one turn of a
+# circle.
+UNBOUNDED, CLAMP, SCALE, HALF, TURN = range(5)
+
+# How much is counted.
+NONE, COUNTS, ALL = range(3)
+
+# Slots of counts (int64).
+FULL, PARTIAL, DOMINATED, OVERFLOW, UNDERFLOW, PRODUCT_OVERFLOW, LARGEST, TOUCHED, EMPTY = range(9)
+SLOTS = 9
+
+EXPONENT = {32: 0x7F800000, 64: 0x7FF0000000000000}
+INFINITY = float("inf")
+
+
+class Path(NamedTuple):
+    """What is compiled into a kernel."""
+
+    width: int  # of the carrier, 32 or 64 bits
+    sums: int
+    rounding: int
+    limit: int
+    floor: bool = False  # results under the smallest normal are rounded on its grid (NEAREST)
+    signs: bool = False  # results that round to zero keep their sign (NEAREST)
+    own: bool = True  # every addend is its own rounding, R(p) = p
+    level: int = NONE
+    # Run as if no sum could leave the range, and watch whether one would have: the pass then
+    # counts for nothing and is done again by a path that has the overflow rule.
+    watched: bool = False
+    # Lost mass per output and in k order, for where float64 sums of it round.
+    ordered: bool = False
+
+
+class Scalars(NamedTuple):
+    """A format, a rounding and an overflow rule as a kernel takes them; in an array, integers
+    as bits of the carrier (`hwsim.simulate.grids.lane_scalars`)."""
+
+    floor: Any  # exponent field of the smallest normal binade
+    magic: Any  # (P − p) in the exponent field, and the ½ of 1.5: C for `nearest`
+    keep: Any  # mask of the bits that a cut keeps
+    rest: Any  # the bits that it drops
+    half: Any  # the highest of those
+    lowest: Any
+    largest: Any
+    up: Any  # 2^(carrier's emax − emax), and its inverse
+    down: Any
+    smallest_normal: Any
+    span: Any  # size of the circle
+
+
+INTEGERS = frozenset({"floor", "magic", "keep", "rest", "half"})
+
+
+class Step(NamedTuple):
+    """What one step gives: the new accumulator and what can be counted of it."""
+
+    y: Vector
+    s: Vector  # the carrier's sum
+    e: Vector | None  # its error
+    r: Vector  # rounded, before the overflow rule
+
+
+def two_sum(x: Vector, y: Vector) -> tuple[Vector, Vector]:
+    """(s, e) with s = fl(x + y), s + e = x + y exactly (Knuth), for finite s; e = 0 is +0."""
+    s = x + y
+    v = s - x
+    return s, (x - (s - v)) + (y - v)
+
+
+def to_odd(s: Vector, e: Vector) -> Vector:
+    """s + e rounded to odd in P bits (Boldo & Melquiond 2008): a later rounding to at most
+    P − 2 bits then sees what it would see of s + e.
+
+    Where the signs differ s + e lies under s in magnitude: it is s − 1 place that turns odd.
+    """
+    m = bits(s)
+    toward = (m ^ bits(e)) >> (s.width - 1)
+    odd = floats((m + toward) | 1)
+    return select((e > 0.0) | (e < 0.0), odd, s)  # false for NaN, the error of an infinite sum
+
+
+def nearest(x: Vector, g: Scalars, path: Path) -> Vector:
+    """x rounded to nearest even by (x + C) − C, C = 1.5·2^(e + P − p), e the exponent of x.
+
+    For e + P − p up to the carrier's emax (proved); Inf and NaN give a finite C and stay.
+    """
+    field = bits(x) & EXPONENT[x.width]
+    if path.floor:
+        field = select(field > g.floor, field, g.floor)
+    c = floats(field + g.magic)
+    r = (x + c) - c
+    if path.signs:
+        r = floats(bits(r) | (bits(x) & sign_mask(x.width)))
+    return r
+
+
+def truncated(s: Vector, e: Vector | None, g: Scalars) -> Vector:
+    """s + e rounded toward zero: where the signs differ, s's bits less one, then cut.
+
+    Right, like `upward` and `away`, where no result is subnormal and inexact: the grid is then
+    that of the leading p bits.
+    """
+    m = bits(s)
+    if e is not None:
+        minus = m >> (s.width - 1)
+        m = m + (((bits(e) ^ minus) - minus) >> (s.width - 1))  # −1 where e·sign(s) < 0
+    return floats(m & g.keep)
+
+
+def upward(s: Vector, e: Vector | None, g: Scalars) -> Vector:
+    """s + e rounded up: positive sums get all but one of a place before the cut, and where
+    e > 0 a sum that is on the grid is no longer."""
+    m = bits(s)
+    minus = m >> (s.width - 1)
+    moved = m
+    if e is not None:
+        moved = select(e > 0.0, m + (minus | 1), m)
+    return floats((moved + (inverted(minus) & g.rest)) & g.keep)
+
+
+def away(s: Vector, e: Vector | None, g: Scalars) -> Vector:
+    """s + e rounded to nearest, ties away from zero."""
+    x = s if e is None else to_odd(s, e)
+    return floats((bits(x) + g.half) & g.keep)
+
+
+def rounded(s: Vector, e: Vector | None, g: Scalars, path: Path) -> Vector:
+    """s + e (or s, where that is exact) on the format's grid, its exponent unbounded above."""
+    if path.rounding == NEAREST:
+        return nearest(s if e is None else to_odd(s, e), g, path)
+    cuts = {TRUNCATE: truncated, UP: upward, AWAY: away}
+    return cuts[path.rounding](s, e, g) if path.rounding in cuts else s
+
+
+def limited(r: Vector, g: Scalars, path: Path) -> Vector:
+    """The overflow rule on a rounded sum."""
+    if path.limit == CLAMP:
+        r = select(r < g.largest, r, g.largest)
+        return select(r > g.lowest, r, g.lowest)
+    if path.limit == SCALE:
+        return r * g.up * g.down
+    if path.limit == HALF:
+        return select(r > g.lowest, r, g.lowest) * g.up * g.down
+    if path.limit == TURN:
+        y = select(r > g.largest, r - g.span, r)
+        return select(r < g.lowest, r + g.span, y)
+    return r
+
+
+def add(acc: Vector, p: Vector, g: Scalars, path: Path) -> Step:
+    """R(acc + p)."""
+    if path.sums == STICKY or (path.sums == NATIVE and path.level != NONE):
+        s, e = two_sum(acc, p)
+    else:
+        s, e = acc + p, None
+    r = rounded(s, e if path.sums == STICKY else None, g, path)
+    return Step(limited(r, g, path), s, e, r)
+
+
+def multiply_add(acc: Vector, x: Vector, y: Vector, g: Scalars, path: Path, fused: bool) -> Vector:
+    """R(acc + x·y), nothing counted.  The product is exact, so fusing it changes no bit but
+    those of NATIVE sums, which are defined as fused."""
+    if path.sums == STICKY:
+        return add(acc, x * y, g, path).y
+    s = fma(x, y, acc) if fused or path.sums == NATIVE else acc + x * y
+    return limited(rounded(s, None, g, path), g, path)
+
+
+class Tally(NamedTuple):
+    """What is counted, in registers; None where a path has no such count.
+
+    touched : steps with y ≠ acc, or an overflow.  The others, less the zero products, are those
+    whose addend vanished (`hwsim.simulate.tally`).
+    """
+
+    touched: Any = None
+    empty: Any = None  # zero addends, where the caller cannot know them (chunk sums)
+    partial: Any = None
+    overflow: Any = None
+    dominated: Any = None
+    underflow: Any = None
+    largest: Vector | None = None
+    lost: Vector | None = None
+    mass: Vector | None = None
+
+
+SLOT = {
+    "touched": TOUCHED,
+    "empty": EMPTY,
+    "partial": PARTIAL,
+    "overflow": OVERFLOW,
+    "dominated": DOMINATED,
+    "underflow": UNDERFLOW,
+}
+
+
+def lossless(path: Path) -> bool:
+    """Whether nothing is ever lost but by overflow, so that no step swamps."""
+    return path.sums == EXACT and path.rounding == NOTHING
+
+
+def used(path: Path) -> tuple[str, ...]:
+    """The fields of `Tally` that a path counts."""
+    names = ["largest"] if path.watched or path.level == ALL else []
+    if path.level == NONE:
+        return tuple(names)
+    names += ["overflow"] * (path.limit != UNBOUNDED)
+    if not lossless(path):
+        names += ["touched", "partial"]
+    if path.level == ALL:
+        names += ["lost"] + ["mass"] * path.ordered
+        names += ["dominated"] * (not lossless(path)) + ["underflow"] * path.floor
+    return tuple(names)
+
+
+def counted(acc: Vector, p: Vector, g: Scalars, path: Path, n: Tally) -> tuple[Vector, Tally, Any]:
+    """(y, tally with this step in it, mask of overflow or None) for y = R(acc + p).
+
+    For finite operands and accumulators that stay finite.
+    """
+    step = add(acc, p, g, path)
+    y, over = step.y, None
+    if path.limit != UNBOUNDED:
+        over = _overflows(step, g, path)
+        n = n._replace(overflow=_plus(n.overflow, over))
+    if n.largest is not None:
+        a = absolute(y)
+        n = n._replace(largest=maximum(a, n.largest))
+    moved = y.ne(acc)
+    missed, gap = _error(acc, p, step, moved, path)
+    if path.level == ALL:
+        n = n._replace(lost=n.lost + absolute(gap))
+    if path.ordered:
+        n = n._replace(mass=n.mass + absolute(widened(p)))
+    if not lossless(path):
+        touched = moved if over is None else moved | over
+        partial = moved & missed if over is None else moved & missed & inverted(over)
+        n = n._replace(touched=_plus(n.touched, touched), partial=_plus(n.partial, partial))
+        n = _special(acc, p, step, g, path, n, partial)
+    return y, n, over
+
+
+def _overflows(step: Step, g: Scalars, path: Path) -> Vector:
+    if path.limit == TURN:  # the comparisons of `limited`
+        return (step.r > g.largest) | (step.r < g.lowest)
+    return step.y.ne(step.r)
+
+
+def _error(
+    acc: Vector, p: Vector, step: Step, moved: Vector, path: Path
+) -> tuple[Vector, Vector | None]:
+    """(y ≠ acc + p where y ≠ acc; and for ALL acc + p − y in float64, rounded once)."""
+    y, s, e = step.y, step.s, step.e
+    wanted = path.level == ALL
+    if path.sums == EXACT:
+        # s − y is exact where y is near; where the range ends both are multiples of one quantum.
+        return y.ne(s), widened(s - y) if wanted else None
+    if path.sums == NATIVE:
+        return e.ne(0.0), widened(e)
+    if path.sums == STICKY:
+        # s − y is exact: multiples of the last place of one of them, less than a step apart, or
+        # in float64 where the range ends.
+        low = widened(s - y) if path.limit == UNBOUNDED else widened(s) - widened(y)
+        return y.ne(s) | e.ne(0.0), low + widened(e) if wanted else None
+    # INNOCUOUS: p + q < P − 1.  Where y ≠ acc the addend reaches a quarter of a step of acc, so
+    # y − p is exact: it has no bit under the last one of p, and at most p + q + 1 in all; where
+    # |p| > |acc| by Fast2Sum.  acc − (y − p) is the error of a sum of two numbers of p bits,
+    # itself one.  Where y = acc all of p is lost.
+    rest = y - p
+    return rest.ne(acc), widened(select(moved, acc - rest, p)) if wanted else None
+
+
+def _special(
+    acc: Vector, p: Vector, step: Step, g: Scalars, path: Path, n: Tally, partial: Vector
+) -> Tally:
+    """Domination, a part of partial swamping, and underflow: counts of ALL."""
+    if path.level != ALL:
+        return n
+    alone = p if path.own else limited(rounded(p, None, g, path), g, path)
+    taken = partial & step.y.eq(alone) & acc.ne(0.0)
+    n = n._replace(dominated=_plus(n.dominated, taken))
+    if path.floor:
+        exact = to_odd(step.s, step.e) if path.sums == STICKY else step.s
+        small = exact.ne(step.r) & (absolute(exact) < g.smallest_normal)
+        n = n._replace(underflow=_plus(n.underflow, small))
+    return n
+
+
+def _plus(count: Any, mask: Vector) -> Any:
+    return mask.builder.add(count, population(mask))

@@ -1,0 +1,217 @@
+"""Vectors of lanes as Python values that write LLVM IR.
+
+A datapath (`datapath`) is a plain function of such values: ``x + c``, ``bits(x) & mask``,
+``select(x > y, x, y)``.  Calling it once, while a kernel is compiled, emits the instructions.
+LLVM cuts the vectors into what the machine has (512, 256 or 128 bits); the bits are the same.
+Another backend traces the same text over its own values: nothing here knows about loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+
+I32, I64 = ir.IntType(32), ir.IntType(64)
+FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
+ORDERED = {"<", ">", "<=", ">=", "=="}
+
+
+class Vector:
+    """One SSA value of vector type; operators emit the lane-wise instruction.
+
+    Comparisons of floats are false for NaN, but ``ne``, which is true.
+    """
+
+    __slots__ = ("builder", "value")
+
+    def __init__(self, builder: Any, value: Any) -> None:
+        self.builder, self.value = builder, value
+
+    @property
+    def width(self) -> int:
+        """Bits of a lane."""
+        element = self.value.type.element
+        return 32 if element == FLOATS[32] else 64 if element == FLOATS[64] else element.width
+
+    @property
+    def is_float(self) -> bool:
+        return self.value.type.element in FLOATS.values()
+
+    def like(self, value: Any) -> Vector:
+        """A vector of the same builder."""
+        return Vector(self.builder, value)
+
+    def constant(self, number: float) -> Vector:
+        """``number`` in every lane."""
+        kind = self.value.type
+        return self.like(ir.Constant(kind, [number] * kind.count))
+
+    def _emit(self, other: Vector | float, on_floats: str, on_integers: str) -> Vector:
+        right = other if isinstance(other, Vector) else self.constant(other)
+        emit = getattr(self.builder, on_floats if self.is_float else on_integers)
+        return self.like(emit(self.value, right.value))
+
+    def __add__(self, other: Vector | float) -> Vector:
+        return self._emit(other, "fadd", "add")
+
+    def __sub__(self, other: Vector | float) -> Vector:
+        return self._emit(other, "fsub", "sub")
+
+    def __mul__(self, other: Vector | float) -> Vector:
+        return self._emit(other, "fmul", "mul")
+
+    def __and__(self, other: Vector | int) -> Vector:
+        return self._emit(other, "", "and_")
+
+    def __or__(self, other: Vector | int) -> Vector:
+        return self._emit(other, "", "or_")
+
+    def __xor__(self, other: Vector | int) -> Vector:
+        return self._emit(other, "", "xor")
+
+    def __rshift__(self, count: int) -> Vector:
+        """Arithmetic shift: the sign bit comes in."""
+        return self._emit(count, "", "ashr")
+
+    def _compare(self, relation: str, other: Vector | float) -> Vector:
+        right = other if isinstance(other, Vector) else self.constant(other)
+        if not self.is_float:
+            compare = self.builder.icmp_signed
+        elif relation in ORDERED:
+            compare = self.builder.fcmp_ordered
+        else:
+            compare = self.builder.fcmp_unordered
+        return self.like(compare(relation, self.value, right.value))
+
+    def __lt__(self, other: Vector | float) -> Vector:
+        return self._compare("<", other)
+
+    def __gt__(self, other: Vector | float) -> Vector:
+        return self._compare(">", other)
+
+    def __ge__(self, other: Vector | float) -> Vector:
+        return self._compare(">=", other)
+
+    def __le__(self, other: Vector | float) -> Vector:
+        return self._compare("<=", other)
+
+    def eq(self, other: Vector | float) -> Vector:
+        return self._compare("==", other)
+
+    def ne(self, other: Vector | float) -> Vector:
+        return self._compare("!=", other)
+
+
+def select(mask: Vector, yes: Vector, no: Vector) -> Vector:
+    """``yes`` where the mask holds, else ``no``; both are computed."""
+    return yes.like(yes.builder.select(mask.value, yes.value, no.value))
+
+
+def maximum(x: Vector, y: Vector) -> Vector:
+    """The larger of each lane; y for NaN."""
+    return select(x > y, x, y)
+
+
+def bits(x: Vector) -> Vector:
+    """The lanes' bits as signed integers."""
+    kind = ir.VectorType(ir.IntType(x.width), x.value.type.count)
+    return x.like(x.builder.bitcast(x.value, kind))
+
+
+def floats(x: Vector) -> Vector:
+    """Integers' bits as floats."""
+    return x.like(x.builder.bitcast(x.value, ir.VectorType(FLOATS[x.width], x.value.type.count)))
+
+
+def sign_mask(width: int) -> int:
+    """The sign bit alone, as a signed integer."""
+    return -(1 << (width - 1))
+
+
+def absolute(x: Vector) -> Vector:
+    """|x| of floats: the sign bit cleared."""
+    return floats(bits(x) & ~sign_mask(x.width))
+
+
+def inverted(x: Vector) -> Vector:
+    """All bits of integers, or a mask, flipped."""
+    return x.like(x.builder.not_(x.value))
+
+
+def fma(x: Vector, y: Vector, z: Vector) -> Vector:
+    """x·y + z, rounded once (llvm.fma)."""
+    kind = x.value.type
+    name = f"llvm.fma.v{kind.count}f{x.width}"
+    signature = ir.FunctionType(kind, [kind] * 3)
+    function = cgutils.get_or_insert_function(x.builder.module, signature, name)
+    return x.like(x.builder.call(function, [x.value, y.value, z.value]))
+
+
+def widened(x: Vector) -> Vector:
+    """float64 lanes of the same values."""
+    if x.width == 64:
+        return x
+    return x.like(x.builder.fpext(x.value, ir.VectorType(FLOATS[64], x.value.type.count)))
+
+
+def splat(builder: Any, scalar: Any, lanes: int) -> Vector:
+    """A scalar in every lane."""
+    kind = ir.VectorType(scalar.type, lanes)
+    empty = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(empty, scalar, ir.Constant(I32, 0))
+    zeros = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
+    return Vector(builder, builder.shuffle_vector(first, empty, zeros))
+
+
+def population(mask: Vector) -> Any:
+    """How many lanes of a mask hold, int64: one move and a count beside the vector units."""
+    builder, count = mask.builder, mask.value.type.count
+    word = builder.bitcast(mask.value, ir.IntType(count))
+    signature = ir.FunctionType(word.type, [word.type])
+    function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.ctpop.i{count}")
+    return builder.zext(builder.call(function, [word]), I64)
+
+
+def lane_values(x: Vector) -> list[Any]:
+    """The lanes as scalars, lowest first."""
+    count = x.value.type.count
+    return [x.builder.extract_element(x.value, ir.Constant(I32, i)) for i in range(count)]
+
+
+Body = Callable[[Any, Sequence[Any]], Sequence[Any]]
+
+
+def counted_loop(
+    builder: Any, start: Any, stop: Any, state: Sequence[Any], body: Body
+) -> list[Any]:
+    """Emit ``for k in range(start, stop): state = body(k, state)``; the final state.
+
+    The state lives in registers (phi nodes), whatever memory the body writes.
+    """
+    before = builder.block
+    loop, after = builder.append_basic_block("loop"), builder.append_basic_block("after")
+    builder.cbranch(builder.icmp_signed("<", start, stop), loop, after)
+    builder.position_at_end(loop)
+    k = builder.phi(I64)
+    k.add_incoming(start, before)
+    phis = [builder.phi(value.type) for value in state]
+    for phi, value in zip(phis, state, strict=True):
+        phi.add_incoming(value, before)
+    new = body(k, phis)
+    following = builder.add(k, I64(1))
+    last = builder.block
+    k.add_incoming(following, last)
+    for phi, value in zip(phis, new, strict=True):
+        phi.add_incoming(value, last)
+    builder.cbranch(builder.icmp_signed("<", following, stop), loop, after)
+    builder.position_at_end(after)
+    ends = []
+    for first, value in zip(state, new, strict=True):
+        end = builder.phi(first.type)
+        end.add_incoming(first, before)
+        end.add_incoming(value, last)
+        ends.append(end)
+    return ends
