@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: test check check-static exhaustive bench bench-peers docs
+.PHONY: test check check-static exhaustive bench bench-peers bench-networks docs
 
 test:  ## the tests, as in the README
 	$(PYTHON) -m pytest -q -n auto
@@ -21,6 +21,9 @@ bench:  ## equality, then time: writes benchmarks/RESULTS.md
 
 bench-peers:  ## hwsim and other libraries; needs the extra bench; writes benchmarks/PEERS.md
 	$(PYTHON) benchmarks/peers.py
+
+bench-networks:  ## full-size networks end to end: writes benchmarks/NETWORKS.md; minutes
+	$(PYTHON) benchmarks/networks.py
 
 docs:  ## HTML in docs/_build
 	$(PYTHON) -m sphinx -W -b doctest docs docs/_build/doctest

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hwsim.networks import run as run
     from hwsim.simulate import conv2d as conv2d
     from hwsim.simulate import conv2d_zero_point_correction as conv2d_zero_point_correction
+    from hwsim.simulate import conv_transpose2d as conv_transpose2d
     from hwsim.simulate import decode as decode
     from hwsim.simulate import encode as encode
     from hwsim.simulate import matmul as matmul
@@ -77,6 +78,7 @@ _WHERE = {
         for name in (
             "conv2d",
             "conv2d_zero_point_correction",
+            "conv_transpose2d",
             "decode",
             "encode",
             "matmul",
@@ -113,6 +115,7 @@ __all__ = [
     "UnsupportedOperator",
     "conv2d",
     "conv2d_zero_point_correction",
+    "conv_transpose2d",
     "cost",
     "decode",
     "encode",

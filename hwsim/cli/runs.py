@@ -62,10 +62,10 @@ def run_command(
     check_empty("--dump", options["dump"])
     from hwsim.networks import Network, evaluate, run
 
-    network = Network.load(item.model)
-    inputs = network.data(item.data)
     telemetry = True if everything else "counts"
-    with progress_bar(item.name) as progress:
+    with progress_bar(item.name) as progress:  # large models take seconds to load, too
+        network = Network.load(item.model)
+        inputs = network.data(item.data)
         report = run(
             network,
             inputs,

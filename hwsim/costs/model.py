@@ -7,6 +7,7 @@ commonly under a tenth of a chip's power (Chen et al., Eyeriss), the rest moves 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cache
 from html import escape
 
 from hwsim.costs.blocks import Piece
@@ -102,8 +103,13 @@ def cost(mac: str | MacUnit, node: str | Node = "45nm") -> Cost:
     unit = parse_unit(mac) if isinstance(mac, str) else mac
     if not isinstance(unit, MacUnit):
         raise TypeError(f"mac={mac!r}: a MacUnit or its name is needed")
+    return _unit_cost(unit, node_named(node))
+
+
+@cache
+def _unit_cost(unit: MacUnit, node: Node) -> Cost:
     length = unit.order.length if isinstance(unit.order, Chunked) else 1
-    return _priced(str(unit), mac_pieces(unit), node_named(node), length)
+    return _priced(str(unit), mac_pieces(unit), node, length)
 
 
 def operation_cost(

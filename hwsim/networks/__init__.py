@@ -1,4 +1,4 @@
-"""Run ordinary ONNX models with Conv, Gemm and MatMul on a simulated MAC unit."""
+"""Run ordinary ONNX models with their matrix products and convolutions on a simulated MAC unit."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from hwsim.networks.data import Data, DataLike, load_npz
 from hwsim.networks.engine import TelemetryMode
 from hwsim.networks.errors import DataError, LayerError, ModelError, VerificationError
 from hwsim.networks.execution import Progress
+from hwsim.networks.filling import fill_weights
 from hwsim.networks.metrics import METRICS, Score, accuracy, evaluate, sqnr_db
 from hwsim.networks.network import MacLike, Network
 from hwsim.networks.report import LayerReport, RunReport
 from hwsim.networks.scales import ScaleLike, scale_and_zero_point, scale_for
 from hwsim.networks.source import ModelLike
+from hwsim.networks.unseen import NativeProductWarning
 from hwsim.networks.zoo import Shipped, shipped
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "LayerError",
     "LayerReport",
     "ModelError",
+    "NativeProductWarning",
     "Network",
     "RunReport",
     "Score",
@@ -31,6 +34,7 @@ __all__ = [
     "VerificationError",
     "accuracy",
     "evaluate",
+    "fill_weights",
     "load_npz",
     "run",
     "scale_and_zero_point",
@@ -59,7 +63,8 @@ def run(
 ) -> RunReport:
     """Run an ONNX model bit for bit as hardware with the MAC unit ``mac`` would.
 
-    Conv, Gemm and MatMul run on the unit, everything else on ONNX Runtime in float32.  An
+    Conv, ConvTranspose, Einsum, Gemm and MatMul run on the unit (recurrent operators, Attention and
+    local functions as their MatMuls), everything else on ONNX Runtime in float32.  An
     operand x enters the unit as x / s (float64), rounded to its format; results are multiplied
     by s_a·s_b in float64 and rounded once to float32; biases are added after that, in float32
     (``bias="acc"`` puts them into the sums).  Unsigned integer formats have zero points; layers

@@ -26,8 +26,8 @@ Range = tuple[float, float]
 class Calibration:
     """Smallest and largest finite x of each layer's operands ``a`` and ``b`` (0, 0 of nothing).
 
-    source : the data they come from, in words.  call_bytes : what the operands of one call of
-    the model take in float64; mini-batches are cut by it.
+    source : the data they come from, in words.  call_bytes : float32 size of the largest
+    operand in one call of the model; mini-batches are cut by it.
     """
 
     source: str
@@ -61,7 +61,7 @@ def calibrate(
                 if tensor not in seen:
                     seen[tensor] = _range(layer, key, values)
                 ranges[layer.name][key] = _union(ranges[layer.name][key], seen[tensor])
-        call_bytes = max(call_bytes, sum(8 * values[n].size for n, _ in seen if n in values))
+        call_bytes = max([call_bytes, *(4 * values[n].size for n, _ in seen if n in values)])
     known = {
         name: {key: found or (0.0, 0.0) for key, found in both.items()}
         for name, both in ranges.items()

@@ -89,11 +89,20 @@ def operands_of(
 ) -> tuple[Array, Array]:
     """The K operands on each side that make the result at ``index`` of an array of ``shape``."""
     if product.conv is not None:
-        return _patch(product, index), product.b[index[1]].ravel()
-    batch, m, n = index[:-2], index[-2], index[-1]
-    a = np.broadcast_to(product.a, (*shape[:-2], *product.a.shape[-2:]))
-    b = np.broadcast_to(product.b, (*shape[:-2], *product.b.shape[-2:]))
-    return a[batch][m], b[batch][:, n]
+        a, b = _patch(product, index), product.b[index[1]].ravel()
+    else:
+        batch, m, n = index[:-2], index[-2], index[-1]
+        a = np.broadcast_to(product.a, (*shape[:-2], *product.a.shape[-2:]))[batch][m]
+        b = np.broadcast_to(product.b, (*shape[:-2], *product.b.shape[-2:]))[batch][:, n]
+    return scaled(a, product.scales[0]), scaled(b, product.scales[1])
+
+
+def scaled(x: Array, scale: float | None) -> Array:
+    """x / scale in float64: an operand before its format."""
+    if scale in (None, 1.0):
+        return x
+    with np.errstate(all="ignore"):
+        return np.divide(x, np.float64(scale), dtype=np.float64)
 
 
 def _patch(product: Product, index: tuple[int, ...]) -> Array:

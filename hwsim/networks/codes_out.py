@@ -14,7 +14,7 @@ from hwsim.networks.affine import Read, code_offset, parameters
 from hwsim.networks.errors import LayerError, ModelError
 from hwsim.networks.execution import Work
 from hwsim.networks.layers import Layer
-from hwsim.networks.products import Operand, finish, restored
+from hwsim.networks.products import Operand, arranged, finish, restored
 from hwsim.networks.runtime import Array
 from hwsim.units import MacUnit, Rescaling
 
@@ -64,7 +64,7 @@ def finish_codes(layer: Layer, work: Work, result: Array, read: Read) -> Array:
         else:  # a scale for each sample
             steps = np.broadcast_to(np.float32(work.scale), sums.shape)
             y = restored(product, sums) * (restored(product, steps) / scale)
-        return _codes(layer, y, zero)
+        return np.ascontiguousarray(arranged(product, _codes(layer, y, zero)))
 
 
 def rescaling_of(layer: Layer, work: Work, unit: MacUnit, read: Read) -> Rescaling:
@@ -89,7 +89,7 @@ def rescaling_of(layer: Layer, work: Work, unit: MacUnit, read: Read) -> Rescali
 
 def requantized_output(layer: Layer, work: Work, codes: Array, unit: MacUnit) -> Array:
     """The layer's output, laned, from the codes that a requantizing unit gave."""
-    y = restored(work.product, codes) - _output_offset(layer, unit)
+    y = arranged(work.product, restored(work.product, codes)) - _output_offset(layer, unit)
     return np.ascontiguousarray(y, dtype=layer.dtype)
 
 
@@ -150,4 +150,5 @@ def _integers(layer: Layer, work: Work, result: Array) -> Array:
         if np.isnan(y).any():
             raise LayerError(layer.name, layer.op, "NaN reached its int32 result")
         whole = np.clip(np.rint(y), -(2.0**31), 2.0**31 - 1).astype(np.int64)
-    return np.ascontiguousarray(restored(work.product, whole), dtype=layer.dtype)
+    y = arranged(work.product, restored(work.product, whole))
+    return np.ascontiguousarray(y, dtype=layer.dtype)

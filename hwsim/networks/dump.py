@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.networks.checks import scaled
 from hwsim.networks.engine import Engine
 from hwsim.networks.files import write_atomically
 from hwsim.networks.layers import Layer
@@ -29,6 +30,10 @@ a_codes, b_codes  operands as unsigned codes of the unit's formats a and b (inte
                   point in two's complement), after scaling and rounding.
                   matmul: a (..., M, K), b (..., K, N); conv2d: a (images, channels, height,
                   width) without its padding, b (filters, channels / groups, height, width).
+                  Other operators as what they are computed as: a transposed convolution with its
+                  zeros between pixels and its kernel turned, a 3-D one with an image for every
+                  depth of the result and the depths of its kernel among the channels, an Einsum
+                  with its labels in the order batch, M, K or K, N.
 a_scale, b_scale  operand value = tensor / scale, then rounded (rne, saturating).
 a_zero_point,     only where an operand has one or comes as codes from the model: value = code of
 b_zero_point      the unit's format = rint(tensor / scale) + zero point.  One for each sample, row,
@@ -42,8 +47,9 @@ shift, low, high, with; results = clamp(R(sums * multiplier * 2^(shift - B)) + r
 result_zero_point
 bias              float32 addend after the unit, if the layer has one.
 output            the layer's output tensor: results * (a_scale * b_scale) in float64, rounded to
-                  float32, times alpha, plus beta * bias (one more leading axis: samples).  A
-                  layer on codes gives integers: see hwsim's documentation of networks.
+                  float32, times alpha, plus beta * bias (one more leading axis: samples), and in
+                  the operator's own order of axes.  A layer on codes gives integers: see hwsim's
+                  documentation of integers.
 info              JSON: unit, layer, op, kind (matmul or conv2d), stride, padding
                   ((top, bottom), (left, right)), dilation, groups, alpha, beta, m, k, n, batch.
                   conv2d reduces over (channel, height, width) in C order; a padding pixel is a
@@ -83,8 +89,8 @@ def dump_layer(
     """Write one file; ``arrays`` holds a_scale, b_scale, results, output and perhaps bias."""
     results: Array = arrays["results"]
     codes: dict[str, Any] = {
-        "a_codes": engine.encode(product.a, unit.a),
-        "b_codes": engine.encode(product.b, unit.b),
+        "a_codes": engine.encode(scaled(product.a, product.scales[0]), unit.a),
+        "b_codes": engine.encode(scaled(product.b, product.scales[1]), unit.b),
         "result_codes": engine.encode(results, unit.output_format),
         "c": np.zeros((), results.dtype) if product.c is None else product.c,
         "info": np.array(json.dumps(_info(layer, product, unit))),

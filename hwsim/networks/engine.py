@@ -24,6 +24,10 @@ class Engine(Protocol):
         """The unit's results for a whole product."""
         ...
 
+    def operand(self, values: Array, fmt: Format, scale: float, threads: int | None) -> Array:
+        """values / scale, rounded into the format: what a product with the scale None takes."""
+        ...
+
     def dot(self, a: Array, b: Array, unit: MacUnit, c: Any = None) -> Any:
         """One result, by the reference: a, b of shape (K,), c a number."""
         ...
@@ -46,23 +50,26 @@ class HwsimEngine:
         self, product: Product, unit: MacUnit, telemetry: TelemetryMode, threads: int | None
     ) -> tuple[Array, Telemetry | None]:
         """The unit's results for a whole product."""
-        from hwsim import simulate  # imports numba: only where something is simulated
+        # These import numba: only where something is simulated.
+        from hwsim.simulate.convolution import Window, conv2d_values
+        from hwsim.simulate.matrix import matmul_values
+        from hwsim.simulate.options import Options
 
-        options: dict[str, Any] = {"telemetry": telemetry, "threads": threads, "c": product.c}
+        options = Options.check(telemetry, threads)
+        scales = product.scales
         if product.conv is None:
-            answer = simulate.matmul(product.a, product.b, unit, **options)
+            answer = matmul_values(product.a, product.b, product.c, unit, options, scales)
         else:
-            answer = simulate.conv2d(
-                product.a,
-                product.b,
-                unit,
-                stride=product.conv.stride,
-                padding=product.conv.padding,
-                dilation=product.conv.dilation,
-                groups=product.conv.groups,
-                **options,
-            )
-        return answer if telemetry else (answer, None)
+            window = Window(**vars(product.conv))
+            answer = conv2d_values(product.a, product.b, product.c, unit, window, options, scales)
+        return answer if telemetry else (answer[0], None)
+
+    def operand(self, values: Array, fmt: Format, scale: float, threads: int | None) -> Array:
+        """values / scale, rounded into the format."""
+        from hwsim.simulate.operands import to_operand
+        from hwsim.simulate.options import Options
+
+        return to_operand("operand", values, fmt, Options.check(False, threads), scale)
 
     def dot(self, a: Array, b: Array, unit: MacUnit, c: Any = None) -> Any:
         """One result, by the reference."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from hwsim.networks.runtime import Array
 from hwsim.units import MacUnit, Telemetry
 
 Progress = Callable[[str, int, int], None]
+LARGE_WEIGHTS = 64 << 20  # bytes: beyond, a second copy is dearer than rounding again
 Shown = float | tuple[float, ...]  # a scale or a zero point, or those of all channels
 
 
@@ -80,7 +81,7 @@ class LayerRun:
     verified: int = 0
     started: bool = False
     zero_points: dict[str, int] = field(default_factory=dict)
-    _constants: dict[str, Operand] = field(default_factory=dict)
+    _weights: Array | None = None
 
     def shown(self) -> tuple[dict[str, Shown], dict[str, Shown]]:
         """Scales and zero points of the operands, for reports."""
@@ -109,7 +110,9 @@ class LayerRun:
 
     def _lowered(self, values: dict[str, list[Any]], lanes: int, settings: Settings) -> Work:
         """The product of the operands over their scales, and what follows it."""
-        product = lower(self.layer, self._operand("a", values), self._operand("b", values), lanes)
+        a, b = (stack(self.layer, name, values) for name in (self.layer.a, self.layer.b))
+        scales = (self.scales["a"], self.scales["b"])
+        product = replace(lower(self.layer, a, b, lanes), scales=scales)
         bias = stack(self.layer, self.layer.bias, values) if self.layer.bias else None
         scale = self.scales["a"] * self.scales["b"]
         if bias is not None and settings.bias == "acc":
@@ -134,7 +137,10 @@ class LayerRun:
     def _simulate(self, product: Product, settings: Settings) -> Array:
         try:
             result, telemetry = settings.engine.product(
-                product, self.sums_on, settings.telemetry, settings.threads
+                self._prepared(product, settings),
+                self.sums_on,
+                settings.telemetry,
+                settings.threads,
             )
         except HwsimError:
             raise
@@ -151,18 +157,16 @@ class LayerRun:
             self.layer.name, product, result, self.sums_on, flat, settings.engine
         )
 
-    def _operand(self, key: str, values: dict[str, list[Any]]) -> Operand:
-        """An operand divided by its scale; constants are divided once per run."""
-        name = self.layer.a if key == "a" else self.layer.b
-        if key in self._constants:
-            return self._constants[key]
-        operand = stack(self.layer, name, values)
-        if self.scales[key] != 1.0:
-            quotient = np.divide(operand.array, np.float64(self.scales[key]), dtype=np.float64)
-            operand = Operand(quotient, operand.laned)
-        if not operand.laned:
-            self._constants[key] = operand
-        return operand
+    def _prepared(self, product: Product, settings: Settings) -> Product:
+        """The product with constant weights rounded once for all mini-batches, unless large."""
+        constant = self.layer.b in self.layer.weights
+        if settings.batches == 1 or not constant or product.b.nbytes > LARGE_WEIGHTS:
+            return product
+        if self._weights is None:
+            self._weights = settings.engine.operand(
+                product.b, self.unit.b, product.scales[1] or 1.0, settings.threads
+            )
+        return replace(product, b=self._weights, scales=(product.scales[0], None))
 
     def _count(self, product: Product, telemetry: Telemetry | None) -> None:
         """Add a mini-batch: samples lengthen m, or batch where each has its own products."""
@@ -227,5 +231,6 @@ def _varying(layer: Layer) -> LayerError:
 
 
 def default_batch(call_bytes: int, limit: int = 64 << 20) -> int:
-    """Calls per mini-batch that keep operands and results of all layers under ``limit`` bytes."""
-    return max(1, limit // max(1, 2 * call_bytes))
+    """Calls per mini-batch that keep the largest operand, as it is and as it is rounded, and a
+    result and an output of its size, under ``limit`` bytes."""
+    return max(1, limit // max(1, 4 * call_bytes))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
-from onnx import numpy_helper, shape_inference
+from onnx import helper, numpy_helper, shape_inference
 
 from hwsim.networks.errors import ModelError
 from hwsim.networks.operators import first_output, is_simulated, uses
 from hwsim.networks.qdq import recognise
 from hwsim.networks.runtime import NUMPY_TYPES, Array, Session, submodel, with_outputs
+
+SHAPE_SIZES = 1024  # elements: constants up to this size may be shapes, which inference reads
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,17 @@ class Graph:
     inputs: tuple[onnx.ValueInfoProto, ...]
     outputs: tuple[str, ...]
     types: dict[str, onnx.TypeProto]
+    _arrays: dict[str, Array] = field(default_factory=dict)
 
     def element_type(self, name: str) -> int:
         """Element type of a tensor; 0 where it is no tensor."""
         return element_type(self.types[name])
 
     def constant(self, name: str) -> Array | None:
-        """The value of a constant, or None."""
-        tensor = self.constants.get(name)
-        return None if tensor is None else numpy_helper.to_array(tensor)
+        """The value of a constant, or None; one array for all layers that share it."""
+        if name in self.constants and name not in self._arrays:
+            self._arrays[name] = numpy_helper.to_array(self.constants[name])
+        return self._arrays.get(name)
 
 
 def build_graph(model: onnx.ModelProto) -> Graph:
@@ -78,10 +83,11 @@ def _live(
 
 def _types(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, onnx.TypeProto]:
     """Types of all values: by shape inference, failing that from ONNX Runtime."""
+    light = _without_weights(model)
     try:
-        inferred = shape_inference.infer_shapes(model)
+        inferred = shape_inference.infer_shapes(light)
     except Exception:  # it is a convenience here: ONNX Runtime decides
-        inferred = model
+        inferred = light
     known = [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]
     types = {value.name: value.type for value in known if value.type.WhichOneof("value")}
     for tensor in model.graph.initializer:
@@ -91,6 +97,25 @@ def _types(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, onnx.TypeP
         session = Session(with_outputs(model, missing), "the model")
         types |= {name: _parse_type(name, session.types[name]) for name in missing}
     return types
+
+
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its large initializers as inputs: their types, without a copy of them."""
+    light = onnx.ModelProto(ir_version=model.ir_version, functions=model.functions)
+    light.opset_import.extend(model.opset_import)
+    graph = light.graph
+    graph.name = model.graph.name
+    for part in ("node", "input", "output", "value_info"):
+        getattr(graph, part).extend(getattr(model.graph, part))
+    present = {value.name for value in graph.input}
+    for tensor in model.graph.initializer:
+        if math.prod(tensor.dims) <= SHAPE_SIZES:
+            graph.initializer.append(tensor)
+        elif tensor.name not in present:
+            graph.input.append(
+                helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            )
+    return light
 
 
 def _tensor_type(element: int) -> onnx.TypeProto:

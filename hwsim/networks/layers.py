@@ -1,4 +1,4 @@
-"""Conv, Gemm and MatMul nodes as layers: their operands and attributes, checked once."""
+"""Nodes whose products run on a MAC unit as layers: their operands and attributes, checked once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import onnx
 from onnx import helper
 
 from hwsim.errors import UnsupportedOperator
+from hwsim.networks.einsum import Equation
+from hwsim.networks.errors import ModelError
 from hwsim.networks.graph import Graph
 from hwsim.networks.quantized import CODES, Quantized, describe, operands
 from hwsim.networks.runtime import Array
@@ -23,13 +25,17 @@ CARRIERS: dict[int, np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class ConvAttributes:
-    """Attributes of Conv as ONNX defines them; empty tuples stand for the defaults."""
+    """Attributes of Conv or ConvTranspose (``transposed``, and the two fields after it) as ONNX
+    defines them; empty tuples stand for the defaults."""
 
     auto_pad: str = "NOTSET"
     pads: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()
     dilations: tuple[int, ...] = ()
     group: int = 1
+    transposed: bool = False
+    output_padding: tuple[int, ...] = ()
+    output_shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class Layer:
     dtype: np.dtype[Any]
     conv: ConvAttributes | None = None
     gemm: GemmAttributes | None = None
+    einsum: Equation | None = None
     quantized: Quantized | None = None
     weights: dict[str, Array] = field(default_factory=dict, hash=False, compare=False)
 
@@ -78,7 +85,7 @@ class Layer:
 
 
 def make_layer(graph: Graph, index: int, node: onnx.NodeProto) -> Layer:
-    """The layer of a Conv, Gemm or MatMul; UnsupportedOperator where no unit can run it."""
+    """The layer of a simulated node; UnsupportedOperator where no unit can run it."""
     a, b, bias = operands(node)
     quantized = describe(node, graph.types)
     element = graph.element_type(node.output[0])
@@ -95,9 +102,12 @@ def make_layer(graph: Graph, index: int, node: onnx.NodeProto) -> Layer:
         dtype,
         _conv(graph, node, given) if "Conv" in node.op_type else None,
         _gemm(given) if node.op_type == "Gemm" else None,
+        _einsum(node, given) if node.op_type == "Einsum" else None,
         quantized,
     )
-    weights = {n: _plain(w) for n in layer.reads if (w := graph.constant(n)) is not None}
+    weights = {n: w for n in layer.reads if (w := graph.constant(n)) is not None}
+    if quantized:
+        weights = {name: _plain(w) for name, w in weights.items()}
     return replace(layer, weights=weights)
 
 
@@ -126,18 +136,22 @@ def _plain(array: Array) -> Array:
 
 def _conv(graph: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> ConvAttributes:
     rank = _rank(graph, node)
-    if rank is not None and rank not in (3, 4):
-        advice = "only 1-D and 2-D convolutions are; split the depth into a sum of 2-D ones"
-        raise UnsupportedOperator(node.name, f"Conv with {rank - 2} spatial axes", advice)
+    if rank is not None and rank not in (3, 4, 5):
+        operator = f"{node.op_type} with {rank - 2} spatial axes"
+        raise UnsupportedOperator(node.name, operator, "only one to three axes are")
     pads = tuple(given.get("pads", ()))
     if any(pad < 0 for pad in pads):
-        raise UnsupportedOperator(node.name, f"Conv with pads={list(pads)}", "crop with Slice")
+        operator = f"{node.op_type} with pads={list(pads)}"
+        raise UnsupportedOperator(node.name, operator, "crop or pad with an operator of its own")
     return ConvAttributes(
         given.get("auto_pad", b"NOTSET").decode(),
         pads,
         tuple(given.get("strides", ())),
         tuple(given.get("dilations", ())),
         given.get("group", 1),
+        node.op_type == "ConvTranspose",
+        tuple(given.get("output_padding", ())),
+        tuple(given.get("output_shape", ())),
     )
 
 
@@ -153,6 +167,13 @@ def _rank(graph: Graph, node: onnx.NodeProto) -> int | None:
         if kind.HasField("shape"):
             return len(kind.shape.dim)
     return None
+
+
+def _einsum(node: onnx.NodeProto, given: dict[str, Any]) -> Equation:
+    try:
+        return Equation.parse(given["equation"].decode())
+    except ValueError as error:
+        raise ModelError(f"node {node.name!r}: {error}") from error
 
 
 def _gemm(given: dict[str, Any]) -> GemmAttributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -24,6 +25,7 @@ from hwsim.networks.report import LayerReport, RunReport
 from hwsim.networks.runtime import LATEST_IR, Array, Session, with_outputs
 from hwsim.networks.scales import ScaleLike, match_layers, operand_rules
 from hwsim.networks.source import ModelLike, Source, read_model
+from hwsim.networks.unseen import NativeProductWarning, message, native_products
 from hwsim.networks.zoo import recognise
 from hwsim.units import MacUnit, as_unit
 
@@ -52,37 +54,42 @@ class Network:
 
     def __init__(self, source: Source) -> None:
         """Partition ``source``; use `Network.load`."""
-        self._source = source
+        self._name, self._sha256, self._model = source.name, source.sha256, source.model
         self._graph: Graph = build_graph(source.model)
         self._plan: Plan = partition(self._graph)
         original = source.original
         original.ir_version = min(original.ir_version, LATEST_IR)
-        self._float32 = Session(original, f"model {source.name}")
-        self._exposed: Session | None = None
+        self._float32 = _float32(source)
         self._mixes: bool | None = None
         self._calibration: Calibration | None = None
         self._calibrated: _Cached | None = None
         self._baseline: _Cached | None = None
         self.shipped = recognise(source.sha256)
+        self.native_products = native_products(self._graph)
+        if self.native_products:
+            text = message(source.name, self.native_products)
+            warnings.warn(text, NativeProductWarning, stacklevel=3)
 
     @classmethod
     def load(cls, model: ModelLike) -> Network:
         """Read and partition a model: a path, bytes or an onnx.ModelProto, which is not changed.
 
         Raises ModelError (unreadable, invalid), and UnsupportedOperator for a node that
-        multiplies and accumulates but that no unit can run.
+        multiplies and accumulates but that no unit can run.  Warns (NativeProductWarning) of
+        sums of products that are spelt as Mul and ReduceSum: they run natively, and
+        ``native_products`` names them.
         """
         return cls(read_model(model))
 
     @property
     def name(self) -> str:
         """The model's name: its file's, without the suffix."""
-        return self._source.name
+        return self._name
 
     @property
     def sha256(self) -> str:
         """Digest of the model's file or bytes; empty for a ModelProto."""
-        return self._source.sha256
+        return self._sha256
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -136,11 +143,11 @@ class Network:
 
     def _measure(self, data: Data, what: str) -> Calibration:
         layers = self._plan.layers
-        if self._exposed is None:
-            given = set(self.inputs)
-            names = {n for layer in layers for n in layer.reads if n not in layer.weights} - given
-            self._exposed = Session(with_outputs(self._source.model, sorted(names)), self.name)
-        return calibrate(self._exposed, layers, self._cut(data).feeds(data), what)
+        given = set(self.inputs)
+        names = {n for layer in layers for n in layer.reads if n not in layer.weights} - given
+        # Not kept: it holds every weight once more.
+        exposed = Session(with_outputs(self._model, sorted(names)), self.name)
+        return calibrate(exposed, layers, self._cut(data).feeds(data), what)
 
     def _cut(self, data: Data) -> Cutting:
         """How the data is cut into calls of the model."""
@@ -193,7 +200,7 @@ class Network:
             run.positions = checks.draw(seed, run.layer.name, verify)
         outputs = self._run_spans(calls, spans, runs, settings, progress)
         layers = tuple(_layer_report(runs[name], node) for name in self.layers)
-        return RunReport(outputs, layers, calibration.source, node, self.name)
+        return RunReport(outputs, layers, calibration.source, node, self.name, self.native_products)
 
     def _units(self, mac: MacLike) -> dict[str, MacUnit]:
         if isinstance(mac, (str, MacUnit)):
@@ -252,6 +259,14 @@ class Network:
                 lists[name] += values
         constant = self._graph.constants
         return {n: join(v[:1] if n in constant else v) for n, v in lists.items()}
+
+
+def _float32(source: Source) -> Session:
+    """The model as it was given; written out where ONNX Runtime has no kernel for an operator."""
+    try:
+        return Session(source.original, f"model {source.name}")
+    except ModelError:
+        return Session(source.model, f"model {source.name}")
 
 
 def _layer_report(run: LayerRun, node: str) -> LayerReport:

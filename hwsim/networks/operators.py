@@ -15,10 +15,12 @@ import onnx
 from hwsim.errors import UnsupportedOperator
 
 SIMULATED = frozenset(
-    {"Conv", "Gemm", "MatMul"} | {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
+    {"Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"}
+    | {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
 )
 QDQ_DOMAIN = "hwsim.qdq"  # of nodes that stand for dequantization, product and quantization
-SCHEMA_FUNCTIONS = frozenset({"Attention"})  # replaced by their bodies: their MatMuls then show
+SCHEMA_FUNCTIONS = frozenset({"Attention", "CausalConvWithState"})  # written out
+RECURRENT = frozenset({"GRU", "LSTM", "RNN"})  # unrolled
 
 _NATIVE = """
 Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization BitCast
@@ -50,15 +52,11 @@ RANDOM = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"}
     | {"RandomUniform", "RandomUniformLike"}
 )
-_RECURRENT = "write the recurrence out with MatMul (export the cell, not the fused operator)"
 ADVICE = {
-    "ConvTranspose": "replace it by a Resize or a zero-stuffing Pad followed by Conv",
     "DeformConv": "gather the samples first and multiply them with MatMul",
-    "Einsum": "write it as Transpose, Reshape and MatMul",
-    "LSTM": _RECURRENT,
-    "GRU": _RECURRENT,
-    "RNN": _RECURRENT,
-    "AffineGrid": "compute the grid outside the model and pass it as an input",
+    "Einsum": "write it as Einsums of two operands: their order decides the sums",
+    "AffineGrid": "compute the grid outside the model, or write it as MatMul with the positions",
+    "LinearAttention": "its recurrence is a Scan: unroll it into MatMuls",
     "DFT": "write the transform as a MatMul with a constant matrix",
     "STFT": "write the transform as a Conv or MatMul with a constant matrix",
     "Det": "compute determinants outside the model",
@@ -70,7 +68,7 @@ def check_operators(model: onnx.ModelProto) -> None:
     """Raise UnsupportedOperator for the first node that must not run natively."""
     for node, depth in _walk(model.graph.node):
         name, operator = node.name or f"{node.op_type} -> {first_output(node)}", label(node)
-        if depth and is_simulated(node):
+        if depth and (is_simulated(node) or operator in SCHEMA_FUNCTIONS | RECURRENT):
             advice = "it sits inside an If, Loop or Scan: unroll the loop or fix the branch"
             raise UnsupportedOperator(name, operator, advice)
         if not is_simulated(node) and not is_native(node):
@@ -79,12 +77,15 @@ def check_operators(model: onnx.ModelProto) -> None:
 
 def is_simulated(node: onnx.NodeProto) -> bool:
     """Whether the node's products run on the simulated unit."""
-    return domain(node) == QDQ_DOMAIN or (domain(node) == "" and node.op_type in SIMULATED)
+    known = domain(node) == "" and node.op_type in SIMULATED
+    known = known and (node.op_type != "Einsum" or len(node.input) == 2)
+    return known or domain(node) == QDQ_DOMAIN
 
 
 def is_native(node: onnx.NodeProto) -> bool:
     """Whether the node may run on ONNX Runtime."""
-    return node.op_type in NATIVE.get(domain(node), frozenset())
+    moves = label(node) == "Einsum" and len(node.input) == 1  # and adds up, but never multiplies
+    return moves or node.op_type in NATIVE.get(domain(node), frozenset())
 
 
 def domain(node: onnx.NodeProto) -> str:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from hwsim.formats import Format
+from hwsim.networks.einsum import Equation, contract
 from hwsim.networks.errors import LayerError
 from hwsim.networks.layers import ConvAttributes, GemmAttributes, Layer
 from hwsim.networks.runtime import Array
+from hwsim.networks.windows import Geometry, as_plane, output_size
 from hwsim.units import MacUnit
-
-Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,16 @@ class Operand:
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """A 2-D convolution as `hwsim.conv2d` takes it: (height, width), padding (before, after)."""
+class Layout:
+    """How a layer's shape comes from a sample's result: reshaped to ``split``, then transposed."""
 
-    stride: Pair
-    padding: tuple[Pair, Pair]
-    dilation: Pair
-    groups: int
+    split: tuple[int, ...]
+    order: tuple[int, ...]
+
+    def apply(self, y: Array) -> Array:
+        """The laned ``y`` in the layer's shape."""
+        split: Array = y.reshape(y.shape[0], *self.split)
+        return split.transpose(0, *(1 + axis for axis in self.order))
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,9 @@ class Product:
     m, k, n : dimensions of each matrix product; batch : how many there are (or groups).
     lanes : samples.  shape : of one sample's result.  stacked : whether samples add to m; else
     they add to batch.  c : initial value of the sums, broadcasting to the unit's result.
+    scales : what a and b are divided by (in float64) before they are rounded; None for an operand
+    that was.
+    layout : what makes the layer's shape of ``shape``, if they differ.
     """
 
     a: Array
@@ -79,6 +85,8 @@ class Product:
     shape: tuple[int, ...]
     stacked: bool
     c: Array | None = None
+    scales: tuple[float | None, float | None] = (1.0, 1.0)
+    layout: Layout | None = None
 
     @property
     def macs(self) -> int:
@@ -95,6 +103,8 @@ def lower(layer: Layer, a: Operand, b: Operand, lanes: int) -> Product:
             return _conv(layer.conv, a, b, lanes)
         if layer.gemm:
             return _gemm(layer.gemm, a, b, lanes)
+        if layer.einsum:
+            return _einsum(layer.einsum, a, b, lanes)
         return _matmul(a, b, lanes)
     except ValueError as error:
         reason = f"operands of shapes {a.shape} and {b.shape} do not fit: {error}"
@@ -115,13 +125,14 @@ def finish(
         if np.ndim(scale) == 0 and scale == 1.0:
             y = result.astype(carrier)
         else:
-            y = np.multiply(result, scale, dtype=np.float64).astype(carrier)
+            y = np.empty(result.shape, carrier)  # rounded as it is written, without a float64 copy
+            np.multiply(result, scale, out=y, dtype=np.float64, casting="same_kind")
         y = restored(product, y)
         if layer.gemm and layer.gemm.alpha != 1.0:
             y *= carrier.type(layer.gemm.alpha)
         if bias is not None:
-            y = y + _bias(layer, product, bias, carrier)
-        return np.ascontiguousarray(y, dtype=layer.dtype)
+            y += _bias(layer, product, bias, carrier)
+        return np.ascontiguousarray(arranged(product, y), dtype=layer.dtype)
 
 
 def with_bias_inside(
@@ -189,6 +200,11 @@ def _bias(layer: Layer, product: Product, bias: Operand, carrier: np.dtype[Any])
     return array
 
 
+def arranged(product: Product, y: Array) -> Array:
+    """The laned ``y`` in the layer's shape."""
+    return product.layout.apply(y) if product.layout else y
+
+
 def restored(product: Product, y: Array) -> Array:
     """(lanes, …) from the shape in which the unit computed."""
     if product.conv is None:
@@ -227,72 +243,39 @@ def _matmul(a: Operand, b: Operand, lanes: int) -> Product:
 
 
 def _conv(attributes: ConvAttributes, x: Operand, w: Operand, lanes: int) -> Product:
-    flat = len(x.shape) == 3  # 1-D: lift to a height of one
-    if len(x.shape) not in (3, 4) or len(w.shape) != len(x.shape):
-        raise ValueError("only 1-D and 2-D convolutions are simulated")
-    x, w = (_lifted(x), _lifted(w)) if flat else (x, w)
+    axes = len(x.shape) - 2
+    if axes not in (1, 2, 3) or len(w.shape) != len(x.shape):
+        raise ValueError("convolutions of one to three axes are simulated")
+    plane = as_plane(attributes, x.array, w.array, axes)
+    planes, geometry, groups = plane.planes, plane.geometry, attributes.group
+    x, w = Operand(plane.x, x.laned), Operand(plane.w, w.laned)
     (samples, c, height, width), (o, c_group, kh, kw) = x.shape, w.shape
-    groups = attributes.group
     if c != c_group * groups or o % groups:
         raise ValueError(f"{c} channels, {o} filters of {c_group} channels, group={groups}")
-    geometry = _geometry(attributes, (height, width), (kh, kw), flat)
-    size = _output_size(geometry, (height, width), (kh, kw))
-    shape = (samples, o, *(size[1:] if flat else size))
+    size = output_size(geometry, (height, width), (kh, kw))
+    shape = (samples, o, *size)
+    layout = None
+    if axes == 1:
+        layout = Layout((samples, o, size[1]), (0, 1, 2))
+    if axes == 3:
+        layout = Layout((samples // planes, planes, o, *size), (0, 2, 1, 3, 4))
     pixels = samples * size[0] * size[1]
     k, n = c_group * kh * kw, o // groups
     if not w.laned:
         images = x.array.reshape(lanes * samples, c, height, width)
-        return Product(images, w.array, geometry, lanes * pixels, k, n, groups, lanes, shape, True)
+        m = lanes * pixels
+        return Product(
+            images, w.array, geometry, m, k, n, groups, lanes, shape, True, layout=layout
+        )
     images = np.broadcast_to(x.array if x.laned else x.array[None], (lanes, *x.shape))
     images = images.swapaxes(0, 1).reshape(samples, lanes * c, height, width)
     filters = w.array.reshape(lanes * o, c_group, kh, kw)
-    wide = Geometry(geometry.stride, geometry.padding, geometry.dilation, groups * lanes)
-    return Product(images, filters, wide, pixels, k, n, groups * lanes, lanes, shape, False)
+    wide, batch = replace(geometry, groups=groups * lanes), groups * lanes
+    return Product(images, filters, wide, pixels, k, n, batch, lanes, shape, False, layout=layout)
 
 
-def _lifted(operand: Operand) -> Operand:
-    return operand.reshape(*operand.shape[:2], 1, operand.shape[2])
-
-
-def _geometry(attributes: ConvAttributes, image: Pair, kernel: Pair, flat: bool) -> Geometry:
-    axes = 1 if flat else 2
-    strides = attributes.strides or (1,) * axes
-    dilations = attributes.dilations or (1,) * axes
-    sizes = image[1:] if flat else image
-    spans = [(k - 1) * d + 1 for k, d in zip(kernel[2 - axes :], dilations, strict=True)]
-    pads = _padding(attributes, sizes, spans, strides)
-    if flat:
-        return Geometry((1, strides[0]), ((0, 0), pads[0]), (1, dilations[0]), attributes.group)
-    return Geometry(
-        (strides[0], strides[1]), (pads[0], pads[1]), (dilations[0], dilations[1]), attributes.group
-    )
-
-
-def _padding(
-    attributes: ConvAttributes, sizes: tuple[int, ...], spans: list[int], strides: tuple[int, ...]
-) -> list[Pair]:
-    """Zeros before and after each axis.  SAME: ceil(size / stride) outputs, an odd zero last
-    (SAME_UPPER) or first (SAME_LOWER)."""
-    axes = len(sizes)
-    if attributes.auto_pad == "VALID":
-        return [(0, 0)] * axes
-    if attributes.auto_pad in ("SAME_UPPER", "SAME_LOWER"):
-        totals = [
-            max(0, (-(-size // stride) - 1) * stride + span - size)
-            for size, span, stride in zip(sizes, spans, strides, strict=True)
-        ]
-        halves = [(total // 2, total - total // 2) for total in totals]
-        return halves if attributes.auto_pad == "SAME_UPPER" else [(b, a) for a, b in halves]
-    pads = attributes.pads or (0,) * (2 * axes)
-    return [(pads[axis], pads[axis + axes]) for axis in range(axes)]
-
-
-def _output_size(geometry: Geometry, image: Pair, kernel: Pair) -> Pair:
-    sizes = []
-    for axis in range(2):
-        span = (kernel[axis] - 1) * geometry.dilation[axis] + 1
-        padded = image[axis] + sum(geometry.padding[axis])
-        if padded < span:
-            raise ValueError(f"a kernel spanning {span} on {padded} padded pixels")
-        sizes.append((padded - span) // geometry.stride[axis] + 1)
-    return sizes[0], sizes[1]
+def _einsum(equation: Equation, a: Operand, b: Operand, lanes: int) -> Product:
+    product = contract(equation, a.array, b.array, (int(a.laned), int(b.laned)))
+    left, right = Operand(product.a, a.laned), Operand(product.b, b.laned)
+    layout = Layout(product.split, product.order)
+    return replace(_matmul(left, right, lanes), layout=layout)

@@ -68,6 +68,7 @@ class RunReport:
 
     outputs : arrays by the names of the model's outputs.  layers : in the model's order.
     calibration_source : the data that the scales come from, in words.  node : of the costs.
+    native_products : names of Muls whose products are summed natively, on no unit.
     """
 
     outputs: dict[str, Array] = field(repr=False)
@@ -75,6 +76,7 @@ class RunReport:
     calibration_source: str
     node: str = "45nm"
     model: str = "model"
+    native_products: tuple[str, ...] = ()
 
     @property
     def telemetry(self) -> Telemetry | None:
@@ -97,6 +99,7 @@ class RunReport:
             "model": self.model,
             "node": self.node,
             "calibration_source": self.calibration_source,
+            "native_products": list(self.native_products),
             "outputs": {name: list(array.shape) for name, array in self.outputs.items()},
             "totals": self.totals,
             "layers": [layer.to_dict() for layer in self.layers],
@@ -130,6 +133,8 @@ class RunReport:
             cells.append(f"{row['energy_mac_pj'] / 1000:.4g}")
             body += f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in cells)}</tr>"
         note = f"{self.model}: scales from {self.calibration_source}; energy at {self.node}"
+        if self.native_products:
+            note += f"; on no unit: the products of {', '.join(self.native_products)}"
         return (
             f"<table><caption>{html.escape(note)}</caption><thead><tr>{head}</tr></thead>"
             f"<tbody>{body}</tbody></table>"

@@ -16,7 +16,9 @@ from onnx import checker, external_data_helper, helper, inliner, shape_inference
 
 from hwsim.errors import UnsupportedOperator
 from hwsim.networks.errors import ModelError
-from hwsim.networks.operators import SCHEMA_FUNCTIONS, check_operators, domain
+from hwsim.networks.functions import make_local
+from hwsim.networks.operators import SCHEMA_FUNCTIONS, check_operators, label
+from hwsim.networks.recurrent import unroll
 
 ModelLike = str | PathLike[str] | bytes | onnx.ModelProto
 
@@ -44,6 +46,7 @@ def read_model(model: ModelLike) -> Source:
     _name_nodes(original)  # ONNX Runtime refuses two nodes of one name
     prepared = _inline(original, name)
     _name_nodes(prepared)
+    prepared = unroll(prepared)
     check_operators(prepared)
     return Source(original, prepared, name, sha256)
 
@@ -111,50 +114,47 @@ def _inline(original: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """A copy without local functions and without schema functions that hide products."""
     model = onnx.ModelProto()
     model.CopyFrom(original)
-    local = {(f.domain, f.name) for f in model.functions}
-    if local:
+    if model.functions:
         model = _inline_local(model, name)
-    left = next((n for n in model.graph.node if (n.domain, n.op_type) in local), None)
-    if left is not None:
-        raise ModelError(
-            f"model {name}: local function {left.domain}.{left.op_type} uses another opset than "
-            "the model and cannot be converted; export both with the same opset"
-        )
-    return _inline_schema_functions(model)
-
-
-def _inline_schema_functions(model: onnx.ModelProto) -> onnx.ModelProto:
-    nodes = [n for n in model.graph.node if domain(n) == "" and n.op_type in SCHEMA_FUNCTIONS]
-    if not nodes:
+    hiding = next((n for n in model.graph.node if label(n) in SCHEMA_FUNCTIONS), None)
+    if hiding is None:
         return model
-    ids = [("", function) for function in sorted({node.op_type for node in nodes})]
     try:
-        return inliner.inline_selected_functions(model, ids, inline_schema_functions=True)
-    except Exception as error:  # onnx's inliner stumbles over some omitted optional inputs
+        return _inline_local(make_local(model, SCHEMA_FUNCTIONS), name)
+    except Exception as error:  # onnx's function builders ask for types that inference lacks
         advice = f"onnx cannot write it out ({_one_line(error)}): export it as MatMul and Softmax"
-        raise UnsupportedOperator(nodes[0].name, nodes[0].op_type, advice) from error
+        raise UnsupportedOperator(hiding.name, hiding.op_type, advice) from error
 
 
 def _inline_local(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
-    opsets = {o.domain: o.version for o in model.opset_import}
-    same = all(
-        opsets.get(o.domain, o.version) == o.version
-        for f in model.functions
-        for o in f.opset_import
-    )
+    """The model with the bodies of its functions in place of the calls."""
+    local = {(f.domain, f.name) for f in model.functions}
     try:
-        if same:
-            return inliner.inline_local_functions(model)
-        for tensor in model.graph.initializer:  # the conversion asks for every type
-            model.graph.value_info.append(
-                helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-            )
-        return inliner.inline_local_functions(shape_inference.infer_shapes(model), True)
+        inlined = _inlined(model)
     except Exception as error:  # RuntimeError from C++
         raise ModelError(
             f"model {name}: its local functions cannot be inlined (export functions and model "
             f"with the same opset): {_one_line(error)}"
         ) from error
+    left = next((n for n in inlined.graph.node if (n.domain, n.op_type) in local), None)
+    if left is not None:
+        raise ModelError(
+            f"model {name}: local function {left.domain}.{left.op_type} uses another opset than "
+            "the model and cannot be converted; export both with the same opset"
+        )
+    return inlined
+
+
+def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    opsets = {o.domain: o.version for o in model.opset_import}
+    used = {(o.domain, o.version) for f in model.functions for o in f.opset_import}
+    if all(opsets.get(domain, version) == version for domain, version in used):
+        return inliner.inline_local_functions(model)
+    for tensor in model.graph.initializer:  # the conversion asks for every type
+        model.graph.value_info.append(
+            helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        )
+    return inliner.inline_local_functions(shape_inference.infer_shapes(model), True)
 
 
 def _name_nodes(model: onnx.ModelProto) -> None:

@@ -29,12 +29,7 @@ def check_shapes(image: Array, kernel: Array, groups: int) -> None:
 
 def pad(image: Array, padding: Padding, fmt: Format) -> Array:
     """The image with +0 around it, rounded into its format like every operand."""
-    first, second = (padding, padding) if isinstance(padding, int) else padding
-    (top, bottom), (left, right) = (
-        (side, side) if isinstance(side, int) else side for side in (first, second)
-    )
-    if min(top, bottom, left, right) < 0:
-        raise ValueError(f"padding={padding!r}: nothing below 0 is allowed")
+    (top, bottom), (left, right) = sides_of(padding)
     n, channels, height, width = image.shape
     padded = np.full((n, channels, top + height + bottom, left + width + right), None, object)
     if padded.size > image.size:
@@ -46,9 +41,19 @@ def pad(image: Array, padding: Padding, fmt: Format) -> Array:
     return padded
 
 
-def pair_of(number: Pair, name: str) -> tuple[int, int]:
-    """One number for both directions, or (vertical, horizontal); each at least 1."""
+def sides_of(padding: Padding) -> tuple[tuple[int, int], tuple[int, int]]:
+    """((top, bottom), (left, right)) from any spelling; nothing below 0."""
+    first, second = (padding, padding) if isinstance(padding, int) else padding
+    top, bottom = (first, first) if isinstance(first, int) else first
+    left, right = (second, second) if isinstance(second, int) else second
+    if min(top, bottom, left, right) < 0:
+        raise ValueError(f"padding={padding!r}: nothing below 0 is allowed")
+    return (top, bottom), (left, right)
+
+
+def pair_of(number: Pair, name: str, least: int = 1) -> tuple[int, int]:
+    """One number for both directions, or (vertical, horizontal); each at least ``least``."""
     pair = (number, number) if isinstance(number, int) else number
-    if min(pair) < 1:
-        raise ValueError(f"{name}={number!r}: at least 1 is needed")
+    if min(pair) < least:
+        raise ValueError(f"{name}={number!r}: at least {least} is needed")
     return pair

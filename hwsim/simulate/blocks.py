@@ -29,7 +29,7 @@ from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import lane_scalars
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
-from hwsim.simulate.tally import Totals, zero_counts, zero_products
+from hwsim.simulate.tally import Totals
 from hwsim.units import Chunked, MacUnit
 
 Array = npt.NDArray[Any]
@@ -143,7 +143,7 @@ class _Job:
         counts = sum(self.counts, np.zeros((2, SLOTS), np.int64))
         for i in (0, 1):
             counts[i, LARGEST] = max(piece[i, LARGEST] for piece in self.counts)
-        zeros = 0 if facts.zero_free else self._zeros()
+        zeros = facts.zero_products
         padded = outputs * k - self._products()
         totals.zeros = zeros
         steps, empty_ones = (outputs * k, outputs * chunks), (zeros + padded, counts[1, EMPTY])
@@ -164,17 +164,6 @@ class _Job:
     def _products(self) -> int:
         batch, m, k, n = self.sizes
         return batch * m * k * n
-
-    def _zeros(self) -> int:
-        """Products with a zero operand, padding apart."""
-        _, m, _, n = self.sizes
-        total = 0
-        for left, right in zip(self.a, self.b, strict=True):
-            columns_of = zero_counts(right.transpose(1, 0, 2).reshape(right.shape[1], -1)[:, :], 1)
-            spare = right.shape[0] * right.shape[2] - n
-            rows = zero_counts(left[:m], 0)
-            total += int(zero_products(rows, columns_of - spare, m, n).sum())
-        return total
 
 
 def _padded(rows: int, lanes: int, wide: int) -> int:

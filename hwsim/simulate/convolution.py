@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy.typing as npt
 
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.inputs import as_real, result_array
-from hwsim.simulate.matrix import MEMORY_LIMIT, Options
-from hwsim.simulate.operands import to_operand
+from hwsim.simulate.operands import Scales, to_operand
+from hwsim.simulate.options import MEMORY_LIMIT, Options
+from hwsim.simulate.patches import Patches
 from hwsim.simulate.products import multiply
 from hwsim.simulate.requantization import check_rescaling, requantize_counted
 from hwsim.simulate.scheduler import check_environment
@@ -22,6 +24,7 @@ from hwsim.units import MacUnit, Rescaling, Telemetry, as_unit
 Array = npt.NDArray[Any]
 Pair = int | tuple[int, int]
 Padding = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+CACHE = 64 << 20  # bytes of working memory, a sixth of them patches, that caches still serve
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class Window:
         sides = padding if isinstance(padding, tuple) else (padding, padding)
         if len(sides) != 2:
             raise ValueError(f"padding={padding!r}: int, (h, w) or ((top, bottom), (left, right))")
-        top, left = (_pair("padding", side, 0) for side in sides)
-        steps = _pair("stride", stride, 1), (top, left), _pair("dilation", dilation, 1)
+        top, left = (pair_of("padding", side, 0) for side in sides)
+        steps = pair_of("stride", stride, 1), (top, left), pair_of("dilation", dilation, 1)
         return cls(*steps, groups, k_order)
 
     @property
@@ -122,9 +125,15 @@ def conv2d(
 
 
 def conv2d_values(
-    x: Array, w: Array, c: Array | None, unit: MacUnit, window: Window, options: Options
+    x: Array,
+    w: Array,
+    c: Array | None,
+    unit: MacUnit,
+    window: Window,
+    options: Options,
+    scales: Scales = (1.0, 1.0),
 ) -> tuple[Array, Telemetry]:
-    """`conv2d` on checked arguments."""
+    """`conv2d` on checked arguments, of x and w divided by their scales."""
     check_environment()
     _check_shapes(x, w, window.groups)
     height, width = window.output_size(x.shape[2:], w.shape[2:])
@@ -135,24 +144,29 @@ def conv2d_values(
         except ValueError:
             message = f"c {c.shape} does not broadcast to the result {out.shape}"
             raise ValueError(message) from None
-    kernels = to_operand("w", w, unit.b, options.strict)
+    # The kernels are the rows and the patches the columns: lanes run over pixels.
+    kernels = to_operand("w", w, unit.b, options, scales[1])
     kernels = kernels.transpose(0, *(1 + axis for axis in window.k_axes))
     kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, -1)
-    # The kernels are the rows and the patches the columns: lanes run over pixels.
+    patches = Patches(w.shape, window, width)
+    # Padding is +0, or NaN where there is no zero.
+    border = to_operand("padding", np.zeros(()), unit.a, replace(options, strict=False))
     mirrored = _mirrored(unit)
     telemetry = Telemetry(complete=options.level == LEVELS[True])
-    for images, rows in _pieces(x, w, (height, width), window, options):
-        patches = _patches(x[images], w, unit, window, rows, options.strict)
-        start = None if c is None else _by_group(c[images][:, :, rows], window.groups)
-        if start is not None:
-            start = to_operand("c", start, unit.outer_format, options.strict)
-        values, counted = multiply(
-            kernels, patches, start, mirrored, options.level, options.threads
-        )
-        telemetry += counted
-        shape = (values.shape[0], values.shape[1], *out[images, 0, rows].shape)
-        pixels = values.reshape(shape).transpose(2, 0, 1, 3, 4)
-        out[images, :, rows] = pixels.reshape(pixels.shape[0], -1, *pixels.shape[3:])
+    for images in _images(x, w, height * width, options.memory_limit):
+        operand = to_operand("x", x[images], unit.a, options, scales[0])
+        for rows in _rows(operand, w, (height, width), options.memory_limit):
+            columns = patches.of(operand, rows, border, options.threads)
+            start = None if c is None else _by_group(c[images][:, :, rows], window.groups)
+            if start is not None:
+                start = to_operand("c", start, unit.outer_format, options)
+            values, counted = multiply(
+                kernels, columns, start, mirrored, options.level, options.threads
+            )
+            telemetry += counted
+            shape = (values.shape[0], values.shape[1], *out[images, 0, rows].shape)
+            pixels = values.reshape(shape).transpose(2, 0, 1, 3, 4)
+            out[images, :, rows] = pixels.reshape(pixels.shape[0], -1, *pixels.shape[3:])
     return out, telemetry
 
 
@@ -170,42 +184,21 @@ def _mirrored(unit: MacUnit) -> MacUnit:
     )
 
 
-def _pieces(
-    x: Array, w: Array, size: tuple[int, int], window: Window, options: Options
-) -> Iterator[tuple[slice, slice]]:
-    """(images, output rows) whose patches stay within the memory limit."""
-    k = w[0].size * window.groups
-    per_row = size[1] * (k * 24 + 64 * w.shape[0])  # bytes: patches, their copy, sums, counts
-    rows = max(1, min(size[0], options.memory_limit // max(1, per_row)))
-    images = 1
-    if rows == size[0]:
-        images = max(1, options.memory_limit // max(1, per_row * size[0]))
-    for image in range(0, x.shape[0], images):
-        for row in range(0, size[0], rows):
-            yield slice(image, image + images), slice(row, min(size[0], row + rows))
+def _pixel_bytes(x: Array, w: Array) -> int:
+    """Working memory of an output pixel: patches, their copies, sums, counts."""
+    return int(x.shape[1] * math.prod(w.shape[2:]) * 24 + w.shape[0] * 64)
 
 
-def _patches(
-    x: Array,
-    w: Array,
-    unit: MacUnit,
-    window: Window,
-    rows: slice,
-    strict: bool,
-) -> Array:
-    """(groups, k, pixels): for each output pixel of these rows, the operands it meets."""
-    groups, (kh, kw) = window.groups, w.shape[2:]
-    values = to_operand("x", x, unit.a, strict)
-    border = to_operand("padding", np.zeros(()), unit.a, False)  # +0; NaN where there is no zero
-    padded = np.pad(values, ((0, 0), (0, 0), *window.padding), constant_values=border)
-    (sh, sw), (dh, dw) = window.stride, window.dilation
-    span = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
-    views = np.lib.stride_tricks.sliding_window_view(padded, span, axis=(2, 3))
-    views = views[:, :, ::sh, ::sw, ::dh, ::dw][:, :, rows]
-    n, channels, oh, ow = views.shape[:4]
-    split = views.reshape(n, groups, channels // groups, oh, ow, kh, kw)  # a view
-    order = ((2, 5, 6)[axis] for axis in window.k_axes)
-    return split.transpose(1, *order, 0, 3, 4).reshape(groups, -1, n * oh * ow)
+def _images(x: Array, w: Array, pixels: int, limit: int) -> Iterator[slice]:
+    """Images that are worked on together: their patches stay in cache, and within the limit."""
+    together = max(1, min(limit, CACHE) // max(1, _pixel_bytes(x, w) * pixels))
+    return (slice(i, i + together) for i in range(0, x.shape[0], together))
+
+
+def _rows(x: Array, w: Array, size: tuple[int, int], limit: int) -> Iterator[slice]:
+    """Output rows, likewise."""
+    rows = max(1, min(limit, CACHE) // max(1, _pixel_bytes(x, w) * len(x) * size[1]))
+    return (slice(i, min(size[0], i + rows)) for i in range(0, size[0], rows))
 
 
 def _by_group(c: Array, groups: int) -> Array:
@@ -225,7 +218,8 @@ def _check_shapes(x: Array, w: Array, groups: int) -> None:
         )
 
 
-def _pair(name: str, value: object, least: int) -> tuple[int, int]:
+def pair_of(name: str, value: object, least: int) -> tuple[int, int]:
+    """A pair from one integer for both directions or (h, w); ValueError names the argument."""
     pair = value if isinstance(value, tuple) else (value, value)
     good = len(pair) == 2 and all(
         isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v >= least for v in pair

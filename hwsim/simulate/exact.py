@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.exact import exact_matmul
+from hwsim_kernels.exact import Digits, column_norms, exact_rows, settle_rows
 from hwsim_kernels.float64 import ALL, LARGEST, NONE, OVERFLOW
 from threadpoolctl import ThreadpoolController
 
 from hwsim.formats import FixedFormat, Format
 from hwsim.simulate.conversions import round_values
 from hwsim.simulate.facts import Facts
-from hwsim.simulate.grids import fits_float64_grid, magnitude, within_float32
+from hwsim.simulate.grids import (
+    fits_float64_grid,
+    grid64,
+    magnitude,
+    rounding_mode,
+    significant_bits,
+    within_float32,
+)
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals
 from hwsim.units import ExactProduct, MacUnit, is_integer
 
 Array = npt.NDArray[Any]
+SMALL = 1 << 20  # multiplications that are not worth a second thread
+_NO_START = np.empty((0, 0, 0))
 
 
 @cache
@@ -45,15 +56,33 @@ def blas(facts: Facts, unit: MacUnit, threads: int = 1) -> Array | None:
         carriers.append((np.float64, 53))
     for carrier, bits in carriers:
         if facts.sum_bound < 2.0**bits * 2.0**quantum:
-            with _blas_control().limit(limits=threads, user_api="blas"):
-                product: Array = np.matmul(
-                    a.astype(carrier, copy=False), b.astype(carrier, copy=False)
-                )
-                return product
+            return gemm(a.astype(carrier, copy=False), b.astype(carrier, copy=False), threads)
     return None
 
 
-def integer_product(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Totals] | None:
+def gemm(a: Array, b: Array, threads: int) -> Array:
+    """The machine's matrix product.  Threads take rows or columns, each a product of its own:
+    BLAS's own threads would wait for work by spinning."""
+    out = np.empty((*a.shape[:2], b.shape[2]), a.dtype)
+    m, n = out.shape[1:]
+    step = -(-max(m, n) // (threads if a.size * n > SMALL else 1)) or 1
+
+    def part(first: int) -> None:
+        at = slice(first, first + step)
+        with np.errstate(all="ignore"):
+            if m >= n:
+                np.matmul(a[:, at], b, out=out[:, at])
+            else:
+                np.matmul(a, b[:, :, at], out=out[:, :, at])
+
+    with _blas_control().limit(limits=1, user_api="blas"):
+        run_tiles([partial(part, first) for first in range(0, max(m, n), step)], threads)
+    return out
+
+
+def integer_product(
+    facts: Facts, unit: MacUnit, level: int, threads: int
+) -> tuple[Array, Totals] | None:
     """Integer sums in which no step can overflow, or whose overflow is modular and uncounted."""
     formats = (unit.a, unit.b, *unit.rounded_formats().values())
     if not all(map(is_integer, formats)) or not isinstance(unit.multiplier, ExactProduct):
@@ -61,7 +90,7 @@ def integer_product(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Tot
     inside = all(_holds(fmt, facts) for fmt in (unit.accumulator, unit.outer_format))
     if level == ALL or not (inside or (level == NONE and _modular(unit))):
         return None
-    total = _integer_total(facts, unit)
+    total = _integer_total(facts, unit, threads)
     if total is None:
         return None
     if not inside:
@@ -85,9 +114,9 @@ def _holds(fmt: Format, facts: Facts) -> bool:
     return bound <= int(fmt.largest) and all(low >= 0 for low in lows)
 
 
-def _integer_total(facts: Facts, unit: MacUnit) -> Array | None:
+def _integer_total(facts: Facts, unit: MacUnit, threads: int) -> Array | None:
     """c + Σ a·b in int64, where float64 and int64 hold it."""
-    product = blas(facts, unit) if facts.sum_bound + facts.c_max < 2.0**62 else None
+    product = blas(facts, unit, threads) if facts.sum_bound + facts.c_max < 2.0**62 else None
     if product is None:
         return None
     total = product.astype(np.int64)
@@ -107,7 +136,7 @@ def exact_product(
 ) -> tuple[Array, Totals] | None:
     """One rounding of the exact total, c included; None where only the reference can."""
     if not isinstance(unit.multiplier, ExactProduct) or fits_float64_grid(unit.accumulator):
-        return _exact_integers(facts, unit, level)
+        return _exact_integers(facts, unit, level, threads)
     product = magnitude(unit.a) * magnitude(unit.b) * max(1, facts.a.shape[2])
     quantum = unit.a.quantum_exponent + unit.b.quantum_exponent
     if product >= 2**1022 or quantum < -1022:
@@ -130,13 +159,15 @@ def exact_product(
     return values, totals
 
 
-def _exact_integers(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Totals] | None:
+def _exact_integers(
+    facts: Facts, unit: MacUnit, level: int, threads: int
+) -> tuple[Array, Totals] | None:
     """Wide integer accumulators that no total on this data can leave."""
     formats = (unit.a, unit.b, unit.accumulator)
     whole = all(map(is_integer, formats)) and isinstance(unit.multiplier, ExactProduct)
     if not whole or not _holds(unit.accumulator, facts):
         return None
-    total = _integer_total(facts, unit)
+    total = _integer_total(facts, unit, threads)
     if total is None:
         return None
     totals = Totals(total.shape, level)
@@ -147,29 +178,80 @@ def _exact_integers(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Tot
 
 
 def _exact_sums(facts: Facts, unit: MacUnit, quantum: int, threads: int) -> Array:
-    """c + Σ a·b rounded to odd in float64."""
+    """float64 numbers that round as c + Σ a·b does: those totals rounded to odd, or near them."""
     if facts.c is None and unit.rounding != "rdn" and facts.finite:
         # Sums that start at +0 end at +0 when they cancel: BLAS needs no sign of zero.
         product = blas(facts, unit, threads)
         if product is not None:
             return np.ascontiguousarray(product.astype(np.float64)) + 0.0
-    batch, m, k = facts.a.shape
-    n = facts.b.shape[2]
+    arrays = (facts.a, facts.b, _NO_START if facts.c is None else facts.c)
+    a, b, c = (np.ascontiguousarray(x, np.float64) for x in arrays)
+    sums = _Sums(a, b, c, _digits(unit, facts, quantum), threads)
+    return sums.settled(unit) if _is_bounded(unit) else sums.by_digits()
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """c + Σ a·b of float64 operands (items, m, k), (items, k, n); c may be empty."""
+
+    a: Array
+    b: Array
+    c: Array
+    digits: Digits
+    threads: int
+
+    def by_digits(self) -> Array:
+        """Every total, rounded to odd."""
+        x = np.empty((*self.a.shape[:2], self.b.shape[2]))
+        wanted = np.ones(x.shape, bool)
+        self._by_rows(partial(exact_rows, self.a, self.b, self.c, x, wanted), self.digits)
+        return x
+
+    def settled(self, unit: MacUnit) -> Array:
+        """Numbers that round as the totals do: a float64 product where its error bound decides."""
+        a, b, c = self.a, self.b, self.c
+        x = gemm(a, b, self.threads)
+        columns = np.empty((b.shape[0], b.shape[2]))
+        column_norms(b, columns)
+        # γ of K products and sums, c's included; the last factor covers the norms' own errors.
+        error = (a.shape[2] + 8) * 2.0**-53 * 1.0001
+        grid = grid64(unit.accumulator, unit.rounding, unit.overflow_of(unit.accumulator))
+        mode, minus = rounding_mode(unit.rounding), self.digits.minus_zero
+        open = np.empty(x.shape, bool)
+
+        def rows(first: int, last: int) -> None:
+            settle_rows(a, c, columns, x, open, first, last, error, grid, mode, minus)
+            exact_rows(a, b, c, x, open, first, last, self.digits)
+
+        self._by_rows(rows)
+        return x
+
+    def _by_rows(self, task: Callable[..., None], *rest: Any) -> None:
+        """Run ``task`` on pieces of all items' rows."""
+        rows = self.a.shape[0] * self.a.shape[1]
+        step = max(1, -(-rows // (4 * self.threads)))
+        pieces = ((first, min(rows, first + step)) for first in range(0, rows, step))
+        run_tiles([partial(task, *piece, *rest) for piece in pieces], self.threads)
+
+
+def _is_bounded(unit: MacUnit) -> bool:
+    """Whether norms of operands neither overflow nor underflow, and roundings are monotone."""
+    plain = unit.overflow_of(unit.accumulator) != "wrap"
+    return plain and all(
+        magnitude(fmt) < 2**500 and fmt.quantum_exponent > -500 for fmt in (unit.a, unit.b)
+    )
+
+
+def _digits(unit: MacUnit, facts: Facts, quantum: int) -> Digits:
+    """Digits that hold every sum."""
     base = min(quantum, unit.accumulator.quantum_exponent) - 106
-    highest = max(magnitude(unit.a) * magnitude(unit.b) * max(1, k), magnitude(unit.accumulator))
-    size = (int(highest).bit_length() + 2 - base) // 32 + 4
-    floating = not isinstance(unit.a, FixedFormat) and not isinstance(unit.b, FixedFormat)
-    a = np.ascontiguousarray(facts.a, np.float64)
-    b = np.ascontiguousarray(facts.b, np.float64)
-    c = np.zeros((batch, m, n)) if facts.c is None else np.ascontiguousarray(facts.c, np.float64)
-    out = np.empty((batch, m, n))
-    step = max(1, -(-m // threads))
-    zero_add, minus = (-0.0 if floating else 0.0), unit.rounding == "rdn"
-    tasks = []
-    for item in range(batch):
-        for row in range(0, m, step):
-            at = (item, slice(row, row + step))
-            arrays = (a[at], b[item], c[at], out[at])
-            tasks.append(partial(exact_matmul, *arrays, base, size, zero_add, minus))
-    run_tiles(tasks, threads)
-    return out
+    terms = max(1, facts.a.shape[2])
+    highest = max(magnitude(unit.a) * magnitude(unit.b) * terms, magnitude(unit.accumulator))
+    fixed = isinstance(unit.a, FixedFormat) or isinstance(unit.b, FixedFormat)
+    return Digits(
+        base=base,
+        size=(int(highest).bit_length() + 2 - base) // 32 + 4,
+        narrow=significant_bits(unit.a) + significant_bits(unit.b) <= 53,
+        zero_add=0.0 if fixed else -0.0,
+        minus_zero=unit.rounding == "rdn",
+    )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.float64 import magnitudes
+from hwsim_kernels.operands import magnitudes, zero_pairs
 
 Array = npt.NDArray[Any]
 
@@ -33,22 +33,22 @@ class Facts:
     @property
     def a_max(self) -> float:
         """Largest |a|; NaN when there is one."""
-        return self._a.largest
+        return self._a.top
 
     @property
     def b_max(self) -> float:
         """Largest |b|; NaN when there is one."""
-        return self._b.largest
+        return self._b.top
 
     @property
     def a_min(self) -> float:
         """Smallest |a| but 0; infinite where there is none."""
-        return self._a.smallest
+        return self._a.bottom
 
     @property
     def b_min(self) -> float:
         """Smallest |b| but 0."""
-        return self._b.smallest
+        return self._b.bottom
 
     @property
     def length(self) -> int:
@@ -61,9 +61,16 @@ class Facts:
         return self._a.zeros == 0 and self._b.zeros == 0
 
     @cached_property
+    def zero_products(self) -> int:
+        """Products with a zero operand."""
+        if self.zero_free:
+            return 0
+        return int(zero_pairs(np.ascontiguousarray(self.a), np.ascontiguousarray(self.b)))
+
+    @cached_property
     def c_max(self) -> float:
         """Largest |c|; 0 without c."""
-        return 0.0 if self.c is None else _extremes(self.c).largest
+        return 0.0 if self.c is None else _extremes(self.c).top
 
     @property
     def finite(self) -> bool:
@@ -90,10 +97,14 @@ class Facts:
             return math.inf
         if self.quick_bound == 0.0:
             return 0.0
-        rows = np.maximum(self.b.max(axis=-1), -self.b.min(axis=-1)).astype(np.float64)
+        k = self.a.shape[-1]
+        wide = np.float32 if self.a.dtype == self.b.dtype == np.float32 else np.float64
+        columns: Array = self._b.largest.astype(wide)
+        rows: Array = np.abs(self.a).astype(wide, copy=False)
         with np.errstate(over="ignore"):
-            sums = float(np.matmul(np.abs(self.a, dtype=np.float64), rows[..., None]).max())
-        return sums * (1.0 + float(self.a.shape[-1] + 2) * 2.0**-52)  # its own rounding errors
+            sums = float(np.einsum("gmk,gk->gm", rows, columns).max())  # on this thread alone
+        # Its own rounding errors, and what products under the smallest subnormal lose.
+        return float(sums * (1.0 + (k + 2) * 2.0 * float(np.finfo(wide).eps)) + k * 2.0**-149)
 
 
 class Unknown(NamedTuple):
@@ -113,24 +124,35 @@ class Unknown(NamedTuple):
 
 
 class Extremes(NamedTuple):
-    """Magnitudes of an array; the largest is NaN when there is one."""
+    """Magnitudes of an array, along its last axis, and how many zeros it has.
 
-    largest: float
-    smallest: float  # but 0; Inf where there is none
+    The largest is NaN where one is, 0 of nothing; the smallest, but 0, is NaN or Inf of nothing.
+    """
+
+    largest: Array
+    smallest: Array
     zeros: int
+
+    @property
+    def top(self) -> float:
+        return float(self.largest.max(initial=0.0))
+
+    @property
+    def bottom(self) -> float:
+        return float(np.fmin.reduce(self.smallest, axis=None, initial=math.inf))
 
 
 def _extremes(x: Array) -> Extremes:
     """All in one pass."""
-    if not x.size:
-        return Extremes(0.0, math.inf, 0)
     if x.dtype.kind != "f":
-        magnitudes_of = np.abs(x.astype(np.float64))
-        some = magnitudes_of[magnitudes_of > 0]
-        least = float(some.min(initial=math.inf))
-        return Extremes(float(magnitudes_of.max()), least, x.size - some.size)
+        sizes = np.abs(x.astype(np.float64))
+        some = np.where(sizes == 0.0, math.inf, sizes)
+        largest = np.asarray(sizes.max(axis=-1, initial=0.0))
+        smallest = np.asarray(some.min(axis=-1, initial=math.inf))
+        return Extremes(largest, smallest, int(np.count_nonzero(sizes == 0.0)))
     whole = np.dtype(f"i{x.dtype.itemsize}")
-    bits = np.ascontiguousarray(x).view(whole).reshape(-1)
-    top, bottom, zeros = magnitudes(bits, whole.type(np.iinfo(whole).max))
-    ends = np.array([top, bottom], whole).view(x.dtype)
-    return Extremes(float(ends[0]), math.inf if zeros == x.size else float(ends[1]), int(zeros))
+    bits = np.ascontiguousarray(x).view(whole).reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    ends = np.empty((2, len(bits)), whole)
+    zeros = magnitudes(bits, whole.type(np.iinfo(whole).max), *ends)
+    largest, smallest = (end.view(x.dtype).reshape(x.shape[:-1]) for end in ends)
+    return Extremes(largest, smallest, int(zeros))

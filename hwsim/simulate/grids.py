@@ -23,6 +23,7 @@ UNBOUNDED = 4  # binades under the smallest normal: results so small are flushed
 FIXED_PRECISION = 50  # any fixed grid is rounded as if it had this many bits
 
 
+@cache
 def significant_bits(fmt: Format) -> int:
     """Most bits a significand of ``fmt`` has, trailing zeros not counted."""
     if isinstance(fmt, FloatFormat):
@@ -30,17 +31,20 @@ def significant_bits(fmt: Format) -> int:
     return max(1, fmt.width - int(fmt.signed))
 
 
+@cache
 def magnitude(fmt: Format) -> Fraction:
     """Largest finite |value|."""
     return max(abs(fmt.largest), abs(fmt.lowest))
 
 
+@cache
 def within_float32(fmt: Format) -> bool:
     """Whether float32 holds every value of ``fmt``."""
     narrow = significant_bits(fmt) <= 24 and fmt.quantum_exponent >= -149
     return narrow and magnitude(fmt) < 2**128
 
 
+@cache
 def fits_float64_grid(fmt: Format) -> str:
     """Why float64 cannot round to ``fmt`` by (x + C) − C; empty when it can."""
     if isinstance(fmt, FixedFormat):

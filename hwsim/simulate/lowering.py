@@ -269,7 +269,7 @@ def _grid(unit: MacUnit, fmt: Format) -> Grid64:
 def describe(unit: MacUnit) -> tuple[str, ...]:
     """The proofs for ``unit`` on finite data of unknown size, with nothing counted."""
     if isinstance(unit.order, Exact):
-        bits = "BLAS where the whole sum fits 53 bits, else 32-bit digits of the exact sum"
+        bits = "BLAS where 53 bits hold the sum or decide its rounding, else 32-bit digits of it"
         problem = fits_float64_grid(unit.accumulator)
         if problem and not is_integer(unit.accumulator):
             return (f"computed by the exact reference, slowly: {problem}",)

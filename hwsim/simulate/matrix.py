@@ -12,36 +12,15 @@ import numpy.typing as npt
 
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.inputs import as_real, result_array
-from hwsim.simulate.operands import carrier, to_operand
+from hwsim.simulate.operands import Scales, carrier, to_operand
+from hwsim.simulate.options import MEMORY_LIMIT, Options
 from hwsim.simulate.products import multiply
 from hwsim.simulate.requantization import check_rescaling, requantize_counted
-from hwsim.simulate.scheduler import check_environment, thread_count
+from hwsim.simulate.scheduler import check_environment
 from hwsim.simulate.tally import LEVELS
 from hwsim.units import MacUnit, Rescaling, Telemetry, as_unit
 
 Array = npt.NDArray[Any]
-MEMORY_LIMIT = 256 * 2**20
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run, none of which changes a bit of the result."""
-
-    level: int
-    threads: int
-    strict: bool
-    memory_limit: int
-
-    @classmethod
-    def check(
-        cls, telemetry: object, threads: int | None, strict: bool, memory_limit: int
-    ) -> Options:
-        """Options from public arguments; ValueError names the wrong one."""
-        if telemetry is not True and telemetry is not False and telemetry != "counts":
-            raise ValueError(f"telemetry={telemetry!r}: allowed are False, True, 'counts'")
-        if isinstance(memory_limit, bool) or not memory_limit >= 2**20:
-            raise ValueError(f"memory_limit={memory_limit!r}: at least 1 MiB (1048576) is needed")
-        return cls(LEVELS[telemetry], thread_count(threads), bool(strict), int(memory_limit))
 
 
 def matmul(
@@ -95,18 +74,29 @@ def matmul(
 
 
 def matmul_values(
-    a: Array, b: Array, c: Array | None, unit: MacUnit, options: Options
+    a: Array,
+    b: Array,
+    c: Array | None,
+    unit: MacUnit,
+    options: Options,
+    scales: Scales = (1.0, 1.0),
 ) -> tuple[Array, Telemetry]:
-    """`matmul` on checked arguments."""
+    """`matmul` on checked arguments, of a and b divided by their scales."""
     check_environment()
     batch = _check_shapes(a, b)
     shape = (*batch, a.shape[-2], b.shape[-1])
     if c is not None:
-        c = _broadcast("c", c, shape)
+        c = broadcast("c", c, shape)
     out = np.empty(shape, value_dtype(unit.output_format))
     telemetry = Telemetry(complete=options.level == LEVELS[True])
     for block in _blocks(a, b, unit, options, batch):
-        telemetry += _block(a, b, c, out, unit, options, block)
+        left = _pick(a, batch, block.item)[..., block.rows, :]
+        right = _pick(b, batch, block.item)[..., :, block.columns]
+        operands = (
+            to_operand("a", left, unit.a, options, scales[0]),
+            to_operand("b", right, unit.b, options, scales[1]),
+        )
+        telemetry += _block(*operands, c, out, unit, options, block)
     return out, telemetry
 
 
@@ -120,8 +110,8 @@ class _Block:
 
 
 def _block(
-    a: Array,
-    b: Array,
+    left: Array,
+    right: Array,
     c: Array | None,
     out: Array,
     unit: MacUnit,
@@ -129,14 +119,10 @@ def _block(
     block: _Block,
 ) -> Telemetry:
     """Compute one block into ``out``."""
-    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    left = to_operand("a", _pick(a, batch, block.item)[..., block.rows, :], unit.a, options.strict)
-    right = _pick(b, batch, block.item)[..., :, block.columns]
-    right = to_operand("b", right, unit.b, options.strict)
     at = (*block.item, ..., block.rows, block.columns)
     start = None
     if c is not None:
-        start = to_operand("c", np.ascontiguousarray(c[at]), unit.outer_format, options.strict)
+        start = to_operand("c", np.ascontiguousarray(c[at]), unit.outer_format, options)
         start = start.reshape(math.prod(start.shape[:-2]), *start.shape[-2:])
     parts = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     count = math.prod(parts)
@@ -202,7 +188,8 @@ def _check_shapes(a: Array, b: Array) -> tuple[int, ...]:
         raise ValueError(message) from None
 
 
-def _broadcast(name: str, x: Array, shape: tuple[int, ...]) -> Array:
+def broadcast(name: str, x: Array, shape: tuple[int, ...]) -> Array:
+    """``x`` as an array of ``shape``; ValueError names it."""
     try:
         return np.broadcast_to(x, shape)
     except ValueError:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels import float32
+from hwsim_kernels.operands import quantize, quantize_turned
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.simulate.conversions import rounded, value_dtype
-from hwsim.simulate.grids import grid32
+from hwsim.simulate.grids import fits_float64_grid, grid32, grid64
+from hwsim.simulate.options import Options
+from hwsim.simulate.scheduler import run_tiles
 
 Array = npt.NDArray[Any]
+# A tensor's divisor on its way into a format; None: it holds values of the format already.
+Scales = tuple[float | None, float | None]
+WHOLE: tuple[tuple[Format, np.dtype[Any]], ...] = (
+    (FloatFormat(8, 24), np.dtype(np.float32)),
+    (FloatFormat(11, 53), np.dtype(np.float64)),
+)
+PART = 1 << 16  # elements that are worth a thread
 
 
 def carrier(fmt: Format) -> np.dtype[Any]:
@@ -25,24 +37,70 @@ def carrier(fmt: Format) -> np.dtype[Any]:
     return value_dtype(fmt)
 
 
-def to_operand(name: str, x: Array, fmt: Format, strict: bool) -> Array:
-    """``x`` (checked, real) rounded into ``fmt``, in its carrier.
+def to_operand(
+    name: str, x: Array, fmt: Format, options: Options, scale: float | None = 1.0
+) -> Array:
+    """``x / scale`` (x checked, real; a float64 quotient) rounded into ``fmt``, in its carrier;
+    x itself where ``scale`` is None.
 
-    Raises ValueError for NaN where ``fmt`` has none and, when ``strict``, for any value that is
-    not in the format already.
+    Raises ValueError for NaN where ``fmt`` has none and, when strict, for any value that is not
+    in the format already.
     """
-    if isinstance(fmt, FixedFormat) and fmt.width > 53 and fmt.fraction_bits:
+    if scale is None or (scale == 1.0 and (fmt, x.dtype) in WHOLE):
+        return x
+    if x.dtype == np.float16:
+        x = x.astype(np.float32)
+    if scale == 1.0 and isinstance(fmt, FixedFormat) and fmt.width > 53 and fmt.fraction_bits:
         return _codes(name, x, fmt)
-    if _fits_float32_kernel(x, fmt):
-        values = _rounded32(x, fmt)
+    if scale == 1.0 and _fits_float32_kernel(x, fmt):
+        values = _rounded32(x, fmt, options.threads)
+    elif x.dtype in (np.float32, np.float64) and _fits_float64_kernel(fmt):
+        values = _quantized(name, x, fmt, scale, options.threads)
     else:
         try:
-            values = rounded(x, fmt, "rne", "saturate")
+            values = rounded(x if scale == 1.0 else _quotient(x, scale), fmt, "rne", "saturate")
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-    if strict:
+    if options.strict:
         _refuse_change(name, x, values, fmt)
     return values.astype(carrier(fmt), copy=False)
+
+
+def _quotient(x: Array, scale: float) -> Array:
+    with np.errstate(all="ignore"):
+        return np.divide(x, np.float64(scale), dtype=np.float64)
+
+
+def _fits_float64_kernel(fmt: Format) -> bool:
+    return carrier(fmt).kind == "f" and not fits_float64_grid(fmt)
+
+
+def _quantized(name: str, x: Array, fmt: Format, scale: float, threads: int) -> Array:
+    values = np.empty(x.shape, carrier(fmt))
+    grid = grid64(fmt, "rne", "saturate")
+    lost = []
+    if x.ndim == 2 and x.T.flags.c_contiguous and not x.flags.c_contiguous:
+
+        def part(at: slice) -> None:
+            lost.append(quantize_turned(x.T[at], values[:, at], scale, grid))
+
+        _in_parts(part, x.shape[1], -(-PART // x.shape[0]), threads)
+    else:
+        flat, target = np.ascontiguousarray(x).reshape(-1), values.reshape(-1)
+
+        def part(at: slice) -> None:
+            lost.append(quantize(flat[at], target[at], scale, grid))
+
+        _in_parts(part, flat.size, PART, threads)
+    if any(lost) and not fmt.has_nan:
+        raise ValueError(f"{name} holds NaN, which {fmt} cannot hold")
+    return values
+
+
+def _in_parts(task: Callable[[slice], None], size: int, least: int, threads: int) -> None:
+    """Run ``task`` on slices of ``size``, of ``least`` or more."""
+    step = max(least, -(-size // threads))
+    run_tiles([partial(task, slice(i, i + step)) for i in range(0, size, step)], threads)
 
 
 def _codes(name: str, x: Array, fmt: FixedFormat) -> Array:
@@ -67,12 +125,17 @@ def _fits_float32_kernel(x: Array, fmt: Format) -> bool:
     )
 
 
-def _rounded32(x: Array, fmt: Format) -> Array:
+def _rounded32(x: Array, fmt: Format, threads: int) -> Array:
     assert isinstance(fmt, FloatFormat)
     flat = np.ascontiguousarray(x).reshape(-1)
     values = np.empty_like(flat)
     inf = np.inf if fmt.has_inf else float(fmt.largest)
-    float32.round_array(flat, values, grid32(fmt, "saturate"), -inf, inf)
+    grid = grid32(fmt, "saturate")
+
+    def part(at: slice) -> None:
+        float32.round_array(flat[at], values[at], grid, -inf, inf)
+
+    _in_parts(part, flat.size, PART, threads)
     if not fmt.has_negative_zero:
         values += np.float32(0.0)
     return values.reshape(x.shape)

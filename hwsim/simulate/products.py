@@ -25,7 +25,7 @@ from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
-from hwsim.simulate.tally import Totals, exact_total, step_counts, zero_counts, zero_products
+from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
 from hwsim.units import Chunked, Exact, MacUnit, Telemetry, is_integer
 
@@ -64,10 +64,10 @@ def _by_kernels(
     if isinstance(unit.order, Exact):
         done = exact_product(facts, unit, level, threads)
     else:
-        done = integer_product(facts, unit, level)
+        done = integer_product(facts, unit, level, threads)
     if done is not None:
         if level != NONE:
-            done[1].zeros = _zero_products(facts)
+            done[1].zeros = facts.zero_products
         return done
     if isinstance(unit.order, Exact):
         return None
@@ -76,14 +76,6 @@ def _by_kernels(
         return run_plan(facts, paths, level, threads)
     stages = lower(unit, facts, level)
     return None if isinstance(stages, str) else tiled_product(facts, unit, stages, level, threads)
-
-
-def _zero_products(facts: Facts) -> int:
-    sizes = (facts.a.shape[1], facts.b.shape[2])
-    pairs = zip(facts.a, facts.b, strict=True)
-    return sum(
-        int(zero_products(zero_counts(a, 0), zero_counts(b, 1), *sizes).sum()) for a, b in pairs
-    )
 
 
 def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:

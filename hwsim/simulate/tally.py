@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels import float32, float64
+from hwsim_kernels.operands import count_zeros
 
 from hwsim.units import StepCounts
 
@@ -51,7 +52,8 @@ class Tally:
 
 def zero_counts(x: Array, axis: int) -> Array:
     """Zeros of a matrix along an axis (int64)."""
-    zeros: Array = np.asarray(x == 0).sum(axis=axis, dtype=np.int64)
+    zeros = np.zeros(x.shape[1 - axis], np.int64)
+    count_zeros(np.ascontiguousarray(x), axis == 0, zeros)
     return zeros
 
 

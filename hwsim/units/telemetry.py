@@ -90,6 +90,8 @@ class Telemetry(StepCounts):
 
 
 def _add_exactly(a: Fraction | float, b: Fraction | float) -> Fraction | float:
+    if not a or not b:
+        return a or b
     return math.inf if math.inf in (a, b) else Fraction(a) + Fraction(b)
 
 
@@ -100,17 +102,17 @@ def _ratio(part: float, whole: float) -> float:
 Counts = TypeVar("Counts", StepCounts, Telemetry)
 
 
+_HOW: dict[str, Callable[[Any, Any], Any]] = {
+    "largest": max,
+    "complete": operator.and_,
+    "lost": _add_exactly,
+    "mass": _add_exactly,
+}
+
+
 def _merge(a: Counts, b: Counts) -> Counts:
     """Add field by field; maxima and flags combine as such."""
-    how: dict[str, Callable[[Any, Any], Any]] = {
-        "largest": max,
-        "complete": operator.and_,
-        "lost": _add_exactly,
-        "mass": _add_exactly,
-    }
+    theirs = vars(b)
     return type(a)(
-        **{
-            f.name: how.get(f.name, operator.add)(getattr(a, f.name), getattr(b, f.name))
-            for f in fields(a)
-        }
+        **{name: _HOW.get(name, operator.add)(mine, theirs[name]) for name, mine in vars(a).items()}
     )

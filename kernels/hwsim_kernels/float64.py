@@ -168,21 +168,3 @@ def limit_array(x, g):
     """The overflow rule in place, on values that are rounded already; NaN stays."""
     for i in range(x.shape[0]):
         x[i] = limit(x[i], x[i], g, False)
-
-
-@kernel
-def magnitudes(bits, mask):
-    """(largest, smallest but 0, how many are 0) of bits & mask of a flat integer array.
-
-    The magnitudes of floats are ordered as these integers; NaN lies above Inf.  The smallest is
-    the mask where all are 0.
-    """
-    top = bits.dtype.type(0)
-    bottom = mask
-    zeros = np.int64(0)
-    for i in range(bits.shape[0]):
-        v = bits[i] & mask
-        top = max(top, v)
-        bottom = min(bottom, v if v != 0 else mask)
-        zeros += np.int64(v == 0)
-    return top, bottom, zeros

@@ -25,10 +25,10 @@ PROGRAM = """
 import numpy as np
 import hwsim
 from hwsim_kernels.codes import decode
-from hwsim_kernels.float64 import mac_kernel, round_array
+from hwsim_kernels.operands import quantize
 x = np.array([[1.0625]])
 print(hwsim.matmul(x, x, "bf16xbf16+bf16:rup").item())
-kernels = [k for k in (round_array, decode) if k.signatures]
+kernels = [k for k in (quantize, decode) if k.signatures]
 print(sum(sum(k.stats.cache_hits.values()) for k in kernels) > 0)
 """
 

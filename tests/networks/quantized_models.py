@@ -87,7 +87,7 @@ def convolution(b: Builder, op: str, axes: int, filters: bool, types: Any, **giv
     """A model of one QLinearConv (with a bias) or ConvInteger, and its feeds."""
     left, right = types
     groups, channels = given.get("group", 1), (8,) if filters else ()
-    b.constant("w", b.codes(right, 8, 4 // groups, *(3, 2)[:axes]))
+    b.constant("w", b.codes(right, 8, 4 // groups, *(3, 2, 2)[:axes]))
     x, w, y = b.affine("x", left), b.affine("w", right, *channels), b.affine("y", left)
     b.constants["y.scale"] = np.array(0.2, float32)
     if op == "ConvInteger":
@@ -95,7 +95,7 @@ def convolution(b: Builder, op: str, axes: int, filters: bool, types: Any, **giv
     else:
         bias = b.constant("bias", b.rng.integers(-20000, 20000, 8).astype(np.int32))
         b.node(op, ["x", *x, "w", *w, *y, bias], "y", name="conv", **given)
-    image = (11, 9)[:axes]
+    image = (11, 9, 5)[:axes]
     result = np.int32 if op == "ConvInteger" else left
     model = b.model({"x": (left, ["N", 4, *image])}, {"y": result}, 13)
     return model, {"x": b.codes(left, 5, 4, *image)}

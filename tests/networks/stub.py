@@ -25,11 +25,17 @@ class ExactEngine:
         self, product: Product, unit: MacUnit, telemetry: Any, threads: Any
     ) -> tuple[Any, Telemetry | None]:
         self.products.append(product)
-        a, b = product.a.astype(np.float64), product.b.astype(np.float64)
+        a, b = (
+            x.astype(np.float64) / (scale or 1.0)
+            for x, scale in zip((product.a, product.b), product.scales, strict=True)
+        )
         result = (a @ b if product.conv is None else _conv(a, b, product.conv)).astype(np.float32)
         if self.wrong:
             result[...] = np.nextafter(result, np.float32(np.inf))
         return result, Telemetry(outputs=result.size, products=product.macs) if telemetry else None
+
+    def operand(self, values: Any, fmt: Format, scale: float, threads: Any) -> Any:
+        return values.astype(np.float64) / scale
 
     def dot(self, a: Any, b: Any, unit: MacUnit, c: Any = None) -> Any:
         start = 0.0 if c is None else np.float64(c)

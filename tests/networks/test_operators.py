@@ -36,10 +36,18 @@ def test_every_standard_operator_is_classified() -> None:
     assert SIMULATED | SCHEMA_FUNCTIONS <= MULTIPLIES
 
 
+def test_no_native_function_hides_a_product() -> None:
+    """Bodies that the standard gives in full; `test_every_standard_operator…` has the others."""
+    bodies = {s.name: s.function_body.node for s in defs.get_all_schemas() if s.has_function}
+    assert len(bodies) >= 20
+    hiding = {name for name, nodes in bodies.items() if MULTIPLIES & {n.op_type for n in nodes}}
+    assert hiding == {"AffineGrid"}
+    assert not hiding & NATIVE[""]
+
+
 REFUSED: list[tuple[str, dict[str, Any], int, list[str]]] = [
-    ("ConvTranspose", {}, 2, []),
-    ("Einsum", {"equation": "ij,jk->ik"}, 2, []),
-    ("LSTM", {"hidden_size": 3}, 3, []),
+    ("Einsum", {"equation": "ij,jk,kl->il"}, 3, []),
+    ("LSTM", {"hidden_size": 3}, 3, []),  # the sequence's length is unknown here
     ("GRU", {"hidden_size": 3}, 3, []),
     ("RNN", {"hidden_size": 3}, 3, []),
     ("MatMulInteger on FLOAT", {}, 2, []),
@@ -70,29 +78,45 @@ def test_refused_by_name(
 
 def test_unnamed_node_is_named_by_operator_and_position(graph: GraphBuilder) -> None:
     graph.node("Relu", ["x"], "r")
-    graph.node("Einsum", ["r", "r"], "y", equation="ij,kj->ik")
+    graph.node("Einsum", ["r", "r", "r"], "y", equation="ij,kj,kl->il")
     with pytest.raises(UnsupportedOperator, match="'Einsum_1'"):
         Network.load(graph.model({"x": ["N", 3]}, {"y": None}))
 
 
-@pytest.mark.parametrize("op", ["MatMul", "Einsum"])
+INSIDE: dict[str, dict[str, Any]] = {
+    "MatMul": {},
+    "Einsum": {"equation": "ij,jk->ik"},
+    "ConvTranspose": {},
+    "LSTM": {"hidden_size": 3},
+    "Attention": {},
+}
+
+
+@pytest.mark.parametrize("op", INSIDE)
 def test_product_inside_a_branch(graph: GraphBuilder, op: str) -> None:
-    attributes = {"equation": "ij,jk->ik"} if op == "Einsum" else {}
+    inputs = ["x"] * (3 if op in ("LSTM", "Attention") else 2)
 
     def branch(name: str) -> onnx.GraphProto:
-        node = helper.make_node(op, ["x", "x"], [name], f"inner.{name}", **attributes)
+        node = helper.make_node(op, inputs, [name], f"inner.{name}", **INSIDE[op])
         return helper.make_graph([node], name, [], [helper.make_tensor_value_info(name, 1, None)])
 
     graph.weight("yes", values=np.array(True))
     graph.node("If", ["yes"], "y", then_branch=branch("a"), else_branch=branch("b"))
-    with pytest.raises(UnsupportedOperator, match=r"inner\.[ab]"):
-        Network.load(graph.model({"x": [3, 3]}, {"y": None}))
+    with pytest.raises(UnsupportedOperator, match=r"inner\.[ab].*inside an If, Loop or Scan"):
+        Network.load(graph.model({"x": [3, 3, 3]}, {"y": None}, 23, 10))
 
 
-def test_3d_convolution(graph: GraphBuilder) -> None:
-    graph.node("Conv", ["x", graph.weight("w", 2, 2, 3, 3, 3)], "y", "deep")
-    with pytest.raises(UnsupportedOperator, match=r"'deep'.*3 spatial axes.*2-D"):
-        Network.load(graph.model({"x": ["N", 2, 5, 5, 5]}, {"y": None}))
+@pytest.mark.parametrize("op", ["Conv", "ConvTranspose"])
+def test_4d_convolution(graph: GraphBuilder, op: str) -> None:
+    graph.node(op, ["x", graph.weight("w", 2, 2, 3, 3, 3, 3)], "y", "deep")
+    with pytest.raises(UnsupportedOperator, match=rf"'deep'.*{op} with 4 spatial axes"):
+        Network.load(graph.model({"x": ["N", 2, 5, 5, 5, 5]}, {"y": None}))
+
+
+def test_negative_pads(graph: GraphBuilder) -> None:
+    graph.node("Conv", ["x", graph.weight("w", 2, 2, 3)], "y", "cropping", pads=[0, -1])
+    with pytest.raises(UnsupportedOperator, match=r"'cropping'.*pads=\[0, -1\].*crop"):
+        Network.load(graph.model({"x": ["N", 2, 5]}, {"y": None}))
 
 
 def test_integer_matmul(graph: GraphBuilder) -> None:

@@ -112,6 +112,7 @@ CONVS: list[tuple[int, dict[str, Any]]] = [
     (2, {"auto_pad": "SAME_UPPER", "strides": [2, 2], "group": 2}),
     (2, {"pads": [1, 1, 1, 1], "group": 4}),
     (1, {"pads": [2, 1], "strides": [2]}),
+    (3, {"pads": [1, 0, 1, 0, 1, 1], "strides": [1, 2, 1]}),
 ]
 
 

@@ -1,0 +1,35 @@
+"""Options of `matmul`, `conv2d` and their kin, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwsim.simulate.scheduler import thread_count
+from hwsim.simulate.tally import LEVELS
+
+MEMORY_LIMIT = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, none of which changes a bit of the result."""
+
+    level: int
+    threads: int
+    strict: bool
+    memory_limit: int
+
+    @classmethod
+    def check(
+        cls,
+        telemetry: object,
+        threads: int | None,
+        strict: bool = False,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> Options:
+        """Options from public arguments; ValueError names the wrong one."""
+        if telemetry is not True and telemetry is not False and telemetry != "counts":
+            raise ValueError(f"telemetry={telemetry!r}: allowed are False, True, 'counts'")
+        if isinstance(memory_limit, bool) or not memory_limit >= 2**20:
+            raise ValueError(f"memory_limit={memory_limit!r}: at least 1 MiB (1048576) is needed")
+        return cls(LEVELS[telemetry], thread_count(threads), bool(strict), int(memory_limit))
