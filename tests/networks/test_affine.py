@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import numpy_helper
 
@@ -15,6 +16,7 @@ from hwsim.formats import IntFormat, parse_format
 from hwsim.networks import LayerError, ModelError, Network, run, shipped
 from hwsim.networks.scales import RULES, scale_and_zero_point
 from tests.networks.models import GraphBuilder
+from tests.networks.quantized_models import runtime
 
 MAC = "uint8xint8+int32"
 
@@ -154,6 +156,37 @@ def test_convolution_with_computed_weights(graph: GraphBuilder, mac: str) -> Non
     apart = [naive_conv(a[i : i + 1], b[4 * i : 4 * i + 4], 1, 1) for i in range(3)]
     want = (np.concatenate(apart) * scale).astype(np.float32)
     np.testing.assert_array_equal(report.outputs["y"].reshape(want.shape), want)
+
+
+OPERATORS: list[tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...]]] = [
+    ("ConvTranspose", {"strides": [2, 3], "pads": [1, 0, 0, 1]}, (4, 5, 6), (4, 3, 3, 2)),
+    ("ConvTranspose", {"group": 2, "dilations": [2]}, (4, 7), (4, 3, 2)),
+    ("Conv", {"pads": [1, 0, 1, 1, 2, 0], "strides": [1, 2, 1]}, (2, 4, 5, 6), (3, 2, 2, 3, 2)),
+    ("Conv", {"pads": [2, 1], "group": 2}, (4, 9), (6, 2, 3)),
+    ("Einsum", {"equation": "nij,jk->nki"}, (4, 6), (6, 5)),
+    ("Einsum", {"equation": "nij,kj->nik"}, (4, 6), (5, 6)),
+]
+
+
+@pytest.mark.parametrize("mac", MACS)
+@pytest.mark.parametrize(("op", "attributes", "x_shape", "w_shape"), OPERATORS)
+def test_every_operator_on_centred_codes(
+    graph: GraphBuilder, mac: str, op: str, attributes: Any, x_shape: Any, w_shape: Any
+) -> None:
+    """ONNX Runtime on code − zero point, whole numbers that float32 adds exactly: every zero that
+    pads, stuffs or fills is a zero of the real operand."""
+    graph.node(op, ["x", graph.weight("w", *w_shape)], "y", **attributes)
+    model, x = graph.model({"x": ["N", *x_shape]}, {"y": None}), draw(3, *x_shape)
+    report = run(model, {"x": x}, mac, verify=6, scale="affine")
+    (w,) = (numpy_helper.to_array(t) for t in graph.weights)
+    a, b, scale = both(report, x, w, mac)
+    assert 0 not in report.layers[0].zero_points.values()
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    whole.graph.initializer[0].CopyFrom(numpy_helper.from_array(b.astype(np.float32), "w"))
+    sums = runtime(whole, {"x": a.astype(np.float32)})["y"]
+    want = (sums.astype(np.float64) * scale).astype(np.float32)
+    np.testing.assert_array_equal(report.outputs["y"], want)
 
 
 @pytest.mark.parametrize("name", ["digits-cnn", "char-lm"])
