@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.codes import decode as decode_kernel
 from hwsim_kernels.codes import encode as encode_kernel
+from hwsim_kernels.elementwise import look_up
 from hwsim_kernels.float64 import limit_array, round_array
 from hwsim_kernels.powers import round_powers
 
@@ -21,6 +23,7 @@ from hwsim.formats import (
     as_format,
     check_overflow,
 )
+from hwsim.simulate.elementwise import convert, has_codes, has_table, is_direct, target
 from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64, powers, rounding_mode
 from hwsim.simulate.inputs import as_real, carrier_exact, result_array
 from hwsim.simulate.scheduler import check_environment
@@ -78,8 +81,14 @@ def round(
     """
     fmt = as_format(fmt)
     rule = _checked(fmt, rounding, overflow, nan)
-    values = rounded(as_real("x", x), fmt, rounding, rule, nan)
-    return result_array(values, fmt, value_dtype(fmt), out, dtype)
+    array, default = as_real("x", x), value_dtype(fmt)
+    if default.kind == "f" and is_direct(array, fmt, rule):
+        values = _in_one_pass(array, fmt, rounding, rule, nan, target(array, out, default))
+    else:
+        values = rounded(array, fmt, rounding, rule, nan)
+    if values is out:
+        return values
+    return result_array(values, fmt, default, out, dtype)
 
 
 def encode(
@@ -102,8 +111,13 @@ def encode(
     """
     fmt = as_format(fmt)
     rule = _checked(fmt, rounding, overflow, nan)
-    codes = codes_of(rounded(as_real("x", x), fmt, rounding, rule, nan), fmt)
-    return result_array(codes, fmt, code_dtype(fmt), out, None)
+    array, default = as_real("x", x), code_dtype(fmt)
+    if has_codes(fmt) and is_direct(array, fmt, rule):
+        into = target(array, out, default)
+        codes = _in_one_pass(array, fmt, rounding, rule, nan, into, coded=True)
+    else:
+        codes = codes_of(rounded(array, fmt, rounding, rule, nan), fmt)
+    return codes if codes is out else result_array(codes, fmt, default, out, None)
 
 
 def decode(
@@ -125,10 +139,33 @@ def decode(
     array = np.asarray(codes)
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"codes: an integer array is needed, not {array.dtype}")
-    if array.size and (int(array.min()) < 0 or int(array.max()) >> fmt.width):
+    every = array.dtype.kind == "u" and 8 * array.dtype.itemsize <= fmt.width
+    if not every and array.size and (int(array.min()) < 0 or int(array.max()) >> fmt.width):
         raise ValueError(f"codes: {fmt} has codes 0 … {2**fmt.width - 1}; got some outside")
-    values = _decoded(array.astype(np.uint64), fmt)
-    return result_array(values, fmt, value_dtype(fmt), out, dtype)
+    default = value_dtype(fmt)
+    if array.dtype.kind in "iu" and has_table(fmt):
+        values = target(array, out, default)
+        look_up(np.ascontiguousarray(array).reshape(-1), _table(fmt), values.reshape(-1))
+    else:
+        values = _decoded(array.astype(np.uint64), fmt)
+    return values if values is out else result_array(values, fmt, default, out, dtype)
+
+
+@cache
+def _table(fmt: Format) -> Array:
+    """The values of all codes."""
+    return _decoded(np.arange(1 << fmt.width, dtype=np.uint64), fmt).astype(value_dtype(fmt))
+
+
+def _in_one_pass(
+    x: Array, fmt: Format, rounding: str, rule: str, nan: str, out: Array, coded: bool = False
+) -> Array:
+    """Values or codes by a kernel that reads x once; NaN without a code as ``nan`` says."""
+    lost = convert(np.ascontiguousarray(x), out, fmt, rounding, rule, coded=coded)
+    if lost and not fmt.has_nan:
+        values = rounded(x, fmt, rounding, rule, nan)
+        return codes_of(values, fmt) if coded else values
+    return out
 
 
 def rounded(x: Array, fmt: Format, rounding: str, overflow: str, nan: str = "error") -> Array:

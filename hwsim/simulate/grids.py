@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.codes import Fields
 from hwsim_kernels.datapath import INTEGERS, Scalars
+from hwsim_kernels.elementwise import NARROW, NATURAL, WHOLE, Layout
 from hwsim_kernels.powers import Powers
 from hwsim_kernels.rounding64 import NEAREST, ODD, THRESHOLD
 from hwsim_kernels.scalars import Grid32, Grid64, IntRange
@@ -21,6 +22,7 @@ ONE64 = 1 << 52  # one step of a float64's exponent field
 ONE32 = 1 << 23
 UNBOUNDED = 4  # binades under the smallest normal: results so small are flushed anyway
 FIXED_PRECISION = 50  # any fixed grid is rounded as if it had this many bits
+FIXED_NARROW = 22  # the same in float32
 
 
 @cache
@@ -125,6 +127,69 @@ def lane_scalars(fmt: Format, width: int, swapped: bool) -> npt.NDArray[Any]:
             numbers[i] = value
     numbers.flags.writeable = False
     return numbers
+
+
+def narrow_lanes(fmt: Format) -> int:
+    """Flags of the elementwise kernels: whether float32 lanes can round to ``fmt``."""
+    if isinstance(fmt, FixedFormat):
+        room = fmt.width <= 20 and -100 <= fmt.quantum_exponent <= 0
+        return NARROW if room else 0
+    if not 2 <= fmt.precision <= 22 or not within_float32(fmt):
+        return 0
+    if fmt.emin == -126 and fmt.emax == 127 and fmt.has_subnormals and fmt.has_inf:
+        return NARROW | NATURAL
+    room = fmt.emax + 1 + 24 - fmt.precision <= 127
+    return NARROW if room and fmt.emin - UNBOUNDED - fmt.precision >= -120 else 0
+
+
+@cache
+def conversion_numbers(fmt: Format, rounding: str, overflow: str, narrow: bool) -> npt.NDArray[Any]:
+    """`Grid64` without its last field, then `Layout`, as the elementwise kernels take them, in
+    float32 or float64: exponent fields are moved to where the carrier has them."""
+    grid = grid64(fmt, rounding, overflow)
+    carrier = np.dtype(np.float32 if narrow else np.float64)
+    numbers = np.zeros(len(grid) - 1 + len(Layout._fields), carrier)
+    whole = numbers.view(f"i{carrier.itemsize}")
+    for i, (name, value) in enumerate(zip(grid._fields[:-1], grid[:-1], strict=True)):
+        if name in WHOLE:
+            whole[i] = _narrow_bits(fmt, name, int(value)) if narrow else value
+        else:
+            numbers[i] = value
+    if isinstance(fmt, FloatFormat) and fmt.precision > 1:
+        for i, (name, value) in enumerate(_layout(fmt, narrow)._asdict().items(), len(grid) - 1):
+            (numbers if name == "lift" else whole)[i] = value
+    numbers.flags.writeable = False
+    return numbers
+
+
+def _narrow_bits(fmt: Format, name: str, value: int) -> int:
+    """A field of `Grid64` in float32's places; 24 bits instead of 53 lie under C's leading one."""
+    precision = FIXED_NARROW if isinstance(fmt, FixedFormat) else fmt.precision
+    if name == "magic_bits":
+        return (24 - precision) * ONE32 + ONE32 // 2
+    if name == "quantum_bits":
+        return (precision - 1) * ONE32
+    exponent = value // ONE64 - 1023
+    if isinstance(fmt, FixedFormat):
+        exponent += FIXED_NARROW - FIXED_PRECISION
+    return (exponent + 127) * ONE32
+
+
+def _layout(fmt: FloatFormat, narrow: bool) -> Layout:
+    bits, bias = (24, 127) if narrow else (53, 1023)
+    field = 1 << (fmt.precision - 1)
+    first = 0 if fmt.zero_field == "normal" else 1  # exponent field of the smallest normal binade
+    width = 32 if narrow else 64
+    sign = fmt.sign_code
+    return Layout(
+        drop=bits - fmt.precision,
+        normal=(fmt.emin + bias - first) * field,
+        subnormal=(fmt.emin + bias) * field,
+        lift=2.0**fmt.emin if fmt.has_subnormals else 0.0,
+        inf_code=fmt.inf_code if fmt.has_inf else 0,
+        nan_code=fmt.nan_code if fmt.has_nan else 0,
+        sign=sign - (1 << width) if sign >> (width - 1) else sign,
+    )
 
 
 @cache

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels import float32
-from hwsim_kernels.operands import quantize, quantize_turned
+from hwsim_kernels.operands import quantize_turned
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.simulate.conversions import rounded, value_dtype
-from hwsim.simulate.grids import fits_float64_grid, grid32, grid64
+from hwsim.simulate.elementwise import convert
+from hwsim.simulate.grids import fits_float64_grid, grid64
 from hwsim.simulate.options import Options
 from hwsim.simulate.scheduler import run_tiles
 
@@ -52,9 +52,7 @@ def to_operand(
         x = x.astype(np.float32)
     if scale == 1.0 and isinstance(fmt, FixedFormat) and fmt.width > 53 and fmt.fraction_bits:
         return _codes(name, x, fmt)
-    if scale == 1.0 and _fits_float32_kernel(x, fmt):
-        values = _rounded32(x, fmt, options.threads)
-    elif x.dtype in (np.float32, np.float64) and _fits_float64_kernel(fmt):
+    if x.dtype in (np.float32, np.float64) and _fits_float64_kernel(fmt):
         values = _quantized(name, x, fmt, scale, options.threads)
     else:
         try:
@@ -77,9 +75,9 @@ def _fits_float64_kernel(fmt: Format) -> bool:
 
 def _quantized(name: str, x: Array, fmt: Format, scale: float, threads: int) -> Array:
     values = np.empty(x.shape, carrier(fmt))
-    grid = grid64(fmt, "rne", "saturate")
     lost = []
     if x.ndim == 2 and x.T.flags.c_contiguous and not x.flags.c_contiguous:
+        grid = grid64(fmt, "rne", "saturate")
 
         def part(at: slice) -> None:
             lost.append(quantize_turned(x.T[at], values[:, at], scale, grid))
@@ -89,7 +87,7 @@ def _quantized(name: str, x: Array, fmt: Format, scale: float, threads: int) -> 
         flat, target = np.ascontiguousarray(x).reshape(-1), values.reshape(-1)
 
         def part(at: slice) -> None:
-            lost.append(quantize(flat[at], target[at], scale, grid))
+            lost.append(convert(flat[at], target[at], fmt, "rne", "saturate", scale=scale))
 
         _in_parts(part, flat.size, PART, threads)
     if any(lost) and not fmt.has_nan:
@@ -110,35 +108,6 @@ def _codes(name: str, x: Array, fmt: FixedFormat) -> Array:
     bounds = np.iinfo(x.dtype)
     low, high = max(fmt.lowest_code, int(bounds.min)), min(fmt.largest_code, int(bounds.max))
     return np.clip(x, low, high).astype(value_dtype(fmt))
-
-
-def _fits_float32_kernel(x: Array, fmt: Format) -> bool:
-    return (
-        x.dtype == np.float32
-        and isinstance(fmt, FloatFormat)
-        and fmt.has_nan
-        and fmt.signed
-        and fmt.has_subnormals
-        and 2 <= fmt.precision <= 22
-        and fmt.emax + 1 + 24 - fmt.precision <= 127
-        and fmt.emin >= -126
-    )
-
-
-def _rounded32(x: Array, fmt: Format, threads: int) -> Array:
-    assert isinstance(fmt, FloatFormat)
-    flat = np.ascontiguousarray(x).reshape(-1)
-    values = np.empty_like(flat)
-    inf = np.inf if fmt.has_inf else float(fmt.largest)
-    grid = grid32(fmt, "saturate")
-
-    def part(at: slice) -> None:
-        float32.round_array(flat[at], values[at], grid, -inf, inf)
-
-    _in_parts(part, flat.size, PART, threads)
-    if not fmt.has_negative_zero:
-        values += np.float32(0.0)
-    return values.reshape(x.shape)
 
 
 def _refuse_change(name: str, x: Array, values: Array, fmt: Format) -> None:

@@ -14,25 +14,9 @@ SIDE = 32
 
 
 @kernel
-def quantize(x, out, scale, g):
-    """out ← R(x / scale), rne by the grid and its overflow rule, for flat arrays of one length.
-
-    x and out are float32 or float64, out wide enough for the format.  Returns whether there was
-    a NaN; it stays one, without sign or payload.
-    """
-    lost = False
-    for i in range(x.shape[0]):
-        v = np.float64(x[i]) / scale
-        y = limit(to_grid(v, g, NEAREST), v, g, False)
-        nan = v != v
-        lost |= nan
-        out[i] = math.nan if nan else y
-    return lost
-
-
-@kernel
 def quantize_turned(x, out, scale, g):
-    """`quantize` from (n, k) to its transpose (k, n), by squares that stay in cache."""
+    """out ← R(x / scale), rne by the grid and its overflow rule, from (n, k) to its transpose
+    (k, n), by squares that stay in cache.  Returns whether there was a NaN."""
     lost = False
     square = np.empty((SIDE, SIDE), out.dtype)
     for first in range(0, x.shape[0], SIDE):

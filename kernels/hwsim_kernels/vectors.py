@@ -115,6 +115,21 @@ def maximum(x: Vector, y: Vector) -> Vector:
     return select(x > y, x, y)
 
 
+def minimum(x: Vector, y: Vector) -> Vector:
+    """The smaller of each lane; y for NaN."""
+    return select(x < y, x, y)
+
+
+def shifted(x: Vector, count: Vector) -> Vector:
+    """Integers shifted right by ``count`` places; zeros come in."""
+    return x.like(x.builder.lshr(x.value, count.value))
+
+
+def shifted_left(x: Vector, count: Vector) -> Vector:
+    """Integers shifted left by ``count`` places."""
+    return x.like(x.builder.shl(x.value, count.value))
+
+
 def bits(x: Vector) -> Vector:
     """The lanes' bits as signed integers."""
     kind = ir.VectorType(ir.IntType(x.width), x.value.type.count)

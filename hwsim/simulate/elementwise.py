@@ -1,0 +1,72 @@
+"""Arrays rounded, encoded and decoded by one pass of a vector kernel, where one is proved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hwsim_kernels.elementwise import (
+    CODED,
+    DIRECTED,
+    NARROW,
+    NATURAL,
+    SCALED,
+    convert_kernel,
+)
+
+from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.simulate.grids import conversion_numbers, fits_float64_grid, narrow_lanes
+
+Array = npt.NDArray[Any]
+TABLE_BITS = 16  # widest codes that are looked up
+
+
+def is_direct(x: Array, fmt: Format, overflow: str) -> bool:
+    """Whether `convert` takes ``x`` into ``fmt``: floats, into a grid that float64 can reach."""
+    return x.dtype in (np.float32, np.float64) and overflow != "wrap" and not fits_float64_grid(fmt)
+
+
+def convert(
+    x: Array,
+    out: Array,
+    fmt: Format,
+    rounding: str,
+    overflow: str,
+    *,
+    coded: bool = False,
+    scale: float = 1.0,
+) -> int:
+    """out ← R(x / scale), values or codes; the number of NaN in x.
+
+    ``x`` and ``out``: contiguous, of one size, `is_direct`; out is float32 or float64 and wide
+    enough, or unsigned for codes of float formats.
+    """
+    flags = CODED * coded + SCALED * (scale != 1.0) + DIRECTED * (rounding != "rne")
+    narrow = narrow_lanes(fmt) if x.dtype == np.float32 and scale == 1.0 else 0
+    if narrow & NATURAL:
+        narrow = narrow if rounding == "rne" else 0  # its exponents leave no room for C
+    numbers = conversion_numbers(fmt, rounding, overflow, bool(narrow & NARROW))
+    divisor = numbers.dtype.type(scale)
+    kernel = convert_kernel(flags | narrow)
+    return int(kernel(x.reshape(-1), out.reshape(-1), numbers, divisor))
+
+
+def target(x: Array, out: Array | None, dtype: np.dtype[Any]) -> Array:
+    """``out`` where a kernel may write into it while it reads x, else a new array."""
+    if out is not None and out.dtype == dtype and out.shape == x.shape:
+        apart = not np.may_share_memory(x, out)
+        same = x.dtype == dtype and x.ctypes.data == out.ctypes.data
+        if out.flags.c_contiguous and out.flags.writeable and (apart or same):
+            return out
+    return np.empty(x.shape, dtype)
+
+
+def has_table(fmt: Format) -> bool:
+    """Whether every code of ``fmt`` is looked up."""
+    return isinstance(fmt, FloatFormat) and fmt.width <= TABLE_BITS
+
+
+def has_codes(fmt: Format) -> bool:
+    """Whether the kernel writes the codes of ``fmt``."""
+    return not isinstance(fmt, FixedFormat) and fmt.precision > 1
