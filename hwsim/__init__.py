@@ -28,17 +28,23 @@ if TYPE_CHECKING:
     from hwsim.networks import RunReport as RunReport
     from hwsim.networks import run as run
     from hwsim.simulate import conv2d as conv2d
+    from hwsim.simulate import conv2d_zero_point_correction as conv2d_zero_point_correction
     from hwsim.simulate import conv_transpose2d as conv_transpose2d
     from hwsim.simulate import decode as decode
     from hwsim.simulate import encode as encode
     from hwsim.simulate import matmul as matmul
+    from hwsim.simulate import requantize as requantize
+    from hwsim.simulate import rescaling as rescaling
     from hwsim.simulate import round as round
+    from hwsim.simulate import zero_point_correction as zero_point_correction
     from hwsim.sweeps import Sweep as Sweep
     from hwsim.sweeps import sweep as sweep
     from hwsim.units import Chunked as Chunked
     from hwsim.units import Exact as Exact
     from hwsim.units import ExactProduct as ExactProduct
     from hwsim.units import MacUnit as MacUnit
+    from hwsim.units import Requantization as Requantization
+    from hwsim.units import Rescaling as Rescaling
     from hwsim.units import RoundedProduct as RoundedProduct
     from hwsim.units import Sequential as Sequential
     from hwsim.units import Telemetry as Telemetry
@@ -60,6 +66,8 @@ _WHERE = {
             "Exact",
             "ExactProduct",
             "MacUnit",
+            "Requantization",
+            "Rescaling",
             "RoundedProduct",
             "Sequential",
             "Telemetry",
@@ -67,7 +75,18 @@ _WHERE = {
     },
     **{
         name: ("hwsim.simulate", name)
-        for name in ("conv2d", "conv_transpose2d", "decode", "encode", "matmul", "round")
+        for name in (
+            "conv2d",
+            "conv2d_zero_point_correction",
+            "conv_transpose2d",
+            "decode",
+            "encode",
+            "matmul",
+            "requantize",
+            "rescaling",
+            "round",
+            "zero_point_correction",
+        )
     },
     **{name: ("hwsim.costs", name) for name in ("Cost", "cost")},
     **{name: ("hwsim.networks", name) for name in ("Network", "RunReport", "run")},
@@ -85,6 +104,8 @@ __all__ = [
     "IntFormat",
     "MacUnit",
     "Network",
+    "Requantization",
+    "Rescaling",
     "RoundedProduct",
     "RunReport",
     "Sequential",
@@ -93,6 +114,7 @@ __all__ = [
     "Telemetry",
     "UnsupportedOperator",
     "conv2d",
+    "conv2d_zero_point_correction",
     "conv_transpose2d",
     "cost",
     "decode",
@@ -101,9 +123,12 @@ __all__ = [
     "mac",
     "matmul",
     "reference",
+    "requantize",
+    "rescaling",
     "round",
     "run",
     "sweep",
+    "zero_point_correction",
 ]
 
 

@@ -205,5 +205,17 @@ def in_words(unit: MacUnit) -> list[tuple[str, str]]:
         ("rounding", unit.rounding),
         ("overflow", overflow),
         ("order", order),
-        ("output", str(unit.output_format)),
+        ("output", _output(unit)),
     ]
+
+
+def _output(unit: MacUnit) -> str:
+    """Format of the results, and the requantization that leads to it."""
+    how = unit.requantization
+    if how is None:
+        return str(unit.output_format)
+    first = f"{how.high_rounding} after the multiplier, then " if how.high_rounding else ""
+    return (
+        f"{unit.output_format}: sum times a multiplier of {how.multiplier_bits} bits, shifted "
+        f"({first}{how.rounding}), plus zero point, clamped"
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwsim.cli.output import console, print_json, progress_bar
-from hwsim.cli.sources import check_empty, check_path, source
+from hwsim.cli.sources import SCALES, check_empty, check_path, source
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 @click.option("--mac", required=True, metavar="UNIT", help="Unit of every layer.")
 @click.option("--data", help="npz with the model's inputs; not needed for shipped networks.")
 @click.option("--calibration", help="npz that fixes the scales; see the docs for the default.")
+@click.option(
+    "--scale", type=click.Choice(SCALES), help="Rule of the scales; by format if left out."
+)
 @click.option("--layers", is_flag=True, help="One line per layer.")
 @click.option("--everything", is_flag=True, help="All telemetry: lost mass, dominance, range.")
 @click.option("--node", default="45nm", show_default=True, help="Technology of the costs.")

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 SHIPPED = ("digits-cnn", "char-lm")
+SCALES = ("auto", "absmax", "power2", "none", "affine")  # known here too: --help imports no network
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwsim.cli.output import console, print_json, progress_bar
-from hwsim.cli.sources import SHIPPED, Source, check_empty, source
+from hwsim.cli.sources import SCALES, SHIPPED, Source, check_empty, source
 
 if TYPE_CHECKING:
     from hwsim.sweeps import Sweep
@@ -40,6 +40,9 @@ UNITS = (
 @click.option("--data", help="npz: arrays named as the model's inputs, optional integer 'labels'.")
 @click.option("--mac", "macs", multiple=True, metavar="UNIT", help="Unit to try; repeatable.")
 @click.option("--calibration", help="npz that fixes the scales; see the docs for the default.")
+@click.option(
+    "--scale", type=click.Choice(SCALES), help="Rule of the scales; by format if left out."
+)
 @click.option(
     "--metric",
     type=click.Choice(["auto", "accuracy", "bits_per_character", "sqnr_db"]),

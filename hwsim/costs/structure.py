@@ -31,10 +31,11 @@ from hwsim.costs.blocks import (
     needs_normaliser,
     normaliser,
     number_of,
+    out_of_range,
     placement,
 )
 from hwsim.formats import FixedFormat, FloatFormat, Format
-from hwsim.units import Chunked, Exact, MacUnit, has_subnormal_values
+from hwsim.units import Chunked, Exact, MacUnit, Requantization, has_subnormal_values
 
 EXACT_GUARD_BITS = 16  # sums of up to 65 536 products of largest magnitude cannot overflow
 
@@ -118,7 +119,9 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         pieces += accumulate(product, unit.accumulator, unit, fused)
     if isinstance(unit.order, Chunked):
         pieces += _outer_sum(unit)
-    if unit.output is not None:
+    if unit.requantization is not None:
+        pieces += requantizer(unit.requantization, unit.outer_format, unit.output_format)
+    elif unit.output is not None:
         value = number_of(unit.outer_format)
         overflow = unit.overflow_of(unit.output)
         done = convert(value, unit.output, unit.rounding, overflow, "output")
@@ -131,6 +134,30 @@ def _masked(fmt: Format) -> Format:
     if isinstance(fmt, FloatFormat) and has_subnormal_values(fmt):
         return replace(fmt, zero_field="zero")
     return fmt
+
+
+def requantizer(how: Requantization, wide: Format, fmt: Format) -> list[Piece]:
+    """Multiplier, shifters and rounders, zero point and clamp; they work once per output."""
+    product = wide.width + how.multiplier_bits
+    if how.high_rounding is None:
+        shift = t.shifter(product, product - 1, sticky=True)
+    else:
+        shift = t.shifter(wide.width, wide.width - 1) + out_of_range(wide, "saturate")
+        shift += _requant_rounder(wide.width, how.multiplier_bits, how.high_rounding)
+        shift += t.shifter(wide.width, wide.width - 1, sticky=True)
+    shift += _requant_rounder(wide.width, 1, how.rounding)
+    limits = t.adder(wide.width) + 2 * (t.comparator(wide.width) + t.mux(fmt.width))
+    pieces = [
+        Piece("requantization multiplier", t.multiplier(wide.width, how.multiplier_bits)),
+        Piece("requantization shift", shift, str(how)),
+        Piece("zero point and clamp", limits, f"{fmt}"),
+    ]
+    return [replace(piece, per="output") for piece in pieces]
+
+
+def _requant_rounder(kept: int, dropped: int, mode: str) -> int:
+    """half-up adds the bit below the last one, which is all that a two's complement rna does."""
+    return t.rounder(kept, dropped, "rna" if mode == "half-up" else mode)
 
 
 def accumulate(value: Number, fmt: Format, unit: MacUnit, fused: bool) -> list[Piece]:

@@ -13,7 +13,7 @@ from hwsim.networks.filling import fill_weights
 from hwsim.networks.metrics import METRICS, Score, accuracy, evaluate, sqnr_db
 from hwsim.networks.network import MacLike, Network
 from hwsim.networks.report import LayerReport, RunReport
-from hwsim.networks.scales import ScaleLike, scale_for
+from hwsim.networks.scales import ScaleLike, scale_and_zero_point, scale_for
 from hwsim.networks.source import ModelLike
 from hwsim.networks.unseen import NativeProductWarning
 from hwsim.networks.zoo import Shipped, shipped
@@ -37,6 +37,7 @@ __all__ = [
     "fill_weights",
     "load_npz",
     "run",
+    "scale_and_zero_point",
     "scale_for",
     "shipped",
     "sqnr_db",
@@ -66,7 +67,8 @@ def run(
     local functions as their MatMuls), everything else on ONNX Runtime in float32.  An
     operand x enters the unit as x / s (float64), rounded to its format; results are multiplied
     by s_a·s_b in float64 and rounded once to float32; biases are added after that, in float32
-    (``bias="acc"`` puts them into the sums).
+    (``bias="acc"`` puts them into the sums).  Unsigned integer formats have zero points; layers
+    that the model gives in integer codes run on these codes where the unit's formats hold them.
     The first ONNX input of a layer is the unit's operand ``a``, the second ``b``.
 
     Parameters
@@ -78,9 +80,9 @@ def run(
         to either; a pattern that fits no layer is an error.
     calibration : data for the scales, in any form that ``inputs`` takes; by default a shipped
         model's calibration split, else the first ≤ 256 samples of ``inputs``.
-    scale : overrides the scales' rule (`hwsim.networks.scale_for`): a divisor s, or ``auto``,
-        ``absmax``, ``power2``, ``none``; a mapping ``{"a": …, "b": …}`` of these; or a mapping of
-        layer-name patterns to either.
+    scale : overrides the scales' rule (`hwsim.networks.scale_and_zero_point`): a divisor s, a
+        pair (s, zero point), or ``auto``, ``absmax``, ``power2``, ``none``, ``affine``; a mapping
+        ``{"a": …, "b": …}`` of these; or a mapping of layer-name patterns to either.
     telemetry : ``counts`` (cheap), True (all) or False.
     threads : for the simulation; by default all.
     verify : recompute so many random outputs of every layer by the reference, drawn with

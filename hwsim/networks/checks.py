@@ -11,7 +11,7 @@ from hwsim.networks.engine import Engine
 from hwsim.networks.errors import VerificationError
 from hwsim.networks.products import Product, scaled
 from hwsim.networks.runtime import Array
-from hwsim.units import MacUnit
+from hwsim.units import MacUnit, Rescaling
 
 WHOLE = 1 << 53
 
@@ -51,6 +51,27 @@ def verify(
         if not _same_bits(found, expected):
             raise VerificationError(layer, str(unit), index, [_show(found), _show(expected)])
     return len(flat)
+
+
+def verify_requantized(
+    layer: str,
+    sums_and_codes: tuple[Array, Array],
+    unit: MacUnit,
+    factor: Rescaling,
+    flat: list[int],
+    engine: Engine,
+) -> None:
+    """Compare requantized results at the positions ``flat`` with the reference's."""
+    sums, codes = sums_and_codes
+    names = ("multiplier", "shift", "zero_point", "low", "high")
+    fields = [np.broadcast_to(getattr(factor, name), sums.shape).reshape(-1) for name in names]
+    for position in flat:
+        single = Rescaling(*(x[position] for x in fields))
+        at = sums.reshape(-1)[position : position + 1]
+        expected, found = engine.requantize(at, unit, single, True)[0][0], codes.flat[position]
+        if found != expected:
+            index = tuple(int(i) for i in np.unravel_index(position, sums.shape))
+            raise VerificationError(layer, str(unit), index, [str(found), str(expected)])
 
 
 def _index(product: Product, shape: tuple[int, ...], position: int) -> tuple[int, ...]:

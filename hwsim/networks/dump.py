@@ -33,14 +33,22 @@ a_codes, b_codes  operands as unsigned codes of the unit's formats a and b (inte
                   zeros between pixels and its kernel turned, a 3-D one with an image for every
                   depth of the result and the depths of its kernel among the channels, an Einsum
                   with its labels in the order batch, M, K or K, N.
-a_scale, b_scale  float64: operand value = tensor / scale, then rounded (rne, saturating).
-c                 initial value of every accumulator.
+a_scale, b_scale  operand value = tensor / scale, then rounded (rne, saturating).
+a_zero_point,     only where an operand has one or comes as codes from the model: value = code of
+b_zero_point      the unit's format = rint(tensor / scale) + zero point.  One for each sample, row,
+                  column or filter has its axes.  The zero point's code pads a: a_codes then hold
+                  the padding, and padding below is 0.
+c                 initial value of every accumulator: biases, and the zero points' correction.
 results           values that the unit gave, in the layout of its operands.
 result_codes      the same as codes of the unit's output format.
+sums, multiplier, only of a unit that requantizes: its accumulators, and what they are requantized
+shift, low, high, with; results = clamp(R(sums * multiplier * 2^(shift - B)) + result_zero_point).
+result_zero_point
 bias              float32 addend after the unit, if the layer has one.
 output            the layer's output tensor: results * (a_scale * b_scale) in float64, rounded to
                   float32, times alpha, plus beta * bias (one more leading axis: samples), and in
-                  the operator's own order of axes.
+                  the operator's own order of axes.  A layer on codes gives integers: see hwsim's
+                  documentation of integers.
 info              JSON: unit, layer, op, kind (matmul or conv2d), stride, padding
                   ((top, bottom), (left, right)), dilation, groups, alpha, beta, m, k, n, batch.
                   conv2d reduces over (channel, height, width) in C order; a padding pixel is a

@@ -12,7 +12,7 @@ import numpy as np
 from hwsim.formats import Format
 from hwsim.networks.products import Product, scaled
 from hwsim.networks.runtime import Array
-from hwsim.units import MacUnit, Telemetry
+from hwsim.units import MacUnit, Rescaling, Telemetry
 
 TelemetryMode = bool | str
 
@@ -32,6 +32,12 @@ class Engine(Protocol):
 
     def dot(self, a: Array, b: Array, unit: MacUnit, c: Any = None) -> Any:
         """One result, by the reference: a, b of shape (K,), c a number."""
+        ...
+
+    def requantize(
+        self, sums: Array, unit: MacUnit, factor: Rescaling, by_reference: bool = False
+    ) -> tuple[Array, int]:
+        """Sums as the unit's requantization gives them, and how many were clamped."""
         ...
 
     def encode(self, values: Array, fmt: Format) -> Array:
@@ -78,6 +84,15 @@ class HwsimEngine:
         a, b = _carried(a, unit.a), _carried(b, unit.b)
         c = None if c is None else _carried(c, unit.outer_format)
         return reference.matmul(a[None, :], b[:, None], unit, c=c)[0, 0]
+
+    def requantize(
+        self, sums: Array, unit: MacUnit, factor: Rescaling, by_reference: bool = False
+    ) -> tuple[Array, int]:
+        """Sums as the unit's requantization gives them, and how many were clamped."""
+        from hwsim.reference.requantization import requantized as reference
+        from hwsim.simulate.requantization import requantized
+
+        return (reference if by_reference else requantized)(sums, unit, factor)
 
     def encode(self, values: Array, fmt: Format) -> Array:
         """Codes of values, rounded as operands are (rne, saturating)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from hwsim.units import MacUnit, Telemetry
 
 Progress = Callable[[str, int, int], None]
 LARGE_WEIGHTS = 64 << 20  # bytes: beyond, a second copy is dearer than rounding again
+Shown = float | tuple[float, ...]  # a scale or a zero point, or those of all channels
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,27 @@ class Settings:
     dump: Path | None = None
     batches: int = 1
     bias: str = "float32"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A lowered layer: its product, what a step of the sums is worth (broadcasting to them), the
+    bias that is added afterwards, and the operands' parameters for golden vectors."""
+
+    product: Product
+    scale: float | Array
+    bias: Operand | None
+    parameters: dict[str, Any]
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the unit gave, the layer's output, and what else golden vectors need."""
+
+    results: Array
+    output: Array
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -58,7 +80,12 @@ class LayerRun:
     seconds: float = 0.0
     verified: int = 0
     started: bool = False
+    zero_points: dict[str, int] = field(default_factory=dict)
     _weights: Array | None = None
+
+    def shown(self) -> tuple[dict[str, Shown], dict[str, Shown]]:
+        """Scales and zero points of the operands, for reports."""
+        return dict(self.scales), dict(self.zero_points)
 
     def compute(
         self, values: dict[str, list[Any]], span: range, number: int, settings: Settings
@@ -66,27 +93,48 @@ class LayerRun:
         """The outputs of the calls in ``span``, mini-batch ``number``; ``values`` holds the
         operands."""
         started = time.perf_counter()
-        layer = self.layer
-        a, b = (_stack(layer, name, values) for name in (layer.a, layer.b))
+        work = self._lowered(values, len(span), settings)
+        result = self._simulate(work.product, settings)
+        done = self._completed(work, result, values, settings)
+        self.seconds += time.perf_counter() - started
+        self._check(work.product, result, span, settings)
+        self._check_results(done, result, span, settings)
+        if settings.dump:
+            suffix = "" if settings.batches == 1 else f".{number:04d}"
+            file = settings.dump / f"{self.stem}{suffix}.npz"
+            arrays = {"results": done.results, "output": done.output, **work.parameters}
+            arrays |= {} if work.bias is None else {"bias": work.bias.array}
+            arrays |= done.extra
+            dump_layer(file, self.layer, work.product, self.unit, settings.engine, arrays)
+        return list(done.output)
+
+    def _lowered(self, values: dict[str, list[Any]], lanes: int, settings: Settings) -> Work:
+        """The product of the operands over their scales, and what follows it."""
+        a, b = (stack(self.layer, name, values) for name in (self.layer.a, self.layer.b))
         scales = (self.scales["a"], self.scales["b"])
-        product = replace(lower(layer, a, b, len(span)), scales=scales)
-        bias = _stack(self.layer, self.layer.bias, values) if self.layer.bias else None
+        product = replace(lower(self.layer, a, b, lanes), scales=scales)
+        bias = stack(self.layer, self.layer.bias, values) if self.layer.bias else None
         scale = self.scales["a"] * self.scales["b"]
         if bias is not None and settings.bias == "acc":
             product = with_bias_inside(self.layer, product, bias, scale, self.unit)
             bias = None
-        result = self._simulate(product, settings)
-        output = finish(self.layer, product, result, scale * self._step(), bias)
-        self.seconds += time.perf_counter() - started
-        self._check(product, result, span, settings)
-        if settings.dump:
-            suffix = "" if settings.batches == 1 else f".{number:04d}"
-            file = settings.dump / f"{self.stem}{suffix}.npz"
-            arrays: dict[str, Any] = {"results": result, "output": output}
-            arrays |= {f"{key}_scale": np.float64(self.scales[key]) for key in ("a", "b")}
-            arrays |= {} if bias is None else {"bias": bias.array}
-            dump_layer(file, self.layer, product, self.unit, settings.engine, arrays)
-        return list(output)
+        return Work(product, scale, bias, {f"{k}_scale": np.float64(self.scales[k]) for k in "ab"})
+
+    def _completed(
+        self, work: Work, result: Array, values: dict[str, list[Any]], settings: Settings
+    ) -> Done:
+        """The layer's output from the unit's sums."""
+        return Done(
+            result, finish(self.layer, work.product, result, work.scale * self._step(), work.bias)
+        )
+
+    def _check_results(self, done: Done, sums: Array, span: range, settings: Settings) -> None:
+        """Check what becomes of the sums inside the unit; nothing here."""
+
+    @property
+    def sums_on(self) -> MacUnit:
+        """The unit as far as products are concerned: requantization comes apart."""
+        return self.unit if self.unit.requantization is None else self.unit.summing
 
     def _step(self) -> float:
         """What one unit of a result counts: of codes, their format's spacing."""
@@ -96,7 +144,10 @@ class LayerRun:
     def _simulate(self, product: Product, settings: Settings) -> Array:
         try:
             result, telemetry = settings.engine.product(
-                self._prepared(product, settings), self.unit, settings.telemetry, settings.threads
+                self._prepared(product, settings),
+                self.sums_on,
+                settings.telemetry,
+                settings.threads,
             )
         except HwsimError:
             raise
@@ -110,7 +161,7 @@ class LayerRun:
             self.positions, span.start, span.stop, settings.total, result.size
         )
         self.verified += checks.verify(
-            self.layer.name, product, result, self.unit, flat, settings.engine
+            self.layer.name, product, result, self.sums_on, flat, settings.engine
         )
 
     def _prepared(self, product: Product, settings: Settings) -> Product:
@@ -120,7 +171,7 @@ class LayerRun:
             return product
         if self._weights is None:
             self._weights = settings.engine.operand(
-                product.b, self.unit.b, self.scales["b"], settings.threads
+                product.b, self.unit.b, product.scales[1] or 1.0, settings.threads
             )
         return replace(product, b=self._weights, scales=(product.scales[0], None))
 
@@ -172,7 +223,7 @@ def _run_segment(segment: Any, values: dict[str, list[Any]], count: int) -> None
     values.update(lists)
 
 
-def _stack(layer: Layer, name: str, values: dict[str, list[Any]]) -> Operand:
+def stack(layer: Layer, name: str, values: dict[str, list[Any]]) -> Operand:
     """A constant, or the values of all calls along a new first axis."""
     if name in layer.weights:
         return Operand(layer.weights[name], False)

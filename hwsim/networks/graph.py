@@ -11,7 +11,8 @@ import onnx
 from onnx import helper, numpy_helper, shape_inference
 
 from hwsim.networks.errors import ModelError
-from hwsim.networks.operators import first_output, is_simulated, subgraphs
+from hwsim.networks.operators import first_output, is_simulated, uses
+from hwsim.networks.qdq import recognise
 from hwsim.networks.runtime import NUMPY_TYPES, Array, Session, submodel, with_outputs
 
 SHAPE_SIZES = 1024  # elements: constants up to this size may be shapes, which inference reads
@@ -53,22 +54,14 @@ def build_graph(model: onnx.ModelProto) -> Graph:
     nodes = _live(list(enumerate(model.graph.node)), outputs)
     inputs = tuple(value for value in model.graph.input if value.name not in constants)
     types = _types(model, [name for _, node in nodes for name in node.output if name])
+    nodes, turned = recognise(nodes, types, constants, outputs)
+    nodes, constants = _live(nodes, outputs), constants | turned
+    types |= {name: _tensor_type(tensor.data_type) for name, tensor in turned.items()}
     folded = _foldable([node for _, node in nodes], constants, outputs, types)
     computed = _fold(model, folded, constants, nodes, outputs)
     gone = {name for node in folded for name in node.output}
     rest = tuple((i, node) for i, node in nodes if not gone.intersection(node.output))
     return Graph(model, rest, constants | computed, inputs, outputs, types)
-
-
-def uses(node: onnx.NodeProto) -> list[str]:
-    """Names that a node reads, those captured by its subgraphs included."""
-    names = [name for name in node.input if name]
-    for graph in subgraphs(node):
-        own = {value.name for value in graph.input} | {t.name for t in graph.initializer}
-        own |= {name for inner in graph.node for name in inner.output}
-        names += [n for inner in graph.node for n in uses(inner) if n not in own]
-        names += [value.name for value in graph.output if value.name not in own]
-    return names
 
 
 def element_type(value: onnx.TypeProto) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from hwsim.errors import UnsupportedOperator
 from hwsim.networks.einsum import Equation
 from hwsim.networks.errors import ModelError
 from hwsim.networks.graph import Graph
+from hwsim.networks.quantized import CODES, Quantized, describe, operands
 from hwsim.networks.runtime import Array
 
 CARRIERS: dict[int, np.dtype[Any]] = {
@@ -52,7 +53,8 @@ class Layer:
     """A node whose products run on a MAC unit: operand ``a`` on the left, ``b`` on the right.
 
     a, b, bias, output : names of values; ``bias`` is empty where there is none.
-    weights : the values of those that are constants.  dtype : of the ONNX tensors.
+    weights : the values of those that are constants.  dtype : of the ONNX tensors; the result's
+    where ``quantized`` says that they are codes.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Layer:
     conv: ConvAttributes | None = None
     gemm: GemmAttributes | None = None
     einsum: Equation | None = None
+    quantized: Quantized | None = None
     weights: dict[str, Array] = field(default_factory=dict, hash=False, compare=False)
 
     @property
@@ -74,18 +77,21 @@ class Layer:
         operands = {"a": self.a, "b": self.b}
         return {key: name for key, name in operands.items() if name not in self.weights}
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of everything that is read to run the layer."""
+        parameters = self.quantized.parameters if self.quantized else ()
+        return tuple(name for name in (self.a, self.b, self.bias, *parameters) if name)
+
 
 def make_layer(graph: Graph, index: int, node: onnx.NodeProto) -> Layer:
     """The layer of a simulated node; UnsupportedOperator where no unit can run it."""
-    a, b, bias = (*node.input, "")[:3]
-    weights = {n: w for n in (a, b, bias) if (w := graph.constant(n)) is not None}
+    a, b, bias = operands(node)
+    quantized = describe(node, graph.types)
     element = graph.element_type(node.output[0])
-    if element not in CARRIERS:
-        kind = onnx.TensorProto.DataType.Name(element)
-        advice = "convert the model to float32 (float16 and double run too)"
-        raise UnsupportedOperator(node.name, f"{node.op_type} on {kind}", advice)
+    dtype = _dtype(graph, node, element, quantized)
     given = {x.name: helper.get_attribute_value(x) for x in node.attribute}
-    return Layer(
+    layer = Layer(
         node.name,
         node.op_type,
         index,
@@ -93,12 +99,39 @@ def make_layer(graph: Graph, index: int, node: onnx.NodeProto) -> Layer:
         b,
         bias,
         node.output[0],
-        CARRIERS[element],
-        _conv(graph, node, given) if node.op_type in ("Conv", "ConvTranspose") else None,
+        dtype,
+        _conv(graph, node, given) if "Conv" in node.op_type else None,
         _gemm(given) if node.op_type == "Gemm" else None,
         _einsum(node, given) if node.op_type == "Einsum" else None,
-        weights,
+        quantized,
     )
+    weights = {n: w for n in layer.reads if (w := graph.constant(n)) is not None}
+    if quantized:
+        weights = {name: _plain(w) for name, w in weights.items()}
+    return replace(layer, weights=weights)
+
+
+def _dtype(
+    graph: Graph, node: onnx.NodeProto, element: int, quantized: Quantized | None
+) -> np.dtype[Any]:
+    """Dtype of the result; UnsupportedOperator where operands or result have no place in NumPy."""
+    if quantized is None:
+        if element in CARRIERS:
+            return CARRIERS[element]
+        kind = onnx.TensorProto.DataType.Name(element)
+        advice = "convert the model to float32 (float16 and double run too)"
+        raise UnsupportedOperator(node.name, f"{node.op_type} on {kind}", advice)
+    for name in operands(node)[:2]:
+        if graph.element_type(name) not in CODES:
+            kind = onnx.TensorProto.DataType.Name(graph.element_type(name))
+            operator = f"{node.op_type} on {kind}"
+            raise UnsupportedOperator(node.name, operator, "only integer codes are")
+    return np.dtype(helper.tensor_dtype_to_np_dtype(element))
+
+
+def _plain(array: Array) -> Array:
+    """The array, in int8 where its type is a packed one of 4 or 2 bits."""
+    return array.astype(np.int8) if array.dtype.kind == "V" else array
 
 
 def _conv(graph: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> ConvAttributes:
@@ -126,9 +159,10 @@ def _rank(graph: Graph, node: onnx.NodeProto) -> int | None:
     """Number of axes of a Conv's operands, if it is known before running."""
     if "kernel_shape" in (names := {x.name: x for x in node.attribute}):
         return len(names["kernel_shape"].ints) + 2
-    if node.input[1] in graph.constants:
-        return len(graph.constants[node.input[1]].dims)
-    for name in node.input[:2]:
+    a, b, _ = operands(node)
+    if b in graph.constants:
+        return len(graph.constants[b].dims)
+    for name in (a, b):
         kind = graph.types[name].tensor_type
         if kind.HasField("shape"):
             return len(kind.shape.dim)

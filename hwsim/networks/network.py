@@ -12,6 +12,8 @@ from typing import Any
 from hwsim.networks import checks, engine
 from hwsim.networks.calibration import Calibration, calibrate, digest, first_samples
 from hwsim.networks.calls import Cutting, cut, join, mixes_samples
+from hwsim.networks.codes_out import check_requantization
+from hwsim.networks.codes_run import CodesRun, choose_entry, is_exact
 from hwsim.networks.data import Data, DataLike, load_npz, read_data
 from hwsim.networks.dump import file_stems, write_readme
 from hwsim.networks.engine import TelemetryMode
@@ -21,7 +23,7 @@ from hwsim.networks.graph import Graph, build_graph
 from hwsim.networks.partition import Plan, partition
 from hwsim.networks.report import LayerReport, RunReport
 from hwsim.networks.runtime import LATEST_IR, Array, Session, in_ieee_arithmetic, with_outputs
-from hwsim.networks.scales import ScaleLike, match_layers, operand_rules, scale_for
+from hwsim.networks.scales import ScaleLike, match_layers, operand_rules
 from hwsim.networks.source import ModelLike, Source, read_model
 from hwsim.networks.unseen import NativeProductWarning, message, native_products
 from hwsim.networks.zoo import recognise
@@ -31,6 +33,7 @@ MacLike = str | MacUnit | Mapping[str, str | MacUnit]
 TELEMETRY = (False, True, "counts")
 BIAS = ("float32", "acc")
 MOST_VERIFIED = 1_000_000
+DYNAMIC = "DynamicQuantizeLinear"
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class Network:
 
     @in_ieee_arithmetic
     def measure(self, data: DataLike) -> Calibration:
-        """Run the float32 model on ``data`` for the largest magnitude of every operand."""
+        """Run the float32 model on ``data`` for the range of every operand."""
         checked = self.data(data)
         return self._measure(checked, f"{checked.samples} samples of {checked.source}")
 
@@ -147,7 +150,7 @@ class Network:
     def _measure(self, data: Data, what: str) -> Calibration:
         layers = self._plan.layers
         given = set(self.inputs)
-        names = {n for layer in layers for n in layer.activations.values()} - given
+        names = {n for layer in layers for n in layer.reads if n not in layer.weights} - given
         # Not kept: it holds every weight once more.
         exposed = Session(with_outputs(self._model, sorted(names)), self.name)
         return calibrate(exposed, layers, self._cut(data).feeds(data), what)
@@ -156,8 +159,9 @@ class Network:
         """How the data is cut into calls of the model."""
         cutting = cut(data, self._graph.inputs)
         if cutting.count > 1 and cutting.free:
-            if self._mixes is None:
-                self._mixes = mixes_samples(self._float32, cutting, data)
+            if self._mixes is None:  # a dynamic scale is that of everything in one call
+                dynamic = any(node.op_type == DYNAMIC for _, node in self._graph.nodes)
+                self._mixes = dynamic or mixes_samples(self._float32, cutting, data)
             if self._mixes:
                 return Cutting(1, {})
         return cutting
@@ -219,14 +223,21 @@ class Network:
     ) -> dict[str, LayerRun]:
         rules = operand_rules(scale, self.layers)
         stems = file_stems(list(self.layers))
-        runs = {}
+        runs: dict[str, LayerRun] = {}
         for layer in self._plan.layers:
-            unit, absmax = units[layer.name], calibration.absmax[layer.name]
-            scales = {
-                key: scale_for(fmt, absmax[key], rules[layer.name][key])
-                for key, fmt in (("a", unit.a), ("b", unit.b))
+            unit, ranges = units[layer.name], calibration.ranges[layer.name]
+            entries = {
+                key: choose_entry(layer, key, unit, ranges[key], rules[layer.name][key])
+                for key in ("a", "b")
             }
-            runs[layer.name] = LayerRun(layer, unit, scales, [], stems[layer.name])
+            check_requantization(layer, unit, is_exact(entries))
+            scales = {key: entry.scale for key, entry in entries.items()}
+            points = {key: entry.zero_point for key, entry in entries.items()}
+            about = (layer, unit, scales, list[int](), stems[layer.name])
+            if layer.quantized or any(points.values()) or unit.requantization:
+                runs[layer.name] = CodesRun(*about, zero_points=points, entries=entries)
+            else:
+                runs[layer.name] = LayerRun(*about, zero_points=points)
         return runs
 
     def _run_spans(
@@ -268,6 +279,7 @@ def _float32(source: Source) -> Session:
 def _layer_report(run: LayerRun, node: str) -> LayerReport:
     from hwsim import costs
 
+    scales, zero_points = run.shown()
     cost = costs.layer_cost(run.unit, run.m, run.k, run.n, run.batch, node)
     return LayerReport(
         run.layer.name,
@@ -279,12 +291,13 @@ def _layer_report(run: LayerRun, node: str) -> LayerReport:
         run.batch,
         run.macs,
         run.telemetry,
-        dict(run.scales),
+        scales,
         cost.energy_mac_pj,
         cost.energy_memory_pj,
         cost.area_um2,
         run.seconds,
         run.verified,
+        zero_points,
     )
 
 

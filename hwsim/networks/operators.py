@@ -14,7 +14,11 @@ import onnx
 
 from hwsim.errors import UnsupportedOperator
 
-SIMULATED = frozenset({"Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"})
+SIMULATED = frozenset(
+    {"Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"}
+    | {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
+)
+QDQ_DOMAIN = "hwsim.qdq"  # of nodes that stand for dequantization, product and quantization
 SCHEMA_FUNCTIONS = frozenset({"Attention", "CausalConvWithState"})  # written out
 RECURRENT = frozenset({"GRU", "LSTM", "RNN"})  # unrolled
 
@@ -48,14 +52,9 @@ RANDOM = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"}
     | {"RandomUniform", "RandomUniformLike"}
 )
-_DEQUANTIZED = "export the model in the QDQ form (DequantizeLinear before Conv or MatMul)"
 ADVICE = {
     "DeformConv": "gather the samples first and multiply them with MatMul",
     "Einsum": "write it as Einsums of two operands: their order decides the sums",
-    "QLinearConv": _DEQUANTIZED,
-    "QLinearMatMul": _DEQUANTIZED,
-    "ConvInteger": _DEQUANTIZED,
-    "MatMulInteger": _DEQUANTIZED,
     "AffineGrid": "compute the grid outside the model, or write it as MatMul with the positions",
     "LinearAttention": "its recurrence is a Scan: unroll it into MatMuls",
     "DFT": "write the transform as a MatMul with a constant matrix",
@@ -79,7 +78,8 @@ def check_operators(model: onnx.ModelProto) -> None:
 def is_simulated(node: onnx.NodeProto) -> bool:
     """Whether the node's products run on the simulated unit."""
     known = domain(node) == "" and node.op_type in SIMULATED
-    return known and (node.op_type != "Einsum" or len(node.input) == 2)
+    known = known and (node.op_type != "Einsum" or len(node.input) == 2)
+    return known or domain(node) == QDQ_DOMAIN
 
 
 def is_native(node: onnx.NodeProto) -> bool:
@@ -109,6 +109,17 @@ def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         if attribute.type == onnx.AttributeProto.GRAPH:
             yield attribute.g
         yield from attribute.graphs
+
+
+def uses(node: onnx.NodeProto) -> list[str]:
+    """Names that a node reads, those captured by its subgraphs included."""
+    names = [name for name in node.input if name]
+    for graph in subgraphs(node):
+        own = {value.name for value in graph.input} | {t.name for t in graph.initializer}
+        own |= {name for inner in graph.node for name in inner.output}
+        names += [n for inner in graph.node for n in uses(inner) if n not in own]
+        names += [value.name for value in graph.output if value.name not in own]
+    return names
 
 
 def _walk(nodes: Iterable[onnx.NodeProto], depth: int = 0) -> Iterator[tuple[onnx.NodeProto, int]]:

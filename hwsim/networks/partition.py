@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import onnx
 
-from hwsim.networks.graph import Graph, uses
+from hwsim.networks.graph import Graph
 from hwsim.networks.layers import Layer, make_layer
-from hwsim.networks.operators import first_output, is_simulated
+from hwsim.networks.operators import first_output, is_simulated, uses
 from hwsim.networks.runtime import Session, submodel
 
 
@@ -75,7 +75,7 @@ def _stage(
 ) -> Stage:
     native = [node for _, node in groups[number] if not is_simulated(node)]
     layers = [make_layer(graph, i, node) for i, node in groups[number] if is_simulated(node)]
-    operands = {name for layer in layers for name in (layer.a, layer.b, layer.bias)}
+    operands = {name for layer in layers for name in layer.reads}
     made = [name for node in native for name in node.output if name]
     wanted = [name for name in made if last.get(name, -1) > number or name in operands]
     segment = None

@@ -120,54 +120,73 @@ def lower(layer: Layer, a: Operand, b: Operand, lanes: int) -> Product:
 
 
 def finish(
-    layer: Layer, product: Product, result: Array, scale: float, bias: Operand | None
+    layer: Layer, product: Product, result: Array, scale: float | Array, bias: Operand | None
 ) -> Array:
     """The layer's output, laned: rescaled, rounded once to float32, and only then biased.
 
-    ``result`` is what the unit gave, ``scale`` the float64 product of both operands' scales.
+    ``result`` is what the unit gave, ``scale`` the float64 product of both operands' scales (an
+    array that broadcasts to it, or a number).
     Models in double keep float64 after the unit; float16 ones are rounded at the very end.
     """
     carrier = np.dtype(np.float64 if layer.dtype == np.float64 else np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        if scale == 1.0:
+        if np.ndim(scale) == 0 and scale == 1.0:
             y = result.astype(carrier)
         else:
             y = np.empty(result.shape, carrier)  # rounded as it is written, without a float64 copy
-            np.multiply(result, np.float64(scale), out=y, dtype=np.float64, casting="same_kind")
-        y = _restore(product, y)
+            np.multiply(result, scale, out=y, dtype=np.float64, casting="same_kind")
+        y = restored(product, y)
         if layer.gemm and layer.gemm.alpha != 1.0:
             y *= carrier.type(layer.gemm.alpha)
         if bias is not None:
             y += _bias(layer, product, bias, carrier)
-        y = product.layout.apply(y) if product.layout else y
-        return np.ascontiguousarray(y, dtype=layer.dtype)
+        return np.ascontiguousarray(arranged(product, y), dtype=layer.dtype)
 
 
 def with_bias_inside(
-    layer: Layer, product: Product, bias: Operand, scale: float, unit: MacUnit
+    layer: Layer, product: Product, bias: Operand, scale: float | Array, unit: MacUnit
 ) -> Product:
-    """The product with its bias as the sums' initial value, in units of the operands' scales.
+    """The product with its bias in the sums' initial value, in units of the operands' scales.
 
     Raises LayerError where the accumulator's format cannot hold it exactly.
     """
     alpha = layer.gemm.alpha if layer.gemm else 1.0
-    if alpha == 0.0 or (layer.conv and (bias.laned or not product.stacked)):
+    if alpha == 0.0:
         raise LayerError(layer.name, str(unit), "its bias cannot enter the sum: use bias='float32'")
     with np.errstate(all="ignore"):
-        c = _bias(layer, product, bias, np.dtype(np.float64)) / (np.float64(alpha) * scale)
-    if layer.gemm:
-        c = np.broadcast_to(c, (product.lanes, *product.shape))
-        c = c.reshape(-1, product.n) if product.stacked else c
-    if not _holds(unit.outer_format, c):
+        c = in_sums(layer, product, bias, np.dtype(np.float64)) / (np.float64(alpha) * scale)
+    if not holds(unit.outer_format, c):
         reason = (
             f"its bias over the operands' scales is no value of {unit.outer_format}: use "
             "bias='float32', a wider accumulator, or scale='none'"
         )
         raise LayerError(layer.name, str(unit), reason)
-    return replace(product, c=c)
+    return replace(product, c=c if product.c is None else c + product.c)
 
 
-def _holds(fmt: Format, values: Array) -> bool:
+def in_sums(layer: Layer, product: Product, bias: Operand, dtype: np.dtype[Any]) -> Array:
+    """The addend, laid out to broadcast over the unit's result."""
+    if layer.conv:
+        return _in_images(product, bias.array.astype(dtype), bias.laned)
+    c = _bias(layer, product, bias, dtype)
+    if c.ndim == 1:
+        return c
+    c = np.broadcast_to(c, (product.lanes, *product.shape))
+    return c.reshape(-1, product.n) if product.stacked else c
+
+
+def _in_images(product: Product, bias: Array, laned: bool) -> Array:
+    """A bias per filter in the unit's (images, channels, height, width)."""
+    filters = bias.shape[-1]
+    if product.stacked and not laned:
+        return bias.reshape(1, filters, 1, 1)
+    if product.stacked:
+        images = np.repeat(bias, product.a.shape[0] // product.lanes, axis=0)
+        return images.reshape(-1, filters, 1, 1)
+    return np.broadcast_to(bias, (product.lanes, filters)).reshape(1, -1, 1, 1)
+
+
+def holds(fmt: Format, values: Array) -> bool:
     """Whether every value is one of ``fmt``'s."""
     from hwsim import simulate  # imports numba: only where something is simulated
 
@@ -191,7 +210,12 @@ def _bias(layer: Layer, product: Product, bias: Operand, carrier: np.dtype[Any])
     return array
 
 
-def _restore(product: Product, y: Array) -> Array:
+def arranged(product: Product, y: Array) -> Array:
+    """The laned ``y`` in the layer's shape."""
+    return product.layout.apply(y) if product.layout else y
+
+
+def restored(product: Product, y: Array) -> Array:
     """(lanes, …) from the shape in which the unit computed."""
     if product.conv is None:
         return y.reshape(product.lanes, *product.shape)

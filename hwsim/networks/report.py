@@ -26,11 +26,13 @@ class LayerReport:
 
     unit : description of the MAC unit.  m, k, n : dimensions of each matrix product, all samples
     included; batch : number of products (groups of a convolution, heads × samples of attention).
-    macs : m·k·n·batch.  telemetry : counts, or None if not asked for.  scales : divisors of the
-    operands ``a`` and ``b``.  energy_mac_pj : arithmetic alone; energy_memory_pj : operand
-    traffic in the cost model's memory, kept apart, None at nodes without a memory model;
-    area_um2 : of one unit, None where the node has no areas.  seconds : simulation
-    time.  verified : outputs recomputed by the reference and found equal.
+    macs : m·k·n·batch.  telemetry : counts, or None if not asked for.
+    scales, zero_points : of the operands ``a`` and ``b``; tuples for channels, and absent where
+    they are only known at run time.
+    energy_mac_pj : arithmetic alone; energy_memory_pj : operand traffic in the cost model's
+    memory, kept apart, None at nodes without a memory model; area_um2 : of one unit, None where
+    the node has no areas.  seconds : simulation time.
+    verified : outputs recomputed by the reference and found equal.
     """
 
     name: str
@@ -42,18 +44,21 @@ class LayerReport:
     batch: int
     macs: int
     telemetry: Telemetry | None
-    scales: Mapping[str, float]
+    scales: Mapping[str, float | tuple[float, ...]]
     energy_mac_pj: float
     energy_memory_pj: float | None
     area_um2: float | None
     seconds: float
     verified: int
+    zero_points: Mapping[str, float | tuple[float, ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Flat names and numbers: the scales as scale_a and scale_b, telemetry by its fields."""
-        hidden = ("telemetry", "scales")
+        """Flat names and numbers: scale_a, scale_b, zero_point_a, zero_point_b; telemetry by its
+        fields."""
+        hidden = ("telemetry", "scales", "zero_points")
         flat = {key: value for key, value in vars(self).items() if key not in hidden}
         flat |= {f"scale_{key}": value for key, value in self.scales.items()}
+        flat |= {f"zero_point_{key}": value for key, value in self.zero_points.items()}
         return flat | (self.telemetry.to_dict() if self.telemetry else {})
 
 

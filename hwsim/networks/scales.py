@@ -6,7 +6,10 @@ calibration data:
 
 - integers, fixed point and floats of up to 6 bits: s = absmax / largest value;
 - floats of 7 and 8 bits: the power of two s that puts absmax / s into [8, 16);
-- wider floats: s = 1.
+- wider floats: s = 1;
+- unsigned integers: affine, as is any integer format under that rule: from the smallest and the
+  largest x (0 included), s = (max − min) / (largest − lowest value) and the zero point z with
+  lowest value = min / s + z, rounded; the operand is rint(x / s) + z.
 
 Formats of 7 or 8 bits to which [8, 16) is foreign (largest value under 8 or smallest normal over
 1: e2m5, shifted biases) follow the first rule.  An absmax of 0 gives s = 1.
@@ -23,18 +26,58 @@ import numpy as np
 
 from hwsim.formats import FixedFormat, Format
 from hwsim.networks.errors import ModelError
+from hwsim.units import is_integer
 
-OperandScale = float | str
+OperandScale = float | str | tuple[float, int]
 LayerScale = OperandScale | Mapping[str, OperandScale]
 ScaleLike = LayerScale | Mapping[str, LayerScale]
 Value = TypeVar("Value")
-RULES = ("auto", "absmax", "power2", "none")
+RULES = ("auto", "absmax", "power2", "none", "affine")
 
 
-def scale_for(fmt: Format, absmax: float, rule: OperandScale = "auto") -> float:
-    """The divisor s of a tensor whose largest magnitude is ``absmax``.
+def scale_and_zero_point(
+    fmt: Format, low: float, high: float, rule: OperandScale = "auto"
+) -> tuple[float, int]:
+    """The scale s and the zero point z of a tensor whose finite values lie in low … high.
 
-    ``rule``: a positive number (taken as s), or auto (see above), absmax, power2, none.
+    ``rule``: a positive number s, a pair (s, z), or auto (see above), absmax, power2, none,
+    affine (which leaves formats that are no integers to auto).  ModelError for others, and for a
+    zero point in a format that is no integer.
+
+    >>> from hwsim.formats import parse_format
+    >>> scale_and_zero_point(parse_format("uint8"), -1.0, 1.55)
+    (0.01, 100)
+    >>> scale_and_zero_point(parse_format("int8"), -1.0, 2.54)
+    (0.02, 0)
+    """
+    if isinstance(rule, tuple):
+        return _checked_pair(fmt, rule)
+    if is_integer(fmt) and (rule == "affine" or (rule == "auto" and fmt.lowest == 0)):
+        return _affine(fmt, min(low, 0.0), max(high, 0.0))
+    rule = "auto" if rule == "affine" else rule
+    return scale_for(fmt, max(-low, high, 0.0), rule), 0
+
+
+def _affine(fmt: Format, low: float, high: float) -> tuple[float, int]:
+    lowest, largest = int(fmt.lowest), int(fmt.largest)
+    scale = (high / (largest - lowest) - low / (largest - lowest)) or 1.0
+    point = lowest - round(low / scale)
+    return scale, min(max(point, lowest), largest)
+
+
+def _checked_pair(fmt: Format, rule: tuple[float, int]) -> tuple[float, int]:
+    if len(rule) != 2 or isinstance(rule[1], bool) or not isinstance(rule[1], int):
+        raise ModelError(f"scale={rule!r}: a pair of a number and an integer is needed")
+    if rule[1] and not (is_integer(fmt) and fmt.lowest <= rule[1] <= fmt.largest):
+        raise ModelError(f"scale={rule!r}: the zero point is no value of an integer format {fmt}")
+    return _checked(rule[0]), rule[1]
+
+
+def scale_for(fmt: Format, absmax: float, rule: float | str = "auto") -> float:
+    """The divisor s of a tensor whose largest magnitude is ``absmax``, without a zero point.
+
+    ``rule``: a positive number (taken as s), or auto (see above), absmax, power2, none.  Unsigned
+    integers are taken as by absmax here, and lose what is negative.
 
     >>> from hwsim.formats import parse_format
     >>> scale_for(parse_format("int8"), 254.0), scale_for(parse_format("e4m3"), 100.0)
@@ -42,8 +85,9 @@ def scale_for(fmt: Format, absmax: float, rule: OperandScale = "auto") -> float:
     """
     if not isinstance(rule, str):
         return _checked(rule)
-    if rule not in RULES:
-        raise ModelError(f"scale={rule!r}: a number or one of {', '.join(RULES)} is needed")
+    if rule not in RULES or rule == "affine":
+        allowed = ", ".join(RULES)
+        raise ModelError(f"scale={rule!r}: a number, a pair or one of {allowed} is needed")
     chosen = _default_rule(fmt) if rule == "auto" else rule
     if chosen == "none" or absmax == 0.0:
         return 1.0

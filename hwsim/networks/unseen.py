@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 
 import onnx
 
-from hwsim.networks.graph import Graph, uses
-from hwsim.networks.operators import first_output, label, subgraphs
+from hwsim.networks.graph import Graph
+from hwsim.networks.operators import first_output, label, subgraphs, uses
 
 SUMS = ("ReduceSum", "ReduceMean")
 

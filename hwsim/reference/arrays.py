@@ -7,6 +7,7 @@ NumPy is only a container here; every result is computed by `hwsim.reference.uni
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, overload
 
 import numpy as np
@@ -22,11 +23,12 @@ from hwsim.reference.containers import (
     to_values,
 )
 from hwsim.reference.patches import Padding, Pair, check_shapes, pad, pair_of
+from hwsim.reference.requantization import requantized
 from hwsim.reference.rounding import round_value
 from hwsim.reference.units import dot as value_dot
 from hwsim.reference.units import merge
 from hwsim.reference.values import ZERO, Value, from_int
-from hwsim.units import MacUnit, Telemetry, parse_unit
+from hwsim.units import MacUnit, Rescaling, Telemetry, parse_unit
 
 Operands = tuple[list[Value], list[Value]]
 
@@ -94,6 +96,7 @@ def matmul(
     mac: str | MacUnit,
     c: ArrayLike | None = None,
     telemetry: Literal[False] = False,
+    rescaling: Rescaling | None = None,
 ) -> Array: ...
 @overload
 def matmul(
@@ -103,6 +106,7 @@ def matmul(
     c: ArrayLike | None = None,
     *,
     telemetry: Literal[True],
+    rescaling: Rescaling | None = None,
 ) -> tuple[Array, Telemetry]: ...
 def matmul(
     a: ArrayLike,
@@ -110,11 +114,12 @@ def matmul(
     mac: str | MacUnit,
     c: ArrayLike | None = None,
     telemetry: bool = False,
+    rescaling: Rescaling | None = None,
 ) -> Array | tuple[Array, Telemetry]:
     """(…, M, K) × (…, K, N) → (…, M, N); leading dimensions broadcast, and c to the result.
 
     Operands and c are first rounded into their formats (rne, saturating).  With ``telemetry``
-    also the counts of all outputs.
+    also the counts of all outputs.  ``rescaling`` belongs to a unit that requantizes.
 
     >>> matmul([[1.0, 1.0]], [[256.0], [1.0]], "bf16xbf16+bf16").item()
     256.0
@@ -134,7 +139,9 @@ def matmul(
         columns: Array = right[at[:-2]]
         return rows.tolist(), columns[:, at[-1]].tolist()
 
-    return _outputs(operands, (*batch, left.shape[-2], right.shape[-1]), unit, c, telemetry)
+    return _outputs(
+        operands, (*batch, left.shape[-2], right.shape[-1]), unit, c, telemetry, rescaling
+    )
 
 
 def dot(
@@ -143,6 +150,7 @@ def dot(
     mac: str | MacUnit,
     c: ArrayLike | None = None,
     telemetry: bool = False,
+    rescaling: Rescaling | None = None,
 ) -> Array | tuple[Array, Telemetry]:
     """The dot product of two vectors of K values, as an array without dimensions.
 
@@ -155,7 +163,7 @@ def dot(
         raise ValueError(
             f"a of shape {left.shape}, b of shape {right.shape}: two vectors (K,) are needed"
         )
-    return _outputs(lambda: (left.tolist(), right.tolist()), (), unit, c, telemetry)
+    return _outputs(lambda: (left.tolist(), right.tolist()), (), unit, c, telemetry, rescaling)
 
 
 @overload
@@ -169,6 +177,7 @@ def conv2d(
     dilation: Pair = 1,
     groups: int = 1,
     telemetry: Literal[False] = False,
+    rescaling: Rescaling | None = None,
 ) -> Array: ...
 @overload
 def conv2d(
@@ -182,6 +191,7 @@ def conv2d(
     groups: int = 1,
     *,
     telemetry: Literal[True],
+    rescaling: Rescaling | None = None,
 ) -> tuple[Array, Telemetry]: ...
 def conv2d(
     x: ArrayLike,
@@ -193,6 +203,7 @@ def conv2d(
     dilation: Pair = 1,
     groups: int = 1,
     telemetry: bool = False,
+    rescaling: Rescaling | None = None,
 ) -> Array | tuple[Array, Telemetry]:
     """x (N, C, H, W) convolved with w (O, C/groups, KH, KW) → (N, O, OH, OW).
 
@@ -225,7 +236,7 @@ def conv2d(
         return patch.ravel().tolist(), kernel[o].ravel().tolist()
 
     shape = (image.shape[0], kernel.shape[0], out_h, out_w)
-    return _outputs(operands, shape, unit, c, telemetry)
+    return _outputs(operands, shape, unit, c, telemetry, rescaling)
 
 
 # --- outputs --------------------------------------------------------------------------------------
@@ -235,15 +246,23 @@ def _outputs(
     unit: MacUnit,
     c: ArrayLike | None,
     telemetry: bool,
+    rescaling: Rescaling | None,
 ) -> Array | tuple[Array, Telemetry]:
     """One dot product per index of ``shape``; operands(*index) gives its two lists of values."""
-    start = np.broadcast_to(_initial(c, unit.outer_format), shape)
+    if (unit.requantization is None) != (rescaling is None):
+        raise ValueError(f"rescaling={rescaling!r}: {unit} needs one exactly if it requantizes")
+    summing = unit if rescaling is None else unit.summing
+    start = np.broadcast_to(_initial(c, summing.outer_format), shape)
     results = [
-        value_dot(*operands(*at), unit, start.item(*at), observe=telemetry)
+        value_dot(*operands(*at), summing, start.item(*at), observe=telemetry)
         for at in np.ndindex(*shape)
     ]
-    array = to_array([r.value for r in results], unit.output_format, shape)
-    return (array, merge([r.telemetry for r in results])) if telemetry else array
+    array = to_array([r.value for r in results], summing.output_format, shape)
+    counts = merge([r.telemetry for r in results])
+    if rescaling is not None:
+        array, clamped = requantized(array, unit, rescaling)
+        counts = replace(counts, overflow_converted=clamped)
+    return (array, counts) if telemetry else array
 
 
 def _initial(c: ArrayLike | None, fmt: Format) -> Array:

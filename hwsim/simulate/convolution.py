@@ -19,9 +19,10 @@ from hwsim.simulate.operands import PART, Scales, to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
 from hwsim.simulate.patches import Patches
 from hwsim.simulate.products import multiply
+from hwsim.simulate.requantization import check_rescaling, requantize_counted
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.tally import LEVELS
-from hwsim.units import MacUnit, Telemetry, as_unit
+from hwsim.units import MacUnit, Rescaling, Telemetry, as_unit
 
 Array = npt.NDArray[Any]
 Pair = int | tuple[int, int]
@@ -83,6 +84,7 @@ def conv2d(
     mac: str | MacUnit,
     *,
     c: npt.ArrayLike | None = None,
+    rescaling: Rescaling | None = None,
     stride: Pair = 1,
     padding: Padding = 0,
     dilation: Pair = 1,
@@ -106,7 +108,7 @@ def conv2d(
     groups : channel groups; C and O must be multiples of it.
     k_order : the order in which the sum meets its products: ``chw`` (the last varies fastest),
         ``hwc`` or any other permutation of C/groups, KH and KW.
-    telemetry, threads, strict, memory_limit, dtype : as in `matmul`.
+    rescaling, telemetry, threads, strict, memory_limit, dtype : as in `matmul`.
 
     Returns (N, O, OH, OW), and a `Telemetry` when
     asked for.  Raises as `matmul` does.
@@ -121,7 +123,10 @@ def conv2d(
     window = Window.check(stride, padding, dilation, groups, k_order)
     image, kernel = as_real("x", x), as_real("w", w)
     start = None if c is None else as_real("c", c)
-    out, counted = conv2d_values(image, kernel, start, unit, window, options)
+    check_rescaling(unit, rescaling)
+    sums = unit.summing if rescaling else unit
+    out, counted = conv2d_values(image, kernel, start, sums, window, options)
+    out, counted = requantize_counted(out, counted, unit, rescaling)
     out = result_array(out, unit.output_format, out.dtype, None, target)
     return out if options.level == 0 else (out, counted)
 

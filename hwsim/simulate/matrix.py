@@ -17,8 +17,9 @@ from hwsim.simulate.inputs import as_dtype, as_real, result_array
 from hwsim.simulate.operands import Scales, carrier, to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
 from hwsim.simulate.products import multiply
+from hwsim.simulate.requantization import check_rescaling, requantize_counted
 from hwsim.simulate.tally import LEVELS
-from hwsim.units import MacUnit, Telemetry, as_unit
+from hwsim.units import MacUnit, Rescaling, Telemetry, as_unit
 
 Array = npt.NDArray[Any]
 
@@ -30,6 +31,7 @@ def matmul(
     mac: str | MacUnit,
     *,
     c: npt.ArrayLike | None = None,
+    rescaling: Rescaling | None = None,
     telemetry: bool | str = False,
     threads: int | None = None,
     strict: bool = False,
@@ -45,6 +47,7 @@ def matmul(
     mac : unit or its description.
     c : values that broadcast to the result, rounded into the (outer) accumulator's format; the
         initial value of the sum.  None is +0.
+    rescaling : multipliers, shifts and zero points of a unit that requantizes; else None.
     telemetry : True counts everything, ``"counts"`` the cheap part (swamping and overflow).
     threads : by default HWSIM_NUM_THREADS or all processors; never changes a result.
     strict : refuse operands that are not values of their formats.
@@ -65,7 +68,10 @@ def matmul(
     target = None if dtype is None else as_dtype(dtype)
     left, right = as_real("a", a), as_real("b", b)
     start = None if c is None else as_real("c", c)
-    out, counted = matmul_values(left, right, start, unit, options)
+    check_rescaling(unit, rescaling)
+    sums = unit.summing if rescaling else unit
+    out, counted = matmul_values(left, right, start, sums, options)
+    out, counted = requantize_counted(out, counted, unit, rescaling)
     out = result_array(out, unit.output_format, out.dtype, None, target)
     return out if options.level == 0 else (out, counted)
 

@@ -16,6 +16,7 @@ from hwsim.networks import Calibration, Data, LayerError, Network, Score, evalua
 from hwsim.networks.calibration import digest
 from hwsim.networks.data import DataLike
 from hwsim.networks.runtime import Array
+from hwsim.networks.scales import ScaleLike
 from hwsim.networks.source import ModelLike
 from hwsim.sweeps.metadata import describe_run, sha256_of
 from hwsim.sweeps.result import Sweep
@@ -41,6 +42,7 @@ class Task:
     verify: int = 0
     dump: str | None = None
     threads: int | None = None
+    scale: ScaleLike | None = None
 
 
 def run_task(task: Task, progress: Progress | None = None) -> Row:
@@ -57,6 +59,7 @@ def run_task(task: Task, progress: Progress | None = None) -> Row:
             data,
             task.unit,
             calibration=measured,
+            scale=task.scale,
             telemetry="counts",
             threads=task.threads,
             verify=task.verify,
@@ -87,11 +90,17 @@ def _exact_score(
 ) -> Score:
     """What the operands alone lose: the same network with every sum exact, rounded once."""
     unit = replace(parse_unit(f"{task.unit.a}x{task.unit.b}+exact"), daz=task.unit.daz)
-    scales = "" if measured is None else repr(measured.absmax)
+    scales = repr(task.scale) if measured is None else repr((task.scale, measured.ranges))
     key = (str(unit), network.sha256, digest(data), task.metric, scales)
     if key not in _exact_scores:
         report = network.run(
-            data, unit, calibration=measured, telemetry=False, threads=task.threads, node=task.node
+            data,
+            unit,
+            calibration=measured,
+            scale=task.scale,
+            telemetry=False,
+            threads=task.threads,
+            node=task.node,
         )
         _exact_scores[key] = evaluate(report.outputs, data.labels, baseline, task.metric)
     return _exact_scores[key]
@@ -113,6 +122,7 @@ def sweep(
     name: str | None = None,
     node: str = "45nm",
     calibration: DataLike | None = None,
+    scale: ScaleLike | None = None,
     verify: int = 0,
     dump: str | os.PathLike[str] | None = None,
     threads: int | None = None,
@@ -132,7 +142,7 @@ def sweep(
     seed : of the outputs drawn by ``verify``.
     name : of the task in the rows; by default the model's.
     node : technology node of the costs.
-    calibration : data for the scales, as in `hwsim.run`.
+    calibration, scale : data for the scales, and their rule, as in `hwsim.run`.
     verify : recompute so many random outputs of every layer by the reference.
     dump : folder for golden vectors, one folder per unit in it.
     threads : per task.  executor : any `concurrent.futures.Executor` (threads, a spawned
@@ -166,6 +176,7 @@ def sweep(
         calibration=None if calibration is None else _freeze_data(calibration),
         verify=verify,
         threads=threads,
+        scale=scale,
     )
     tasks = [replace(base, unit=unit, dump=_folder(dump, title, unit)) for unit in units]
     rows = _run_here(tasks, progress) if executor is None else _submit(tasks, executor, progress)

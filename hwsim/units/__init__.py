@@ -1,6 +1,7 @@
 """MAC units: types, and the grammar of their names."""
 
 from hwsim.units.grammar import as_unit, parse_unit
+from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization, Rescaling
 from hwsim.units.telemetry import StepCounts, Telemetry
 from hwsim.units.types import (
     Chunked,
@@ -16,12 +17,15 @@ from hwsim.units.types import (
 )
 
 __all__ = [
+    "REQUANT_ROUNDINGS",
     "Chunked",
     "Exact",
     "ExactProduct",
     "MacUnit",
     "Multiplier",
     "Order",
+    "Requantization",
+    "Rescaling",
     "RoundedProduct",
     "Sequential",
     "StepCounts",

@@ -1,8 +1,9 @@
 """Read a MAC unit's description.
 
     unit   = A "x" B "+" ( ACC | "exact" ) { ":" option }
-    option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "daz" | "out=" FMT
+    option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "daz" | "out=" FMT | requant
     order  = "seq" | "chunk" N [ "/" FMT ] | "exact"
+    requant = "requant" BITS [ "/" MODE [ "/" MODE ] ]
 
 A, B, ACC and FMT are format names (`hwsim.formats.grammar`), taken longest first.
 """
@@ -23,6 +24,7 @@ from hwsim.formats import (
     format_length,
     parse_format,
 )
+from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization
 from hwsim.units.types import (
     Chunked,
     Exact,
@@ -32,7 +34,7 @@ from hwsim.units.types import (
     default_exact_accumulator,
 )
 
-OPTIONS = (*ROUNDINGS, *OVERFLOWS, "seq", "chunk64", "exact", "mul_add", "daz", "out=")
+OPTIONS = (*ROUNDINGS, *OVERFLOWS, "seq", "chunk64", "exact", "mul_add", "daz", "out=", "requant31")
 LATER_OPTIONS = re.compile(r"sr[0-9]*|lanes[0-9]+(-tree)?|tree[0-9]+|fused.*")
 
 
@@ -158,7 +160,26 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "daz", True
     if word.startswith("out=") and reader.take("out="):
         return "output", reader.format()
+    if re.fullmatch(r"requant[1-9][0-9]?", word):
+        return "requantization", _requantization(reader, word)
     if LATER_OPTIONS.fullmatch(word):
         reader.fail(f"option {word!r} is not simulated yet", len(word))
     allowed = ", ".join(OPTIONS)
     return reader.fail(f"unknown option {word!r}; allowed are {allowed}", len(word), OPTIONS)
+
+
+def _requantization(reader: _Reader, word: str) -> Requantization:
+    """``word`` (requant and its bits), and after it one rounding, or gemmlowp's two."""
+    start, modes = reader.at, list[str]()
+    reader.take(word)
+    while len(modes) < 2 and reader.take("/"):
+        mode = reader.word()
+        if mode not in REQUANT_ROUNDINGS:
+            message = f"{mode!r} is no rounding of a requantization"
+            reader.fail(message, len(mode), REQUANT_ROUNDINGS)
+        reader.take(mode)
+        modes.append(mode)
+    try:
+        return Requantization(int(word[len("requant") :]), *modes[::-1])
+    except SpecError as error:
+        raise SpecError(error.message, reader.text, start, len(word)) from None

@@ -6,13 +6,14 @@ readings of it; none of them is known here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import UnionType
 from typing import get_args
 
 from hwsim.errors import SpecError
 from hwsim.formats import ROUNDINGS, FixedFormat, FloatFormat, Format, IntFormat, check_overflow
+from hwsim.units.requantization import Requantization
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class MacUnit:
     multiplier : `ExactProduct` or `RoundedProduct`.
     output : format of the result; None for that of the (outer) accumulator.
     daz : subnormal operands a and b count as zeros of their sign; c does not.
+    requantization : how integer sums are scaled into an integer ``output``; None does not scale.
 
     Raises SpecError where no hardware could obey the description.
 
@@ -83,6 +85,7 @@ class MacUnit:
     multiplier: Multiplier = field(default_factory=ExactProduct)
     output: Format | None = None
     daz: bool = False
+    requantization: Requantization | None = None
 
     def __post_init__(self) -> None:
         _require("a", self.a, Format)
@@ -102,6 +105,17 @@ class MacUnit:
                 raise SpecError(message, part=name)
             if self.overflow is not None:
                 self._check_overflow(self.overflow, fmt)
+        self._check_requantization()
+
+    def _check_requantization(self) -> None:
+        if self.requantization is None:
+            return
+        _require("requantization", self.requantization, Requantization)
+        summed = "accumulator" if self.outer_format == self.accumulator else "outer"
+        for name, fmt in ((summed, self.outer_format), ("output", self.output_format)):
+            if not is_integer(fmt):
+                message = f"requantization of {fmt}: integer sums and an integer output are needed"
+                raise SpecError(message, part=name)
 
     def _check_parts(self) -> None:
         """Fields of order and multiplier, and the optional output."""
@@ -169,17 +183,22 @@ class MacUnit:
         """Format of the results."""
         return self.output or self.outer_format
 
+    @property
+    def summing(self) -> MacUnit:
+        """The unit up to its sum: without output conversion and requantization."""
+        return replace(self, output=None, requantization=None)
+
     def overflow_of(self, fmt: Format) -> str:
         """Overflow rule that holds in ``fmt``, one of the unit's rounded formats."""
         return self.overflow or fmt.default_overflow
 
     def rounded_formats(self) -> dict[str, Format]:
-        """Every format that something is rounded to, by its role."""
+        """Every format that something is rounded to by the unit's rules, by its role."""
         roles = {
             "product": self.product_format,
             "accumulator": self.accumulator,
             "outer": self.outer_format,
-            "output": self.output_format,
+            "output": None if self.requantization else self.output_format,
         }
         return {name: fmt for name, fmt in roles.items() if fmt is not None}
 
@@ -201,6 +220,8 @@ class MacUnit:
             parts.append("daz")
         if self.output is not None:
             parts.append(f"out={self.output}")
+        if self.requantization is not None:
+            parts.append(str(self.requantization))
         return ":".join(parts)
 
 
@@ -219,7 +240,7 @@ def default_exact_accumulator(a: Format, b: Format) -> Format:
     return IntFormat(64) if is_integer(a) and is_integer(b) else FloatFormat(8, 24)
 
 
-def _require(name: str, value: object, allowed: UnionType) -> None:
+def _require(name: str, value: object, allowed: type | UnionType) -> None:
     if not isinstance(value, allowed):
-        names = ", ".join(t.__name__ for t in get_args(allowed))
+        names = ", ".join(t.__name__ for t in get_args(allowed) or (allowed,))
         raise SpecError(f"{name}={value!r}: one of {names} is needed")

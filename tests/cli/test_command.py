@@ -260,3 +260,15 @@ def test_mac_says_everything():
     as_json = json.loads(hwsim("mac", "int8xint8+int32", "--json").stdout)
     assert as_json["unit"] == "int8xint8+int32"
     assert as_json["cost"]["node"] == "45nm"
+
+
+def test_scales_by_rule():
+    arguments = ("run", "digits-cnn", "--mac", "int8xint8+int32", "--json")
+    usual, affine = (
+        json.loads(hwsim(*arguments, *more).stdout)["layers"][1]
+        for more in ((), ("--scale", "affine"))
+    )
+    assert usual["zero_point_a"] == 0
+    assert affine["zero_point_a"] == -128
+    done = hwsim(*arguments, "--scale", "affin")
+    assert done.returncode == 2

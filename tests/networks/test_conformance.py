@@ -24,8 +24,10 @@ from onnx.backend.test.loader import load_model_tests
 from hwsim.errors import UnsupportedOperator
 from hwsim.networks import DataError, Network
 from hwsim.networks.operators import RECURRENT, SCHEMA_FUNCTIONS, SIMULATED
+from hwsim.networks.quantized import INTEGER_OPERATORS
 
-OPERATORS = SIMULATED | SCHEMA_FUNCTIONS | RECURRENT | {"AffineGrid", "LinearAttention"}
+FLOATS = SIMULATED - set(INTEGER_OPERATORS)  # integers: test_quantized_conformance
+OPERATORS = FLOATS | SCHEMA_FUNCTIONS | RECURRENT | {"AffineGrid", "LinearAttention"}
 # relative to the largest output: sums of fewer than 200 products in float32, and one rounding
 LIMITS = {"float16": 2**-10, "float32": 1e-6, "float64": 1e-6}
 EXACT = 2**24  # whole numbers below it are float32 values, whatever the order of a sum

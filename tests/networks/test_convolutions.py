@@ -130,6 +130,6 @@ def test_no_such_result(graph: GraphBuilder, attributes: dict[str, Any], message
     """Sizes that only the data decides are checked when the layer runs."""
     graph.node("ConvTranspose", ["x", graph.weight("w", 2, 2, 2)], "y", "odd", **attributes)
     network = Network.load(graph.model({"x": ["N", 2, "L"]}, {"y": None}))
-    calibration = Calibration("nothing", {"odd": {"a": 1.0, "b": 1.0}}, 1)
+    calibration = Calibration("nothing", {"odd": dict.fromkeys("ab", (-1.0, 1.0))}, 1)
     with pytest.raises(LayerError, match=rf"'odd'.*{message}"):
         network.run({"x": images(1, 2, 3)}, UNIT, calibration=calibration)

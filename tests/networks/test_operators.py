@@ -50,10 +50,10 @@ REFUSED: list[tuple[str, dict[str, Any], int, list[str]]] = [
     ("LSTM", {"hidden_size": 3}, 3, []),  # the sequence's length is unknown here
     ("GRU", {"hidden_size": 3}, 3, []),
     ("RNN", {"hidden_size": 3}, 3, []),
-    ("MatMulInteger", {}, 2, []),
-    ("ConvInteger", {}, 2, []),
-    ("QLinearMatMul", {}, 8, []),
-    ("QLinearConv", {}, 8, []),
+    ("MatMulInteger on FLOAT", {}, 2, []),
+    ("ConvInteger on FLOAT", {}, 2, []),
+    ("QLinearMatMul on FLOAT", {}, 8, []),
+    ("QLinearConv on FLOAT", {}, 8, []),
     ("DeformConv", {}, 3, []),
     ("Det", {}, 1, []),
     ("RandomNormalLike", {}, 1, []),
@@ -70,7 +70,7 @@ def test_refused_by_name(
 ) -> None:
     names = [f"x{i}" for i in range(inputs)]
     graph.node("Relu", ["x0"], "r")
-    graph.node(op, ["r", *names[1:]], "y", "culprit", **attributes)
+    graph.node(op.split()[0], ["r", *names[1:]], "y", "culprit", **attributes)
     model = graph.model(dict.fromkeys(names), {"y": None}, 19, 9, domains=domains)
     with pytest.raises(UnsupportedOperator, match=f"'culprit'.*{op} is not simulated; .{{10}}"):
         Network.load(model)

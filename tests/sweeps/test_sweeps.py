@@ -170,3 +170,15 @@ def test_the_grey_band_is_float32s_error_bar(result):
     band = Sweep(rows, result.metadata).plot().axes[0].patches[0]
     assert band.get_y() == 100 * 0.9 - 100 * 0.02
     assert band.get_y() + band.get_height() == 100 * 0.9 + 100 * 0.02
+
+
+def test_scale_reaches_every_task(data):
+    """Signed and unsigned codes under the affine rule give the same logits; absmax does not."""
+    model = shipped("digits-cnn").model
+    units = ["uint8xint8+int32", "int8xint8+int32", "e4m3xe4m3+fp16"]
+    affine = hwsim.sweep(model, data, units, scale={"a": "affine"}, verify=1).rows
+    assert affine[0].sqnr_db == affine[1].sqnr_db
+    usual = hwsim.sweep(model, data, units).rows
+    assert usual[0].sqnr_db == affine[0].sqnr_db
+    assert usual[1].sqnr_db != affine[1].sqnr_db
+    assert usual[2].sqnr_db == affine[2].sqnr_db

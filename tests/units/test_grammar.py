@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 import hwsim
 from hwsim.errors import SpecError
-from hwsim.units import Chunked, Exact, MacUnit, RoundedProduct, parse_unit
+from hwsim.units import (
+    REQUANT_ROUNDINGS,
+    Chunked,
+    Exact,
+    MacUnit,
+    RoundedProduct,
+    parse_unit,
+)
 
 FORMATS = ["fp32", "bf16", "fp16", "e6m9", "e5m2", "e4m3", "e2m1", "e4m3fnuz", "e5m4b7fn_nosub"]
 INTEGERS = ["int8", "uint4", "int17", "fixed3.4"]
@@ -28,7 +35,18 @@ def specs(draw: st.DrawFn) -> str:
     return text + "".join(draw(st.permutations(options)))
 
 
-@given(specs())
+@st.composite
+def requantizing_specs(draw: st.DrawFn) -> str:
+    modes = [draw(st.sampled_from(REQUANT_ROUNDINGS)) for _ in range(draw(st.integers(0, 2)))]
+    options = [
+        ":" + "/".join([f"requant{draw(st.integers(1, 53))}", *modes]),
+        draw(st.sampled_from(["", ":out=int8", ":out=uint5", ":out=int32"])),
+        draw(st.sampled_from(["", ":chunk7", ":chunk7/int20", ":saturate"])),
+    ]
+    return "int8xuint4+int32" + "".join(draw(st.permutations(options)))
+
+
+@given(specs() | requantizing_specs())
 def test_round_trip(text: str):
     unit = parse_unit(text)
     assert parse_unit(str(unit)) == unit
@@ -48,6 +66,11 @@ def test_round_trip(text: str):
         ("float8_e4m3xfloat8_e5m2+float16", "e4m3ieeexe5m2+fp16"),
         ("int8xint8+int17:wrap", "int8xint8+int17"),
         ("e4m3xe4m3+fp16:chunk32/fp32:rtz", "e4m3xe4m3+fp16:rtz:chunk32/fp32"),
+        ("int8xint8+int32:requant31/rne:out=int8", "int8xint8+int32:out=int8:requant31"),
+        (
+            "int8xint8+int32:out=int8:requant31/half-up/rna",
+            "int8xint8+int32:out=int8:requant31/half-up/rna",
+        ),
     ],
 )
 def test_canonical_spelling(text: str, canonical: str):
@@ -73,6 +96,11 @@ def test_canonical_spelling(text: str, canonical: str):
         ("e4m3xe4m3+e8m0", "e8m0", ""),
         ("int65xint8+int64", "int65", ""),
         ("e4m3xe4m3+fp16:daz:daz", "daz", ""),
+        ("int8xint8+int32:out=int8:requant54", "requant54", ""),
+        ("int8xint8+int32:out=int8:requant31/half-op", "half-op", "half-up"),
+        ("int8xint8+fp32:requant31", "fp32", ""),
+        ("int8xint8+int32:out=e4m3:requant31", "out=e4m3", ""),
+        ("int8xint8+int32:chunk8/fp32:requant31", "chunk8/fp32", ""),
     ],
 )
 def test_errors_point_at_the_wrong_part(text: str, wrong: str, hint: str):
