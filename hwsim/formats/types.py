@@ -95,6 +95,10 @@ class FloatFormat:
     def __hash__(self) -> int:
         return self._hash  # formats are keys of every cache
 
+    def __getstate__(self) -> dict[str, object]:
+        """The fields alone: hashes of strings differ between processes."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
     # --- fields -------------------------------------------------------------------------------
     @property
     def exponent_bias(self) -> int:

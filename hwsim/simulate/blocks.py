@@ -25,8 +25,9 @@ from hwsim_kernels.datapath import (
     lossless,
 )
 
-from hwsim.formats import Format
+from hwsim.formats import FloatFormat, Format
 from hwsim.simulate.datapaths import Plan, family, finest_bit
+from hwsim.simulate.elementwise import convert, read_only
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import lane_scalars
 from hwsim.simulate.scheduler import run_tiles
@@ -76,7 +77,7 @@ class _Job:
         carrier = np.dtype(f"f{path.width // 8}")
         left = _left(a, rows, carrier, plan.negated)
         right = empty((batch, panels, k, wide), carrier)
-        pack(_read_only(b), right)
+        pack(read_only(b), right)
         out = empty((batch, rows, panels * wide), carrier)
         out[...] = -0.0 if plan.negated else 0.0
         if c is not None:
@@ -182,11 +183,27 @@ def prepare(level: int) -> None:
         out, flags = np.zeros((1, 0, wide), carrier), np.zeros((1, 1, 1), whole)
         scalars = np.zeros((2, len(Scalars._fields)), carrier)
         counted = np.zeros((2, SLOTS), np.int64), np.zeros((1, 1, 1, 1))
-        whole_b = np.zeros((2, 1, wide), carrier)
-        for b in (whole_b, whole_b[:1].swapaxes(1, 2), whole_b.swapaxes(1, 2)):  # C, F, neither
-            pack(_read_only(b), np.zeros((2, 1, b.shape[1], wide), carrier))
-        left = _read_only(left)
-        run_kernel(path, None)(left, right, out, flags, scalars, *counted, 0, 0, ROWS, 1)
+        arrays = (read_only(left), right, out, flags, scalars, *counted)
+        run_kernel(path, None)(*arrays, 0, 0, ROWS, 1)
+    _prepare_operands()
+
+
+@cache
+def _prepare_operands() -> None:
+    """The same for what lays operands out and rounds them."""
+    floats = (np.float32, np.float64)
+    for source, carrier in ((floats[0], floats[0]), (floats[0], floats[1]), (floats[1], floats[1])):
+        b = np.zeros((2, 3, 2), source)
+        out = np.zeros((2, 1, 3, 64), carrier)
+        for operand in (
+            b,
+            b.swapaxes(1, 2)[:1],
+            b.swapaxes(1, 2),
+        ):  # C's order, Fortran's, none
+            pack(read_only(operand), out)
+        # Lanes of float32; rounding by bits; lanes of float64.
+        for fmt in (FloatFormat(4, 4), FloatFormat(8, 8), FloatFormat(8, 24)):
+            convert(np.zeros(1, source), np.zeros(1, carrier), fmt, "rne", "saturate")
 
 
 @cache
@@ -203,17 +220,10 @@ def _left(a: Array, rows: int, carrier: np.dtype[Any], negated: bool) -> Array:
     """Operand a for the kernels: contiguous, with zero rows up to a multiple of ROWS."""
     m = a.shape[1]
     if m == rows and not negated:
-        return _read_only(np.ascontiguousarray(a, carrier))
+        return read_only(np.ascontiguousarray(a, carrier))
     left = np.zeros((a.shape[0], rows, a.shape[2]), carrier)
     left[:, :m] = -a if negated else a
-    return _read_only(left)
-
-
-def _read_only(x: Array) -> Array:
-    """A view that nobody writes: to Numba one type, whether the caller's array is one or not."""
-    view = x.view()
-    view.flags.writeable = False
-    return view
+    return read_only(left)
 
 
 def _limited(plan: Plan) -> bool:

@@ -49,7 +49,14 @@ def convert(
     numbers = conversion_numbers(fmt, rounding, overflow, bool(narrow & NARROW))
     divisor = numbers.dtype.type(scale)
     kernel = convert_kernel(flags | narrow)
-    return int(kernel(x.reshape(-1), out.reshape(-1), numbers, divisor))
+    return int(kernel(read_only(x.reshape(-1)), out.reshape(-1), numbers, divisor))
+
+
+def read_only(x: Array) -> Array:
+    """A view that nobody writes: to Numba one type, whether the caller's array is one or not."""
+    view = x.view()
+    view.flags.writeable = False
+    return view
 
 
 def target(x: Array, out: Array | None, dtype: np.dtype[Any]) -> Array:

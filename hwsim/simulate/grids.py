@@ -14,7 +14,7 @@ from hwsim_kernels.datapath import INTEGERS, Scalars
 from hwsim_kernels.elementwise import NARROW, NATURAL, WHOLE, Layout
 from hwsim_kernels.powers import Powers
 from hwsim_kernels.rounding64 import NEAREST, ODD, THRESHOLD
-from hwsim_kernels.scalars import Grid32, Grid64, IntRange
+from hwsim_kernels.scalars import Grid64, IntRange
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
 
@@ -189,21 +189,6 @@ def _layout(fmt: FloatFormat, narrow: bool) -> Layout:
         inf_code=fmt.inf_code if fmt.has_inf else 0,
         nan_code=fmt.nan_code if fmt.has_nan else 0,
         sign=sign - (1 << width) if sign >> (width - 1) else sign,
-    )
-
-
-@cache
-def grid32(fmt: FloatFormat, overflow: str) -> Grid32:
-    """Scalars for float32 kernels, round to nearest even."""
-    over_neg, over_pos = _overflow_values(fmt, "rne", overflow)
-    return Grid32(
-        floor_bits=max(fmt.emin + 127, 0) * ONE32,
-        cap_bits=(fmt.emax + 1 + 127) * ONE32,
-        magic_bits=(24 - fmt.precision) * ONE32 + ONE32 // 2,
-        lowest=float(fmt.lowest),
-        largest=float(fmt.largest),
-        over_neg=over_neg,
-        over_pos=over_pos,
     )
 
 

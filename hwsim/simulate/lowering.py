@@ -10,34 +10,27 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from hwsim_kernels import float32
 from hwsim_kernels.float64 import ALL, CHEAP, NONE
 from hwsim_kernels.rounding64 import EXACT, INNOCUOUS, STICKY
 from hwsim_kernels.scalars import Grid64
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.simulate.datapaths import plan
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import (
     fits_float64_grid,
-    grid32,
     grid64,
     int_range,
     magnitude,
     rounding_mode,
     significant_bits,
-    within_float32,
 )
 from hwsim.simulate.stages import (
-    Float32Stage,
     Float64Stage,
     IntegerStage,
-    NativeStage,
     Stage,
 )
 from hwsim.units import Chunked, Exact, MacUnit, is_integer
-
-FP32 = FloatFormat(8, 24)
-FP64 = FloatFormat(11, 53)
 
 
 @dataclass(frozen=True)
@@ -100,7 +93,7 @@ def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Sta
             significant_bits(fmt), fmt.quantum_exponent, magnitude(fmt), 2.0, f"product in {fmt}"
         )
     addends = facts.finite and _stays_finite(unit, unit.product_format, product, facts)
-    inner = _stage(Level(unit, unit.accumulator, inner_addend, level, addends), facts, True)
+    inner = _stage(Level(unit, unit.accumulator, inner_addend, level, addends), facts)
     if isinstance(inner, str) or not isinstance(unit.order, Chunked):
         return inner if isinstance(inner, str) else (inner, None)
     fmt = unit.accumulator
@@ -110,7 +103,7 @@ def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Sta
         significant_bits(fmt), fmt.quantum_exponent, magnitude(fmt), times, f"chunk sum in {fmt}"
     )
     addends = addends and _stays_finite(unit, fmt, inner_addend, facts)
-    outer = _stage(Level(unit, unit.outer_format, sums, level, addends), facts, False)
+    outer = _stage(Level(unit, unit.outer_format, sums, level, addends), facts)
     return outer if isinstance(outer, str) else (inner, outer)
 
 
@@ -130,13 +123,9 @@ def _product(unit: MacUnit) -> Addend:
     return Addend(bits, quantum, magnitude(unit.a) * magnitude(unit.b), 1.0, f"{unit.a}x{unit.b}")
 
 
-def _stage(level: Level, facts: Facts | Unknown, inner: bool) -> Stage | str:
+def _stage(level: Level, facts: Facts | Unknown) -> Stage | str:
     """The cheapest stage that is proved; the reason of the last refusal where none is."""
-    for choose in (_native, _integer, _float32):
-        stage = choose(level, facts, inner)
-        if stage is not None:
-            return stage
-    return _float64(level, facts)
+    return _integer(level) or _float64(level, facts)
 
 
 def _exact_in(level: Level, bits: int, quantum: int, emax: int) -> bool:
@@ -149,22 +138,7 @@ def _exact_in(level: Level, bits: int, quantum: int, emax: int) -> bool:
     )
 
 
-def _native(level: Level, facts: Facts | Unknown, inner: bool) -> Stage | None:
-    unit = level.unit
-    if level.level != NONE or level.rounding != "rne" or level.overflow != "inf":
-        return None
-    floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
-    if not floats or (inner and unit.product_format is not None):
-        return None
-    proof = f"the accumulator is the carrier: the machine's fma rounds once to {level.fmt}"
-    # Chunk sums enter by an addition, which is exact rounding whatever their format.
-    narrow = all(within_float32(fmt) for fmt in (unit.a, unit.b, unit.accumulator))
-    if level.fmt == FP32 and narrow:
-        return NativeStage(np.float32, proof)
-    return NativeStage(np.float64, proof) if level.fmt == FP64 else None
-
-
-def _integer(level: Level, facts: Facts | Unknown, inner: bool) -> Stage | None:
+def _integer(level: Level) -> Stage | None:
     unit, fmt = level.unit, level.fmt
     whole = all(is_integer(f) for f in (unit.a, unit.b, *unit.rounded_formats().values()))
     if not whole or unit.product_format is not None or level.level == ALL:
@@ -178,53 +152,6 @@ def _integer(level: Level, facts: Facts | Unknown, inner: bool) -> Stage | None:
             limits = int_range(fmt, bits + 1)
             return IntegerStage(limits, lane, wraps, level.level >= CHEAP, proof)
     return None
-
-
-def _float32(level: Level, facts: Facts | Unknown, inner: bool) -> Stage | None:
-    unit, fmt = level.unit, level.fmt
-    if not isinstance(fmt, FloatFormat) or not fmt.has_subnormals or level.level == ALL:
-        return None
-    if level.rounding != "rne" or (inner and unit.product_format is not None):
-        return None
-    if not 2 <= fmt.precision <= 22 or not _exact_in(level, 24, -149, 127):
-        return None
-    reach = magnitude(fmt) + level.addend.largest
-    highest = reach.numerator.bit_length() - reach.denominator.bit_length() + 1
-    if max(highest, fmt.emax + 1) + 24 - fmt.precision > 127 or fmt.emin < -126:
-        return None
-    if not all(within_float32(f) for f in (unit.a, unit.b, unit.accumulator)):
-        return None
-    sums, why = level.sums(24)
-    if sums == STICKY:
-        return None
-    variant, scope = _variant(level, facts)
-    if variant == float32.LIVE and (level.level != NONE or not _is_plain(level)):
-        return None
-    proof = f"float32: {why}; {scope}"
-    return Float32Stage(grid32(fmt, level.overflow), variant, level.level >= CHEAP, proof)
-
-
-def _is_plain(level: Level) -> bool:
-    """Whether zeros have the signs that float32 gives them, and Inf the fate of an overflow."""
-    unit = level.unit
-    floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
-    signed = floats and all(fmt.has_negative_zero for fmt in unit.rounded_formats().values())
-    return signed and (level.finite or level.overflow in ("inf", "inf_always"))
-
-
-def _variant(level: Level, facts: Facts | Unknown) -> tuple[int, str]:
-    """How much of the rounding the data leaves to do."""
-    multiples = level.addend.quantum >= level.fmt.quantum_exponent
-    if not multiples or not level.finite or facts.c_minus_zero:
-        return float32.LIVE, "exponents floored and capped, signed zeros kept"
-    saturates = level.overflow in ("saturate", "saturate_all")
-    limit = float(level.fmt.largest)
-    room = (limit - facts.c_max) / (2.0 * level.addend.times)
-    if facts.quick_bound <= room or facts.sum_bound <= room:
-        return float32.BARE, "no sum can overflow on this data, none is subnormal and inexact"
-    if saturates:
-        return float32.CLAMP, "no sum is subnormal and inexact"
-    return float32.LIVE, "overflow is possible"
 
 
 def _float64(level: Level, facts: Facts | Unknown) -> Stage | str:
@@ -274,7 +201,10 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
         if problem and not is_integer(unit.accumulator):
             return (f"integers of any width, slowly: {problem}",)
         return (f"{bits}; rounded once",)
-    plan = lower(unit, Unknown(), NONE)
-    if isinstance(plan, str):
-        return (f"integers of any width, slowly: {plan}",)
-    return tuple(stage.proof for stage in plan if stage is not None)
+    paths = plan(unit, Unknown(), NONE)
+    if paths is not None:
+        return tuple(choice.proof for choice in (paths.inner, paths.outer) if choice is not None)
+    stages = lower(unit, Unknown(), NONE)
+    if isinstance(stages, str):
+        return (f"integers of any width, slowly: {stages}",)
+    return tuple(stage.proof for stage in stages if stage is not None)

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels import float32, float64, integers
-from hwsim_kernels.scalars import Grid32, Grid64, IntRange
+from hwsim_kernels import float64, integers
+from hwsim_kernels.scalars import Grid64, IntRange
 
 from hwsim.formats import Format
 from hwsim.simulate.tally import Tally
@@ -34,36 +34,6 @@ class Stage(Protocol):
 
     def merge(self, total: Array, tile: Array, tally: Tally) -> None:
         """total ← R(total + tile)."""
-
-
-@dataclass(frozen=True)
-class Float32Stage:
-    """Round to nearest even in float32."""
-
-    grid: Grid32
-    variant: int
-    counted: bool
-    proof: str
-    carrier: type = np.float32
-    lane: type = np.int32
-
-    def add(self, a: Array, b: Array, tile: Array, tally: Tally, start: int = 0) -> None:
-        if not self.counted:
-            float32.mac_kernel(self.variant)(a, b, tile, self.grid)
-            return
-        counts = np.zeros(float32.COUNTS, np.int64)
-        float32.counting_kernel(self.variant)(a, b, tile, tally.flags, counts, self.grid)
-        zeros = int(tally.zeros[start : start + a.shape[1]].sum())
-        tally.add_kept(counts, zeros, a.shape[1] * tile.size)
-
-    def merge(self, total: Array, tile: Array, tally: Tally) -> None:
-        if not self.counted:
-            float32.merge_kernel(self.variant)(total, tile, self.grid)
-            return
-        counts = np.zeros(float32.COUNTS, np.int64)
-        run = float32.counting_merge_kernel(self.variant)
-        zeros = int(run(total, tile, tally.outer_flags, counts, self.grid))
-        tally.add_kept(counts, zeros, tile.size, outer=True)
 
 
 @dataclass(frozen=True)
@@ -116,22 +86,6 @@ class IntegerStage:
         counts = tally.outer[float64.OVERFLOW :]
         flags = tally.outer_flags
         integers.merge(total, tile, flags, counts, self.range, self.wraps, self.counted)
-
-
-@dataclass(frozen=True)
-class NativeStage:
-    """The accumulator is the carrier: the machine's own fused multiply-add, in its own order."""
-
-    carrier: type
-    proof: str
-    lane: type = np.int32
-
-    def add(self, a: Array, b: Array, tile: Array, tally: Tally, start: int = 0) -> None:
-        (float32.native32 if self.carrier is np.float32 else float32.native64)(a, b, tile)
-
-    def merge(self, total: Array, tile: Array, tally: Tally) -> None:
-        with np.errstate(invalid="ignore", over="ignore"):
-            np.add(total, tile, out=total)
 
 
 def refuse_nan(values: Array, fmt: Format) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels import float32, float64
+from hwsim_kernels import float64
 from hwsim_kernels.operands import count_zeros
 
 from hwsim.units import StepCounts
@@ -33,21 +33,6 @@ class Tally:
         full = level == float64.ALL
         self.lost = np.zeros(shape if full else nothing)
         self.mass = np.zeros(shape if full else nothing)
-
-    def add_kept(self, counts: Array, zeros: int, steps: int, outer: bool = False) -> None:
-        """Turn the float32 kernels' counts into swamped ones (`float32.mac_kernel`).
-
-        A zero addend always leaves y = acc = acc + p; an overflow is neither kind of swamping,
-        and never has y = acc + p.
-        """
-        kept = int(counts[float32.KEPT])
-        exact = int(counts[float32.EXACT])
-        overflow = int(counts[float32.OVERFLOWED])
-        both = int(counts[float32.OVERFLOWED_KEPT])
-        slots = self.outer if outer else self.inner
-        slots[float64.FULL] += kept - zeros - both
-        slots[float64.PARTIAL] += (steps - kept) - (exact - zeros) - (overflow - both)
-        slots[float64.OVERFLOW] += overflow
 
 
 def zero_counts(x: Array, axis: int) -> Array:

@@ -163,6 +163,10 @@ class MacUnit:
     def __hash__(self) -> int:
         return self._hash  # units are keys of every plan
 
+    def __getstate__(self) -> dict[str, object]:
+        """The fields alone: hashes of strings differ between processes."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
     # --- what the defaults resolve to ---------------------------------------------------------
     @cached_property
     def product_format(self) -> Format | None:

@@ -40,20 +40,11 @@ def inlined(function: Callable[..., Any]) -> Any:
     return numba.njit(function, nogil=True, error_model="numpy", forceinline=True)
 
 
-def kernel(function: Callable[..., Any] | None = None, *, contract: bool = False) -> Any:
-    """A compiled, cached, GIL-free function over arrays.
-
-    ``contract`` lets the compiler fuse a·b + c: only where a·b is proved exact, so that the bits
-    are the same either way; the proof stands beside the kernel.
-    """
-
-    def decorate(f: Callable[..., Any]) -> Any:
-        flags = {"contract"} if contract else False
-        compiled = numba.njit(f, nogil=True, error_model="numpy", fastmath=flags)
-        _enable_cache(compiled)
-        return compiled
-
-    return decorate if function is None else decorate(function)
+def kernel(function: Callable[..., Any]) -> Any:
+    """A compiled, cached, GIL-free function over arrays."""
+    compiled = numba.njit(function, nogil=True, error_model="numpy")
+    _enable_cache(compiled)
+    return compiled
 
 
 def _enable_cache(compiled: Any) -> None:
@@ -80,18 +71,6 @@ def _careful(load: Callable[[Any], Any], flush: Callable[[], None]) -> Callable[
             return None
 
     return load_or_forget
-
-
-@intrinsic
-def fma(typingctx, a, b, c):  # type: ignore[no-untyped-def]
-    """a·b + c, rounded once (llvm.fma): the same on every machine, with FMA hardware or not."""
-    if not (a == b == c and a in (types.float32, types.float64)):
-        return None
-
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return builder.fma(*args)
-
-    return a(a, a, a), codegen
 
 
 @intrinsic

@@ -38,18 +38,6 @@ class Grid64(NamedTuple):
     minus_zero: bool  # x − x = −0 (rdn)
 
 
-class Grid32(NamedTuple):
-    """Rounding to nearest even of a float32, as in `Grid64`."""
-
-    floor_bits: int
-    cap_bits: int
-    magic_bits: int
-    lowest: float
-    largest: float
-    over_neg: float
-    over_pos: float
-
-
 class IntRange(NamedTuple):
     """Range of an integer accumulator; ``mask`` is its circle minus one."""
 

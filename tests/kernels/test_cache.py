@@ -9,14 +9,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import hwsim_kernels
 import numpy as np
 import pytest
-from hwsim_kernels import float32, float64
+from hwsim_kernels import blocked, datapath
 from hwsim_kernels._jit import KERNEL_HASH, package_hash
+from numba.core.caching import NullCache
 
 import hwsim
+from hwsim.simulate import blocks
 
 ROOT = Path(hwsim_kernels.__file__).parent
 PROJECT = Path(hwsim.__file__).parent.parent
@@ -25,20 +28,20 @@ PROGRAM = """
 import numpy as np
 import hwsim
 from hwsim_kernels.codes import decode
-from hwsim_kernels.operands import quantize
+from hwsim_kernels.blocked import pack
 x = np.array([[1.0625]])
 print(hwsim.matmul(x, x, "bf16xbf16+bf16:rup").item())
-kernels = [k for k in (quantize, decode) if k.signatures]
+kernels = [k for k in (pack, decode) if k.signatures]
 print(sum(sum(k.stats.cache_hits.values()) for k in kernels) > 0)
 """
 
 
-def run(program: str, kernels: Path, cache: Path, **variables: str) -> list[str]:
+def run(program: str, kernels: Path, cache: Path, *words: str, **variables: str) -> list[str]:
     """What a program prints with these kernels and this cache."""
     environment = dict(os.environ, NUMBA_CACHE_DIR=str(cache), **variables)
     environment["PYTHONPATH"] = os.pathsep.join([str(kernels), str(PROJECT)])
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program, *words],
         check=True,
         env=environment,
         stdout=subprocess.PIPE,
@@ -56,12 +59,11 @@ def copy_kernels(to: Path) -> Path:
 
 DOUBLED = """
 
-_limit = limit
+_upward = upward
 
 
-@helper
-def limit(*args):
-    return 2.0 * _limit(*args)
+def upward(s, e, g):
+    return _upward(s, e, g) * 2.0
 """
 
 
@@ -70,11 +72,11 @@ def test_an_edited_callee_gives_new_bits(tmp_path: Path) -> None:
     kernels, cache = copy_kernels(tmp_path / "kernels"), tmp_path / "cache"
     assert run(PROGRAM, kernels, cache) == ["1.1328125", "False"]
     assert run(PROGRAM, kernels, cache) == ["1.1328125", "True"]
-    callee = kernels / "hwsim_kernels" / "rounding64.py"
+    callee = kernels / "hwsim_kernels" / "datapath.py"
     text = callee.read_text()
-    callee.write_text(text + DOUBLED)  # operands are doubled too: 2·R(2.125²)
-    assert run(PROGRAM, kernels, cache) == ["9.0625", "False"]
-    assert run(PROGRAM, kernels, cache) == ["9.0625", "True"]
+    callee.write_text(text + DOUBLED)
+    assert run(PROGRAM, kernels, cache) == ["2.265625", "False"]
+    assert run(PROGRAM, kernels, cache) == ["2.265625", "True"]
     callee.write_text(text)
     assert run(PROGRAM, kernels, cache)[0] == "1.1328125"
 
@@ -130,47 +132,58 @@ def test_flags(path: Path) -> None:
     assert not re.search(r"parallel\s*=\s*True", text)
 
 
-WORK = """
+def innermost(run: Any) -> str:
+    """The assembly of the basic block with most vector registers."""
+    blocks = re.split(r"\n(?=\.LBB)", run.inspect_asm(run.signatures[0]))
+    return max(blocks, key=lambda block: len(re.findall(r"[xyz]mm\d|v\d+\.[24][sd]", block)))
+
+
+@pytest.mark.parametrize("level", [datapath.NONE, datapath.COUNTS])
+@pytest.mark.parametrize("limit", [datapath.UNBOUNDED, datapath.CLAMP])
+@pytest.mark.parametrize("width", [32, 64])
+def test_hot_loops_stay_in_registers(width: int, limit: int, level: int) -> None:
+    """One k of a tile: every accumulator in vectors of any width, nothing stored."""
+    assert platform.machine() in ("x86_64", "AMD64", "aarch64", "arm64")
+    path = datapath.Path(width, datapath.INNOCUOUS, datapath.NEAREST, limit, level=level)
+    a, b = (np.ones(shape, f"f{width // 8}") for shape in ((2, 9), (9, 3)))
+    hwsim.matmul(a, b, "e5m2xe5m2+e6m9")  # compiles the family
+    blocks.prepare.__wrapped__(level)
+    run = blocked.run_kernel.__wrapped__(path, None)
+    run._cache = NullCache()  # what a cache gives back has no assembly
+    run.compile(blocked.run_kernel(path, None).signatures[0])
+    block = innermost(run)
+    vectors = len(re.findall(r"[xyz]mm\d|v\d+\.[24][sd]", block))
+    assert vectors >= 3 * blocked.ROWS * blocked.vectors(path)
+    stores = re.findall(r"v?mov[au]p[sd]\s+%[xyz]mm\d+, [^%]*\(", block)
+    assert len(stores) <= 2
+
+
+SWEEP = """
+import sys
 import numpy as np
-from hwsim_kernels import float32
-from hwsim.simulate.grids import grid32
+from numba.core import event
 import hwsim
-grid = grid32(hwsim.format("e6m9"), "saturate")
-a, b, tile = (np.ones(s, np.float32) for s in ((4, 8), (8, 512), (4, 512)))
-for variant in (float32.BARE, float32.CLAMP):
-    run = float32.mac_kernel(variant)
-    run(a, b, tile, grid)
-    print(max(run.inspect_asm(run.signatures[0]).count(r) for r in ("zmm", "ymm", "v0.4s")))
+class Listener(event.Listener):
+    count = 0
+    def on_start(self, e): Listener.count += 1
+    def on_end(self, e): pass
+event.register("numba:compile", Listener())
+rng = np.random.default_rng(0)
+a, b = rng.normal(size=(9, 70)), rng.normal(size=(70, 5))
+formats = [f"e{e}m{m}" for e in range(3, 9) for m in range(2, 19)]
+telemetry = {"none": False, "counts": "counts"}[sys.argv[1]]
+for number, name in enumerate(formats):
+    hwsim.matmul(a, b, f"e4m3xe4m3+{name}", telemetry=telemetry)
+    if number == 0:
+        first = Listener.count
+print(len(formats), first > 0, Listener.count - first)
 """
 
 
-def test_hot_loops_are_vectors(tmp_path: Path) -> None:
-    """The float32 loops are compiled to vector instructions, of any width the machine has."""
-    assert platform.machine() in ("x86_64", "AMD64", "aarch64", "arm64")
-    bare, clamp = map(int, run(WORK, ROOT.parent, tmp_path))
-    assert bare >= 20
-    assert clamp >= 20
-
-
-def compiled() -> int:
-    """Machine-code versions of the sum kernels in this process."""
-    kernels = [float32.mac_kernel(variant) for variant in range(3)]
-    kernels += [float32.counting_kernel(variant) for variant in range(2)]
-    kernels += [float64.mac_kernel(s, mode, False, False, 0) for s in range(3) for mode in range(3)]
-    return sum(len(kernel.signatures) for kernel in kernels)
-
-
-def test_a_sweep_over_formats_compiles_nothing_more() -> None:
-    """Twenty accumulators, one compiled kernel: formats are arguments."""
-    x = np.full((3, 5), 0.75)
-    names = [f"e{e}m{m}" for e in (4, 5, 6, 7) for m in (5, 6, 7, 8, 9)]
-    for rounding in ("rne", "rtz"):
-        for rule in ("saturate", "inf"):
-            specs = [f"e3m2xe3m2+{name}:{rounding}:{rule}" for name in names]
-            hwsim.matmul(x, x.T, specs[0])
-            hwsim.matmul(x, x.T, specs[-1])
-            before = compiled()
-            for spec in specs:
-                hwsim.matmul(x, x.T, spec)
-            assert len(set(map(str, map(hwsim.mac, specs)))) == 20
-            assert compiled() == before > 0
+@pytest.mark.parametrize("telemetry", ["none", "counts"])
+def test_a_sweep_over_formats_compiles_nothing_after_the_first(
+    telemetry: str, tmp_path: Path
+) -> None:
+    """A hundred accumulators; and a second process compiles nothing at all."""
+    assert run(SWEEP, ROOT.parent, tmp_path, telemetry) == ["102", "True", "0"]
+    assert run(SWEEP, ROOT.parent, tmp_path, telemetry) == ["102", "False", "0"]

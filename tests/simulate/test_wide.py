@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hwsim_kernels.float32 import native64
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.extending import intrinsic
 
 import hwsim
 from hwsim import MacUnit, reference
@@ -24,6 +25,24 @@ from tests.simulate.unit_strategies import products as any_products
 from tests.simulate.unit_strategies import units
 
 Array = npt.NDArray[Any]
+
+
+@intrinsic
+def machine_fma(typing_context, x, y, z):  # type: ignore[no-untyped-def]
+    """llvm.fma: the processor's own."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.fma(*args)
+
+    return x(x, y, z), codegen
+
+
+@numba.njit
+def fused(column: Array, row: Array, sums: Array) -> None:
+    """sums ← fma(column, row, sums)."""
+    for i in range(sums.shape[0]):
+        for j in range(sums.shape[1]):
+            sums[i, j] = machine_fma(column[i, 0], row[0, j], sums[i, j])
 
 
 @pytest.fixture
@@ -139,7 +158,8 @@ def test_machine_fma(alone: None) -> None:
     b = np.ldexp(rng.normal(size=(80, 80)), rng.integers(-560, 400, (1, 80)))
     b = np.ldexp(b, rng.integers(-40, 40, (80, 1)))
     wanted = np.zeros((80, 80))
-    native64(a, b, wanted)
+    for k in range(80):
+        fused(a[:, k : k + 1], b[k : k + 1], wanted)
     assert np.isfinite(wanted).all()
     assert (np.abs(wanted) < 2.0**-1000).any()
     assert bits(hwsim.matmul(a, b, "fp64xfp64+fp64")) == bits(wanted)
