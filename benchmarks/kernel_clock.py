@@ -11,7 +11,7 @@ from typing import Any
 # Kernels that prepare or convert numbers; all others do the units' arithmetic.
 CONVERSIONS = {
     *("operands", "codes", "powers", "environment", "round_array", "limit_array"),
-    *("pack", "round_powers", "column_norms"),
+    *("pack", "round_powers", "column_norms", "finish"),
 }
 
 

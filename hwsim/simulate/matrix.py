@@ -105,7 +105,7 @@ def matmul_values(
         values, counted = _block(*operands, start, unit, options)
         telemetry += counted
         if block.whole:
-            return np.ascontiguousarray(values.reshape(shape)), telemetry
+            return np.ascontiguousarray(values.reshape(shape), out.dtype), telemetry
         out[at] = values.reshape(out[at].shape)
     return out, telemetry
 

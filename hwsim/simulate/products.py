@@ -21,6 +21,7 @@ from hwsim.simulate.conversions import round_values, value_dtype
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_product, integer_product
 from hwsim.simulate.facts import Facts
+from hwsim.simulate.finish import holds_nan
 from hwsim.simulate.grids import fits_float64_grid
 from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
@@ -28,7 +29,7 @@ from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
-from hwsim.units import Chunked, Exact, MacUnit, Telemetry, has_subnormal_values
+from hwsim.units import Chunked, Exact, MacUnit, Telemetry, has_subnormal_values, is_integer
 
 Array = npt.NDArray[Any]
 
@@ -36,7 +37,8 @@ Array = npt.NDArray[Any]
 def multiply(
     a: Array, b: Array, c: Array | None, unit: MacUnit, level: int, threads: int
 ) -> tuple[Array, Telemetry]:
-    """(batch, m, k) × (batch, k, n) + c on ``unit``; results in the value dtype of its output."""
+    """(batch, m, k) × (batch, k, n) + c on ``unit``; results that the value dtype of its
+    output holds: integers may come in floats, where no bit of theirs is lost."""
     if unit.daz:
         a, b = _flushed(a, unit.a), _flushed(b, unit.b)
     facts = Facts(a, b, c)
@@ -48,8 +50,7 @@ def multiply(
     if level != NONE and not in_floats:
         totals.zeros = facts.zero_products
     values, converted = _convert(values, unit, totals)
-    values = values.astype(value_dtype(unit.output_format), copy=False)
-    if values.dtype.kind == "f" and unit.output_format.has_nan and not _has_no_nan(facts, unit):
+    if unit.output_format.has_nan and not _has_no_nan(facts, unit) and holds_nan(values):
         values[np.isnan(values)] = math.nan  # every NaN is the canonical one
     if level == NONE:
         return values, Telemetry()
@@ -149,6 +150,8 @@ def _convert(values: Array, unit: MacUnit, totals: Totals) -> tuple[Array, int]:
     fmt = unit.output
     if fmt is None:
         return values, 0
+    if is_integer(unit.outer_format):
+        values = values.astype(value_dtype(unit.outer_format), copy=False)
     refuse_nan(values, fmt)
     rule = unit.overflow_of(fmt)
     if _is_wider(fmt, unit.outer_format) and rule != "saturate_all":
