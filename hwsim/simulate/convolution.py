@@ -19,7 +19,7 @@ from hwsim.simulate.finish import place
 from hwsim.simulate.inputs import as_dtype, as_real, result_array
 from hwsim.simulate.operands import Scales, carrier, to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
-from hwsim.simulate.patches import Patches
+from hwsim.simulate.patches import patches_of
 from hwsim.simulate.products import multiply
 from hwsim.simulate.requantization import check_rescaling, requantize_counted
 from hwsim.simulate.tally import LEVELS
@@ -156,7 +156,7 @@ def conv2d_values(
     kernels = kernels.transpose(0, *(1 + axis for axis in window.k_axes))
     k = math.prod(w.shape[1:])
     kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, k)
-    patches = Patches(w.shape, window, width)
+    patches = patches_of(w.shape, window, width)
     border = _border(unit.a)
     mirrored = _mirrored(unit)
     telemetry: Telemetry | None = None
