@@ -84,6 +84,7 @@ class Sum:
     inner: bool
     steps: int
     carrier: Carrier
+    finite: bool  # every addend, and c
 
     @cached_property
     def start(self) -> float:
@@ -120,9 +121,7 @@ class Sum:
     @cached_property
     def bounded(self) -> bool:
         """Whether no sum can leave the range on this data."""
-        return self.facts.finite and self.bound <= min(
-            float(self.fmt.largest), -float(self.fmt.lowest)
-        )
+        return self.finite and self.bound <= min(float(self.fmt.largest), -float(self.fmt.lowest))
 
     @cached_property
     def reach(self) -> float:
@@ -243,11 +242,14 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
         steps = min(steps, unit.order.length)
     plans = []
     for carrier in CARRIERS:
-        inner = Sum(unit, unit.accumulator, product, facts, level, True, steps, carrier)
+        inner = Sum(
+            *(unit, unit.accumulator, product, facts, level),
+            *(True, steps, carrier, facts.finite),
+        )
         first = _choose(inner)
         if first is None:
             continue
-        outer = _outer(inner) if isinstance(unit.order, Chunked) else None
+        outer = _outer(inner, first) if isinstance(unit.order, Chunked) else None
         second = _choose(outer) if outer else None
         if outer is None or second is not None:
             negated = unit.rounding == "rdn" and isinstance(unit.outer_format, FloatFormat)
@@ -281,7 +283,7 @@ def finest_bit(fmt: Format, least: float) -> int:
     return fmt.quantum_exponent
 
 
-def _outer(inner: Sum) -> Sum:
+def _outer(inner: Sum, choice: Choice) -> Sum:
     """The accumulator of chunk sums."""
     unit, fmt = inner.unit, inner.fmt
     order = unit.order
@@ -291,7 +293,11 @@ def _outer(inner: Sum) -> Sum:
     largest = inner.bound if inner.bounded else magnitude(fmt)
     mass = inner.bound if inner.bounded else math.inf
     sums = Addend(inner.precision, inner.quantum, largest, mass, f"chunk sum in {fmt}")
-    return replace(inner, fmt=unit.outer_format, addend=sums, inner=False, steps=chunks)
+    native = choice.path.sums == NATIVE and not inner.bounded
+    finite = inner.finite and choice.path.limit not in (SCALE, HALF) and not native
+    return replace(
+        inner, fmt=unit.outer_format, addend=sums, inner=False, steps=chunks, finite=finite
+    )
 
 
 def _choose(sum: Sum) -> Choice | None:
@@ -311,7 +317,7 @@ def _choose(sum: Sum) -> Choice | None:
         return None
     if not _allowed(sum, rounding, floor):
         return None
-    live = floor or sum.facts.c_minus_zero or not sum.inner or not sum.facts.finite
+    live = floor or sum.facts.c_minus_zero or not sum.inner or not sum.finite
     if sum.level == ALL and sums == INNOCUOUS and (floor or limit != UNBOUNDED):
         sums = STICKY
     own = sum.level != ALL or _own(sum)
@@ -395,21 +401,23 @@ def _limit(sum: Sum) -> int | None:
         return _fixed_limit(sum)
     rule = sum.unit.overflow_of(sum.fmt)
     if rule in ("saturate", "saturate_all"):
-        return CLAMP if sum.facts.finite else None
+        return CLAMP if sum.finite else None
     if rule not in ("inf", "inf_always") or sum.fmt.emax < 0:
         return None
     if sum.level != NONE and not sum.facts.finite:
         return None
+    if rule == "inf_always" and sum.way == TRUNCATE:
+        return None  # an infinite sum's error would count as one
     if rule == "inf_always" or sum.way in (NEAREST, AWAY):
         return SCALE
-    if not sum.facts.finite:
+    if not sum.finite:
         return None
     return CLAMP if sum.way == TRUNCATE else HALF
 
 
 def _fixed_limit(sum: Sum) -> int | None:
     """Saturation, or a circle of which no addend is more than one turn."""
-    if not sum.facts.finite:
+    if not sum.finite:
         return None
     if sum.unit.overflow_of(sum.fmt) != "wrap":
         return CLAMP
@@ -433,11 +441,11 @@ def _allowed(sum: Sum, rounding: int, floor: bool) -> bool:
     if _integer_zero(sum, floor):
         return False
     if rounding == NOTHING:
-        return sum.facts.finite
+        return sum.finite
     if not 2 <= p <= carrier.bits - 2:
         return False
     if rounding != NEAREST:
-        return sum.facts.finite and not floor
+        return sum.finite and not floor
     # C must be finite, whatever the exponent of a sum.
     top = math.frexp(sum.reach)[1] + carrier.bits - p
     return top <= carrier.emax and (sum.fmt.has_subnormals or not floor)

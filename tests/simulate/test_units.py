@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -191,9 +192,7 @@ def test_threads_tiles_and_memory(spec: str) -> None:
     rows, columns = slice(3, 69, 13), slice(1, 600, 97)
     part = reference.matmul(a[1, rows], b[1][:, columns], unit, c=c[rows, columns])
     assert bits(part) == bits(np.ascontiguousarray(y[1, rows, columns]))
-    turned = hwsim.matmul(
-        *(b[1].T, a[1].T, MacUnit(**{**vars(unit), "a": unit.b, "b": unit.a})), c=c.T
-    )
+    turned = hwsim.matmul(*(b[1].T, a[1].T, replace(unit, a=unit.b, b=unit.a)), c=c.T)
     assert bits(np.ascontiguousarray(turned.T)) == bits(y[1])
 
 
