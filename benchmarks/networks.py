@@ -43,8 +43,8 @@ IMAGES = {
 }
 VERIFIED = 2  # outputs of every layer that the reference recomputes
 HEADINGS = (
-    "| network | unit | images/s | GMAC/s | arithmetic % | conversions % | outside % | of it ORT % | memory MiB "
-    "| checked |"
+    "| network | unit | images/s | GMAC/s | arithmetic % | conversions % | outside % "
+    "| of it ORT % | memory MiB | checked |"
 )
 TOLERANCE = 1e-4  # of the largest output, against ONNX Runtime, on exact accumulators
 

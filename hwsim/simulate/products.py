@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.float64 import ALL, NONE, OVERFLOW, PRODUCT_OVERFLOW
+from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
@@ -114,8 +114,7 @@ def _without_overflow(
     if paths is None:
         return None
     values, totals = run_plan(facts, paths, level, threads)
-    slots = [OVERFLOW, PRODUCT_OVERFLOW]
-    return None if totals.inner[slots].any() or totals.outer[slots].any() else (values, totals)
+    return None if totals.overflowed else (values, totals)
 
 
 def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:
@@ -168,6 +167,7 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, in
     n = facts.b.shape[2]
     outputs = batch * m * n
     chunks = -(-k // unit.order.length) if isinstance(unit.order, Chunked) else 0
+    struck = converted > 0 or totals.overflowed
     inner = step_counts(totals.inner, outputs * k)
     return Telemetry(
         **vars(inner),
@@ -177,7 +177,7 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, in
         zero_operands=totals.zeros,
         overflow_products=int(totals.inner[PRODUCT_OVERFLOW]),
         overflow_converted=converted,
-        overflow_outputs=int(np.count_nonzero(totals.struck)),
+        overflow_outputs=int(np.count_nonzero(totals.struck)) if struck else 0,
         out_of_range=outside,
         lost=exact_total(*totals.lost),
         mass=totals.whole_mass or exact_total(*totals.mass),
