@@ -29,6 +29,7 @@ from hwsim.formats import FloatFormat, Format
 from hwsim.simulate.datapaths import Plan, family, finest_bit
 from hwsim.simulate.elementwise import convert, read_only
 from hwsim.simulate.facts import Facts
+from hwsim.simulate.finish import prepare as prepare_finish
 from hwsim.simulate.grids import lane_scalars
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
@@ -190,7 +191,8 @@ def prepare(level: int) -> None:
 
 @cache
 def _prepare_operands() -> None:
-    """The same for what lays operands out and rounds them."""
+    """The same for what lays operands out and rounds them, and looks at them and at results."""
+    prepare_finish()
     floats = (np.float32, np.float64)
     for source, carrier in ((floats[0], floats[0]), (floats[0], floats[1]), (floats[1], floats[1])):
         b = np.zeros((2, 3, 2), source)

@@ -69,3 +69,12 @@ def _in_lines(task: Callable[[int, int], None], lines: int, size: int, threads: 
     pieces = max(1, min(threads, lines, size // PART))
     cuts = [lines * i // pieces for i in range(pieces + 1)]
     run_tiles([partial(task, *span) for span in pairwise(cuts)], threads)
+
+
+def prepare() -> None:
+    """Compile what every float carrier needs."""
+    for dtype in (np.float32, np.float64):
+        x = np.zeros((2, 3, 2), dtype)
+        holds_nan(x)
+        holds_nan(x.swapaxes(1, 2))
+        finish.largest_mass(x, np.zeros((2, 2), dtype))
