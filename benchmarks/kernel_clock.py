@@ -11,12 +11,13 @@ from typing import Any
 # Kernels that prepare or convert numbers; all others do the units' arithmetic.
 CONVERSIONS = {
     *("operands", "codes", "powers", "environment", "round_array", "limit_array"),
-    *("pack", "round_powers", "column_norms"),
+    *("pack", "round_powers", "column_norms", "finish"),
 }
 
 
 class KernelClock:
-    """Seconds of CPU by kind: ``arithmetic`` (BLAS included) and ``conversions``."""
+    """Seconds of CPU by kind: ``arithmetic`` (BLAS included), ``conversions``, and ``native``:
+    ONNX Runtime on the operators that are no products."""
 
     def __init__(self) -> None:
         self.seconds: Counter[str] = Counter()
@@ -40,6 +41,17 @@ class KernelClock:
         from hwsim.simulate import exact
 
         exact.np = _NumPy(self)
+
+    def install_native(self) -> None:
+        """Wrap every ONNX Runtime session that hwsim makes."""
+        from hwsim.networks.runtime import Session
+
+        run = Session.run
+
+        def timed(session: Session, feeds: Any) -> Any:
+            return self.timed("native", run, session, feeds)
+
+        Session.run = timed  # type: ignore[method-assign]
 
     def timed(self, kind: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Call ``function``, adding this thread's CPU time to ``kind``."""

@@ -102,7 +102,8 @@ class CodesRun(LayerRun):
             extra = {"sums": result, **_arrays(factor)}
             return Done(codes, requantized_output(layer, work, codes, self.unit), extra)
         if layer.quantized is None:
-            return Done(result, finish(layer, work.product, result, work.scale, work.bias))
+            about = (work.product, result, work.scale, work.bias)
+            return Done(result, finish(layer, *about, settings.threads))
         return Done(result, finish_codes(layer, work, result, read))
 
     def _check_results(self, done: Done, sums: Array, span: range, settings: Settings) -> None:

@@ -87,6 +87,10 @@ def dump_layer(
 ) -> None:
     """Write one file; ``arrays`` holds a_scale, b_scale, results, output and perhaps bias."""
     results: Array = arrays["results"]
+    if product.carried:
+        from hwsim.simulate.conversions import value_dtype  # imports numba: it has run by now
+
+        results = results.astype(value_dtype(unit.output_format), copy=False)
     codes: dict[str, Any] = {
         "a_codes": engine.encode(scaled(product.a, product.scales[0]), unit.a),
         "b_codes": engine.encode(scaled(product.b, product.scales[1]), unit.b),
@@ -95,7 +99,7 @@ def dump_layer(
         "info": np.array(json.dumps(_info(layer, product, unit))),
     }
     stream = io.BytesIO()
-    np.savez_compressed(stream, **codes, **arrays)
+    np.savez_compressed(stream, **codes, **arrays | {"results": results})
     write_atomically(file, stream.getvalue())
 
 

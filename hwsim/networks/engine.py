@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +24,7 @@ class Engine(Protocol):
     def product(
         self, product: Product, unit: MacUnit, telemetry: TelemetryMode, threads: int | None
     ) -> tuple[Array, Telemetry | None]:
-        """The unit's results for a whole product, as `hwsim.matmul` gives them."""
+        """The unit's results for a whole product, as `hwsim.matmul` gives them (or carried)."""
         ...
 
     def operand(self, values: Array, fmt: Format, scale: float, threads: int | None) -> Array:
@@ -57,7 +58,7 @@ class HwsimEngine:
         from hwsim.simulate.matrix import matmul_values
         from hwsim.simulate.options import Options
 
-        options = Options.check(telemetry, threads)
+        options = replace(Options.check(telemetry, threads), carried=product.carried)
         a, a_scale = _in_codes(product.a, product.scales[0], unit.a)
         b, b_scale = _in_codes(product.b, product.scales[1], unit.b)
         c = None if product.c is None else _carried(product.c, unit.outer_format)

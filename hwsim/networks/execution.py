@@ -112,7 +112,7 @@ class LayerRun:
         """The product of the operands over their scales, and what follows it."""
         a, b = (stack(self.layer, name, values) for name in (self.layer.a, self.layer.b))
         scales = (self.scales["a"], self.scales["b"])
-        product = replace(lower(self.layer, a, b, lanes), scales=scales)
+        product = replace(lower(self.layer, a, b, lanes), scales=scales, carried=True)
         bias = stack(self.layer, self.layer.bias, values) if self.layer.bias else None
         scale = self.scales["a"] * self.scales["b"]
         if bias is not None and settings.bias == "acc":
@@ -124,9 +124,8 @@ class LayerRun:
         self, work: Work, result: Array, values: dict[str, list[Any]], settings: Settings
     ) -> Done:
         """The layer's output from the unit's sums."""
-        return Done(
-            result, finish(self.layer, work.product, result, work.scale * self._step(), work.bias)
-        )
+        about = (work.product, result, work.scale * self._step(), work.bias)
+        return Done(result, finish(self.layer, *about, settings.threads))
 
     def _check_results(self, done: Done, sums: Array, span: range, settings: Settings) -> None:
         """Check what becomes of the sums inside the unit; nothing here."""

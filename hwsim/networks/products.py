@@ -72,6 +72,7 @@ class Product:
     scales : what a and b are divided by (in float64) before they are rounded; None for an operand
     that was.
     layout : what makes the layer's shape of ``shape``, if they differ.
+    carried : whether results may come in floats that hold them, where the unit gives integers.
     """
 
     a: Array
@@ -87,6 +88,7 @@ class Product:
     c: Array | None = None
     scales: tuple[float | None, float | None] = (1.0, 1.0)
     layout: Layout | None = None
+    carried: bool = False
 
     @property
     def macs(self) -> int:
@@ -120,7 +122,12 @@ def lower(layer: Layer, a: Operand, b: Operand, lanes: int) -> Product:
 
 
 def finish(
-    layer: Layer, product: Product, result: Array, scale: float | Array, bias: Operand | None
+    layer: Layer,
+    product: Product,
+    result: Array,
+    scale: float | Array,
+    bias: Operand | None,
+    threads: int | None = None,
 ) -> Array:
     """The layer's output, laned: rescaled, rounded once to float32, and only then biased.
 
@@ -128,6 +135,12 @@ def finish(
     array that broadcasts to it, or a number).
     Models in double keep float64 after the unit; float16 ones are rounded at the very end.
     """
+    if _by_images(layer, product, result, scale, bias):
+        from hwsim.simulate.finish import rescaled  # imports numba: only where something runs
+
+        addend = None if bias is None else bias.array.astype(np.float32)
+        y = rescaled(result, float(scale), addend, threads)
+        return np.ascontiguousarray(arranged(product, restored(product, y)))
     carrier = np.dtype(np.float64 if layer.dtype == np.float64 else np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         if np.ndim(scale) == 0 and scale == 1.0:
@@ -141,6 +154,16 @@ def finish(
         if bias is not None:
             y += _bias(layer, product, bias, carrier)
         return np.ascontiguousarray(arranged(product, y), dtype=layer.dtype)
+
+
+def _by_images(
+    layer: Layer, product: Product, result: Array, scale: float | Array, bias: Operand | None
+) -> bool:
+    """Whether a kernel finishes the layer: a float32 convolution with the filters' own biases."""
+    plain = layer.conv is not None and product.stacked and layer.dtype == np.float32
+    # A scale of 1 rounds integers once, from themselves, and not by way of float64.
+    one = np.ndim(scale) == 0 and (scale != 1.0 or result.dtype.kind == "f")
+    return plain and one and (bias is None or not bias.laned)
 
 
 def with_bias_inside(

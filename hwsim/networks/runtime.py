@@ -33,13 +33,14 @@ NUMPY_TYPES = frozenset(
 
 def in_ieee_arithmetic(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """The function with `ieee_arithmetic` around it: ONNX Runtime and NumPy compute as the thread
-    does."""
+    does.  BLAS is held to one thread once, not at every product."""
 
     @wraps(function)
     def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         from hwsim.simulate.environment import ieee_arithmetic  # imports numba: only to run
+        from hwsim.simulate.scheduler import one_blas_thread
 
-        with ieee_arithmetic():
+        with ieee_arithmetic(), one_blas_thread():
             return function(*args, **kwargs)
 
     return wrapper

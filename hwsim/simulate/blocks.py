@@ -137,9 +137,9 @@ class _Job:
         refuse_nan(values, plan.unit.outer_format)
         totals = Totals(values.shape, self.level)
         if self.level != NONE:
-            if struck is not None:
-                totals.struck = (struck != 0).astype(np.uint8)
             self._count(facts, totals)
+            if struck is not None and totals.overflowed:
+                totals.struck = (struck != 0).astype(np.uint8)
         return values, totals
 
     def _count(self, facts: Facts, totals: Totals) -> None:

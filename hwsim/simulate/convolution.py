@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hwsim.formats import Format
 from hwsim.memory import check_memory
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.environment import ieee_arithmetic
+from hwsim.simulate.finish import place
 from hwsim.simulate.inputs import as_dtype, as_real, result_array
-from hwsim.simulate.operands import PART, Scales, to_operand
+from hwsim.simulate.operands import Scales, carrier, to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
-from hwsim.simulate.patches import Patches
+from hwsim.simulate.patches import patches_of
 from hwsim.simulate.products import multiply
 from hwsim.simulate.requantization import check_rescaling, requantize_counted
-from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.tally import LEVELS
 from hwsim.units import MacUnit, Rescaling, Telemetry, as_unit
 
@@ -146,18 +147,19 @@ def conv2d_values(
     shape = (x.shape[0], w.shape[0], height, width)
     check_memory(f"the result of x {x.shape}, padding {window.padding}", shape)
     check_memory("one row of patches of x", (math.prod(w.shape[1:]), window.groups, width))
-    out = np.empty(shape, value_dtype(unit.output_format))
+    fmt = unit.output_format
+    out = np.empty(shape, carrier(fmt) if options.carried else value_dtype(fmt))
+    planes = out.reshape(*shape[:2], height * width)
     c = None if c is None else _broadcast(c, out.shape)
     # The kernels are the rows and the patches the columns: lanes run over pixels.
     kernels = to_operand("w", w, unit.b, options, scales[1])
     kernels = kernels.transpose(0, *(1 + axis for axis in window.k_axes))
     k = math.prod(w.shape[1:])
     kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, k)
-    patches = Patches(w.shape, window, width)
-    # Padding is +0, or NaN where there is no zero.
-    border = to_operand("padding", np.zeros((), np.int64), unit.a, replace(options, strict=False))
+    patches = patches_of(w.shape, window, width)
+    border = _border(unit.a)
     mirrored = _mirrored(unit)
-    telemetry = Telemetry(complete=options.level == LEVELS[True])
+    telemetry: Telemetry | None = None
     for images in _images(x, w, height * width, options.memory_limit):
         operand = to_operand("x", x[images], unit.a, options, scales[0])
         for rows in _rows(operand, w, (height, width), options.memory_limit):
@@ -168,9 +170,9 @@ def conv2d_values(
             values, counted = multiply(
                 kernels, columns, start, mirrored, options.level, options.threads
             )
-            telemetry += counted
-            _place(values, out[images, :, rows], options.threads)
-    return out, telemetry
+            telemetry = counted if telemetry is None else telemetry + counted
+            place(values, fmt, planes, (images, rows.start * width), options.threads)
+    return out, telemetry or Telemetry(complete=options.level == LEVELS[True])
 
 
 def _broadcast(c: Array, shape: tuple[int, ...]) -> Array:
@@ -180,21 +182,13 @@ def _broadcast(c: Array, shape: tuple[int, ...]) -> Array:
         raise ValueError(f"c {c.shape} does not broadcast to the result {shape}") from None
 
 
-def _place(values: Array, out: Array, threads: int) -> None:
-    """Copy (groups, channels/groups, images·pixels) to (images, channels, height, width)."""
-    (groups, share), (n, _, height, width) = values.shape[:2], out.shape
-    pixels = values.reshape(groups, share, n, height, width).transpose(2, 0, 1, 3, 4)
-    target = out.reshape(pixels.shape)  # a view: one axis becomes two
-    axis, size = (1, groups) if groups > share else (2, share)
-    step = -(-size // threads) if values.size > PART else size or 1
-
-    def part(first: int) -> None:
-        at = (*[slice(None)] * axis, slice(first, first + step))
-        np.copyto(target[at], pixels[at])
-
-    run_tiles([partial(part, first) for first in range(0, size, step)], threads)
+@lru_cache(maxsize=256)
+def _border(fmt: Format) -> Any:
+    """A padding pixel: +0, or NaN where there is no zero."""
+    return to_operand("padding", np.zeros((), np.int64), fmt, Options.check(False, 1))
 
 
+@lru_cache(maxsize=256)
 def _mirrored(unit: MacUnit) -> MacUnit:
     """The unit with its operands exchanged: products, and signs of zero, are the same."""
     return replace(unit, a=unit.b, b=unit.a)

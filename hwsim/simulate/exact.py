@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.exact import Digits, column_norms, exact_rows, settle_rows
 from hwsim_kernels.float64 import ALL, LARGEST, NONE, OVERFLOW
-from threadpoolctl import ThreadpoolController
 
 from hwsim.formats import FixedFormat, Format
 from hwsim.simulate.conversions import round_values
@@ -24,7 +23,7 @@ from hwsim.simulate.grids import (
     significant_bits,
     within_float32,
 )
-from hwsim.simulate.scheduler import run_tiles
+from hwsim.simulate.scheduler import one_blas_thread, run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals
 from hwsim.units import ExactProduct, MacUnit, is_integer
@@ -32,11 +31,6 @@ from hwsim.units import ExactProduct, MacUnit, is_integer
 Array = npt.NDArray[Any]
 SMALL = 1 << 20  # multiplications that are not worth a second thread
 _NO_START = np.empty((0, 0, 0))
-
-
-@cache
-def _blas_control() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def blas(facts: Facts, unit: MacUnit, threads: int = 1) -> Array | None:
@@ -75,7 +69,7 @@ def gemm(a: Array, b: Array, threads: int) -> Array:
             else:
                 np.matmul(a, b[:, :, at], out=out[:, :, at])
 
-    with _blas_control().limit(limits=1, user_api="blas"):
+    with one_blas_thread():
         run_tiles([partial(part, first) for first in range(0, max(m, n), step)], threads)
     return out
 
@@ -94,7 +88,7 @@ def integer_product(
     if total is None:
         return None
     if not inside:
-        total = _wrapped(total, unit.outer_format)
+        total = _wrapped(total.astype(np.int64, copy=False), unit.outer_format)
     return total, Totals(total.shape, level)
 
 
@@ -115,12 +109,13 @@ def _holds(fmt: Format, facts: Facts) -> bool:
 
 
 def _integer_total(facts: Facts, unit: MacUnit, threads: int) -> Array | None:
-    """c + Σ a·b in int64, where float64 and int64 hold it."""
+    """c + Σ a·b, whole numbers in a float or in int64, where float64 and int64 hold it."""
     product = blas(facts, unit, threads) if facts.sum_bound + facts.c_max < 2.0**62 else None
     if product is None:
         return None
-    total = product.astype(np.int64)
-    return total if facts.c is None else total + facts.c.astype(np.int64)
+    if facts.c is None:
+        return product
+    return product.astype(np.int64) + facts.c.astype(np.int64)
 
 
 def _wrapped(total: Array, fmt: Format) -> Array:
@@ -172,6 +167,7 @@ def _exact_integers(
     total = _integer_total(facts, unit, threads)
     if total is None:
         return None
+    total = total.astype(np.int64, copy=False)
     totals = Totals(total.shape, level)
     if level == ALL and facts.a.shape[2]:
         largest = np.float64(np.abs(total).max(initial=0))

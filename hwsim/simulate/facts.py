@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from hwsim_kernels.finish import largest_mass
 from hwsim_kernels.operands import magnitudes, zero_pairs
 
 Array = npt.NDArray[Any]
@@ -99,13 +100,10 @@ class Facts:
         if self.quick_bound == 0.0:
             return 0.0
         k = self.a.shape[-1]
-        wide = np.float32 if self.a.dtype == self.b.dtype == np.float32 else np.float64
-        columns: Array = self._b.largest.astype(wide)
-        rows: Array = _magnitudes(self.a).astype(wide, copy=False)
-        with np.errstate(over="ignore"):
-            sums = float(np.einsum("gmk,gk->gm", rows, columns).max())  # on this thread alone
+        rows = np.ascontiguousarray(self.a if self.a.dtype.kind == "f" else _magnitudes(self.a))
+        sums = float(largest_mass(rows, self._b.largest))
         # Its own rounding errors, and what products under the smallest subnormal lose.
-        return float(sums * (1.0 + (k + 2) * 2.0 * float(np.finfo(wide).eps)) + k * 2.0**-149)
+        return sums * (1.0 + float(k + 2) * 2.0**-51) + float(k) * 2.0**-1074
 
 
 class Unknown(NamedTuple):

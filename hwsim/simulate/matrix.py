@@ -104,7 +104,7 @@ def matmul_values(
         start = None if c is None else c[at]
         values, counted = _block(*operands, start, unit, options)
         if block.whole:
-            return np.ascontiguousarray(values.reshape(shape)), counted
+            return np.ascontiguousarray(values.reshape(shape), out.dtype), counted
         telemetry += counted
         out[at] = values.reshape(out[at].shape)
     return out, telemetry

@@ -12,12 +12,14 @@ MEMORY_LIMIT = 256 * 2**20
 
 @dataclass(frozen=True)
 class Options:
-    """How to run, none of which changes a bit of the result."""
+    """How to run, none of which changes a value of the result; ``carried``: a convolution's may
+    stay in the floats that hold them (`operands.carrier`)."""
 
     level: int
     threads: int
     strict: bool
     memory_limit: int
+    carried: bool = False
 
     @classmethod
     def check(

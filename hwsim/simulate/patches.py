@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -47,3 +47,9 @@ class Patches:
         spans = ((i, min(lines, i + step)) for i in range(0, lines, step))
         run_tiles([partial(run, *span, frame) for span in spans], threads)
         return out
+
+
+@lru_cache(maxsize=1 << 10)
+def patches_of(shape: tuple[int, ...], window: Any, width: int) -> Patches:
+    """`Patches`, made once for all images that a window meets."""
+    return Patches(shape, window, width)

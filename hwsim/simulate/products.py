@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.float64 import ALL, NONE, OVERFLOW, PRODUCT_OVERFLOW
+from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
@@ -21,6 +21,7 @@ from hwsim.simulate.conversions import round_values, value_dtype
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_product, integer_product
 from hwsim.simulate.facts import Facts
+from hwsim.simulate.finish import holds_nan
 from hwsim.simulate.grids import fits_float64_grid
 from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
@@ -28,7 +29,7 @@ from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
-from hwsim.units import Chunked, Exact, MacUnit, Telemetry, has_subnormal_values
+from hwsim.units import Chunked, Exact, MacUnit, Telemetry, has_subnormal_values, is_integer
 
 Array = npt.NDArray[Any]
 
@@ -36,7 +37,8 @@ Array = npt.NDArray[Any]
 def multiply(
     a: Array, b: Array, c: Array | None, unit: MacUnit, level: int, threads: int
 ) -> tuple[Array, Telemetry]:
-    """(batch, m, k) × (batch, k, n) + c on ``unit``; results in the value dtype of its output."""
+    """(batch, m, k) × (batch, k, n) + c on ``unit``; results that the value dtype of its
+    output holds: integers may come in floats, where no bit of theirs is lost."""
     if unit.daz:
         a, b = _flushed(a, unit.a), _flushed(b, unit.b)
     facts = Facts(a, b, c)
@@ -48,8 +50,7 @@ def multiply(
     if level != NONE and not in_floats:
         totals.zeros = facts.zero_products
     values, converted = _convert(values, unit, totals)
-    values = values.astype(value_dtype(unit.output_format), copy=False)
-    if values.dtype.kind == "f" and unit.output_format.has_nan and not _has_no_nan(facts, unit):
+    if unit.output_format.has_nan and not _has_no_nan(facts, unit) and holds_nan(values):
         values[np.isnan(values)] = math.nan  # every NaN is the canonical one
     if level == NONE:
         return values, Telemetry()
@@ -113,8 +114,7 @@ def _without_overflow(
     if paths is None:
         return None
     values, totals = run_plan(facts, paths, level, threads)
-    slots = [OVERFLOW, PRODUCT_OVERFLOW]
-    return None if totals.inner[slots].any() or totals.outer[slots].any() else (values, totals)
+    return None if totals.overflowed else (values, totals)
 
 
 def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:
@@ -149,6 +149,8 @@ def _convert(values: Array, unit: MacUnit, totals: Totals) -> tuple[Array, int]:
     fmt = unit.output
     if fmt is None:
         return values, 0
+    if is_integer(unit.outer_format):
+        values = values.astype(value_dtype(unit.outer_format), copy=False)
     refuse_nan(values, fmt)
     rule = unit.overflow_of(fmt)
     if _is_wider(fmt, unit.outer_format) and rule != "saturate_all":
@@ -165,6 +167,7 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, in
     n = facts.b.shape[2]
     outputs = batch * m * n
     chunks = -(-k // unit.order.length) if isinstance(unit.order, Chunked) else 0
+    struck = converted > 0 or totals.overflowed
     inner = step_counts(totals.inner, outputs * k)
     return Telemetry(
         **vars(inner),
@@ -174,7 +177,7 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, in
         zero_operands=totals.zeros,
         overflow_products=int(totals.inner[PRODUCT_OVERFLOW]),
         overflow_converted=converted,
-        overflow_outputs=int(np.count_nonzero(totals.struck)),
+        overflow_outputs=int(np.count_nonzero(totals.struck)) if struck else 0,
         out_of_range=outside,
         lost=exact_total(*totals.lost),
         mass=totals.whole_mass or exact_total(*totals.mass),

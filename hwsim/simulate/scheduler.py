@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
+from threading import Lock
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
 
 from hwsim.simulate.environment import ieee_arithmetic
 
@@ -36,6 +41,37 @@ def run_tiles(tasks: Iterable[Callable[[], None]], threads: int) -> None:
 def _guarded(task: Callable[[], None]) -> None:
     """A thread of the pool has the environment of the thread that started it."""
     task()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """BLAS keeps to the thread that calls it, inside; free where an outer one is in force."""
+    with _LOCK:
+        if _LIMIT.depth == 0:
+            _LIMIT.entered = _blas_control().limit(limits=1, user_api="blas")
+        _LIMIT.depth += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _LIMIT.depth -= 1
+            if _LIMIT.depth == 0:
+                _LIMIT.entered.restore_original_limits()
+
+
+class _Limit:
+    """The limit in force, and how many hold it: several threads may."""
+
+    depth = 0
+    entered: Any = None
+
+
+_LIMIT, _LOCK = _Limit(), Lock()
+
+
+@cache
+def _blas_control() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _processors() -> int:

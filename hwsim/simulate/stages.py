@@ -15,6 +15,7 @@ from hwsim_kernels import float64, integers
 from hwsim_kernels.scalars import Grid64, IntRange
 
 from hwsim.formats import Format
+from hwsim.simulate.finish import holds_nan
 from hwsim.simulate.tally import Tally
 
 Array = npt.NDArray[Any]
@@ -90,5 +91,5 @@ class IntegerStage:
 
 def refuse_nan(values: Array, fmt: Format) -> None:
     """Raise ValueError when NaN has reached a format that cannot hold it."""
-    if not fmt.has_nan and values.dtype.kind == "f" and np.isnan(values).any():
+    if not fmt.has_nan and holds_nan(values):
         raise ValueError(f"NaN (or an Inf that cannot wrap) reached {fmt}, which cannot hold it")

@@ -80,6 +80,12 @@ class Totals:
         """Whether everything was counted."""
         return self.level == float64.ALL
 
+    @property
+    def overflowed(self) -> bool:
+        """Whether any step or product overflowed; only then can an output be struck."""
+        slots = [float64.OVERFLOW, float64.PRODUCT_OVERFLOW]
+        return bool(self.inner[slots].any() or self.outer[slots].any())
+
     def add(self, tally: Tally, where: Any) -> None:
         """Take in a finished tile, whose outputs stand at ``where``."""
         for mine, theirs in ((self.inner, tally.inner), (self.outer, tally.outer)):
