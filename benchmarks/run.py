@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def _cases() -> list[Case]:
         cases.append(Case("fp16xfp16+fp32", "normal", level, share=share))
         for unit in ("int8xint8+int16:saturate", "int8xint8+int16", "int8xint8+int32"):
             cases.append(Case(unit, "int8", level, share=share))
-    return cases + [
+    cases += [
         Case("e4m3xe4m3+fp16"),
         Case("bf16xbf16+bf16"),
         Case("bf16xbf16+fp32"),
@@ -80,6 +81,7 @@ def _cases() -> list[Case]:
         Case("fp64xfp64+fp64:rup"),
         Case("fp32xfp32+exact"),
     ]
+    return cases
 
 
 def main() -> None:
@@ -95,9 +97,9 @@ def main() -> None:
         print(rows[-1], flush=True)
     parts = (rows, conversions(), small_product(), two_threads())
     target = HERE / "RESULTS.md"
-    partial = target.with_suffix(".tmp")
-    partial.write_text(report(*parts), encoding="utf-8")
-    partial.replace(target)
+    unfinished = target.with_suffix(".tmp")
+    unfinished.write_text(report(*parts), encoding="utf-8")
+    unfinished.replace(target)
     print(f"wrote {target.name}")
 
 
@@ -210,9 +212,9 @@ def conversions() -> list[str]:
         codes = hwsim.encode(x, name)
         back = np.empty_like(x)
         jobs: list[tuple[str, float, Callable[[], object]]] = [
-            ("round", 0.7, lambda name=name: hwsim.round(x, name, out=values)),
-            ("encode", 0.4, lambda name=name, codes=codes: hwsim.encode(x, name, out=codes)),
-            ("decode", 0.4, lambda name=name, codes=codes: hwsim.decode(codes, name, out=back)),
+            ("round", 0.7, partial(hwsim.round, x, name, out=values)),
+            ("encode", 0.4, partial(hwsim.encode, x, name, out=codes)),
+            ("decode", 0.4, partial(hwsim.decode, codes, name, out=back)),
         ]
         for job, floor, work in jobs:
             ratios, _, ours = race(lambda: np.copyto(values, x), work)
@@ -241,7 +243,8 @@ def small_product() -> str:
     rate = 0.3 * SIZE**3 / best(lambda: np.matmul(*operands("normal")))
     micro = 1e6 * (statistics.median(times) - 6400 / rate)
     verdict = "met" if micro < 50 else "MISSED"
-    line = f"A 10×64 by 64×10 product: {micro:.0f} µs beyond its arithmetic; under 50 wanted: {verdict}."
+    what = "A 10×64 by 64×10 product"
+    line = f"{what}: {micro:.0f} µs beyond its arithmetic; under 50 wanted: {verdict}."
     print(line)
     return line
 
@@ -360,7 +363,7 @@ them in a cycle, GEMM needs one.
 
 {len(missed)} floors missed in the two tables.
 
-| unit | data | counted | checked | GMAC/s | GEMM GMAC/s | ratio (quartiles) | floor | | instructions |
+| unit | data | counted | checked | GMAC/s | GEMM | ratio (quartiles) | floor | | instructions |
 |---|---|---|---|---|---|---|---|---|---|
 """
     second = """

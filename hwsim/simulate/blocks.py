@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ SMALL = 1 << 18  # multiplications that are not worth a second thread
 
 def run_plan(facts: Facts, plan: Plan, level: int, threads: int) -> tuple[Array, Totals]:
     """The product's values, in the carrier, and what was counted."""
-    job = _Job.make(facts, plan, level)
+    job = _Job.make(facts, plan, level, threads)
     job.run(threads)
     return job.finish(facts)
 
@@ -65,7 +66,7 @@ class _Job:
     lost: Array
 
     @classmethod
-    def make(cls, facts: Facts, plan: Plan, level: int) -> _Job:
+    def make(cls, facts: Facts, plan: Plan, level: int, threads: int) -> _Job:
         path = plan.inner.path
         a, b, c = facts.a, facts.b, facts.c
         wide = columns(path)
@@ -78,7 +79,7 @@ class _Job:
         carrier = np.dtype(f"f{path.width // 8}")
         left = _left(a, rows, carrier, plan.negated)
         right = empty((batch, panels, k, wide), carrier)
-        pack(read_only(b), right)
+        _pack(b, right, threads if b.size > SMALL else 1)
         out = empty((batch, rows, panels * wide), carrier)
         out[...] = -0.0 if plan.negated else 0.0
         if c is not None:
@@ -116,8 +117,9 @@ class _Job:
             arrays = (self.a, self.b, self.out, self.flags, scalars, counts, self.lost)
             tasks.append(partial(kernel, *arrays, first, last, block, step))
         run_tiles(tasks, 1 if small else threads)
-        if outer is None and self.level != ALL and kernel.stats.cache_misses:
-            prepare(self.level)
+        if outer is None and self.level != ALL and self.level not in _prepared:
+            if kernel.stats.cache_misses:
+                prepare(self.level)
 
     def finish(self, facts: Facts) -> tuple[Array, Totals]:
         """Values and counts as the caller knows them."""
@@ -173,10 +175,13 @@ class _Job:
         return batch * m * k * n
 
 
-@cache
+_prepared: set[int] = set()  # levels whose kernels were compiled by this process
+
+
 def prepare(level: int) -> None:
     """Compile what other float formats will need, once something had to be compiled: a sweep
     then compiles nothing after its first unit, and the cache on disk has everything."""
+    _prepared.add(level)
     for path in family(level):
         carrier, whole = np.dtype(f"f{path.width // 8}"), np.dtype(f"i{path.width // 8}")
         wide = columns(path)
@@ -202,7 +207,7 @@ def _prepare_operands() -> None:
             b.swapaxes(1, 2)[:1],
             b.swapaxes(1, 2),
         ):  # C's order, Fortran's, none
-            pack(read_only(operand), out)
+            pack(read_only(operand), out, 0, 0)
         # Lanes of float32; rounding by bits; lanes of float64.
         for fmt in (FloatFormat(4, 4), FloatFormat(8, 8), FloatFormat(8, 24)):
             convert(np.zeros(1, source), np.zeros(1, carrier), fmt, "rne", "saturate")
@@ -216,6 +221,14 @@ def _scalars(inner: Format, outer: Format, width: int, negated: bool) -> Array:
 def _padded(rows: int, lanes: int, wide: int) -> int:
     """Outputs computed, those of padding included."""
     return -(-rows // ROWS) * ROWS * (-(-lanes // wide) * wide)
+
+
+def _pack(b: Array, right: Array, threads: int) -> None:
+    """Operand b in panels."""
+    units = right.shape[0] * right.shape[1]
+    cuts = [units * i // threads for i in range(threads + 1)]
+    view = read_only(b)
+    run_tiles([partial(pack, view, right, *ends) for ends in pairwise(cuts)], threads)
 
 
 def _left(a: Array, rows: int, carrier: np.dtype[Any], negated: bool) -> Array:

@@ -496,7 +496,7 @@ def _scope(path: Path) -> str:
         UNBOUNDED: "no sum overflows on this data",
         CLAMP: "sums saturate",
         SCALE: "sums overflow to Inf",
-        HALF: "sums overflow to Inf above and to the lowest value below",
+        HALF: "sums overflow to Inf where they round away from zero, else to the last value",
         TURN: "sums wrap, by one turn at most",
     }
     grid = "exponents floored" if path.floor else "none underflows"

@@ -13,6 +13,7 @@ from hwsim_kernels.finish import largest_mass
 from hwsim_kernels.operands import magnitudes, zero_pairs
 
 Array = npt.NDArray[Any]
+MASKS = {4: np.int32(0x7FFFFFFF), 8: np.int64(0x7FFFFFFFFFFFFFFF), 2: np.int16(0x7FFF)}
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,6 @@ def _extremes(x: Array) -> Extremes:
     whole = np.dtype(f"i{x.dtype.itemsize}")
     bits = np.ascontiguousarray(x).view(whole).reshape(math.prod(x.shape[:-1]), x.shape[-1])
     ends = np.empty((2, len(bits)), whole)
-    zeros = magnitudes(bits, whole.type(np.iinfo(whole).max), *ends)
+    zeros = magnitudes(bits, MASKS[whole.itemsize], *ends)
     largest, smallest = (end.view(x.dtype).reshape(x.shape[:-1]) for end in ends)
     return Extremes(largest, smallest, int(zeros))

@@ -103,9 +103,9 @@ def matmul_values(
         at = (*block.item, ..., block.rows, block.columns)
         start = None if c is None else c[at]
         values, counted = _block(*operands, start, unit, options)
-        telemetry += counted
         if block.whole:
-            return np.ascontiguousarray(values.reshape(shape), out.dtype), telemetry
+            return np.ascontiguousarray(values.reshape(shape), out.dtype), counted
+        telemetry += counted
         out[at] = values.reshape(out[at].shape)
     return out, telemetry
 
@@ -128,11 +128,18 @@ def _block(
     if c is not None:
         start = to_operand("c", np.ascontiguousarray(c), unit.outer_format, options)
         start = start.reshape(math.prod(start.shape[:-2]), *start.shape[-2:])
-    parts = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    count = math.prod(parts)
-    left = np.broadcast_to(left, (*parts, *left.shape[-2:])).reshape(count, *left.shape[-2:])
-    right = np.broadcast_to(right, (*parts, *right.shape[-2:])).reshape(count, *right.shape[-2:])
+    if left.ndim == right.ndim == 2:
+        left, right = left[None], right[None]
+    else:
+        parts = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        left, right = (_flat(x, parts) for x in (left, right))
     return multiply(left, right, start, unit, options.level, options.threads)
+
+
+def _flat(x: Array, batch: tuple[int, ...]) -> Array:
+    """One leading axis that counts through the batch."""
+    size = x.shape[-2:]
+    return np.broadcast_to(x, (*batch, *size)).reshape(math.prod(batch), *size)
 
 
 def _pick(x: Array, batch: tuple[int, ...], item: tuple[int, ...]) -> Array:

@@ -448,18 +448,22 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
 
 
 @kernel
-def pack(b, out):  # type: ignore[no-untyped-def]
-    """out (batch, panels, k, columns) ← b (batch, k, n), in out's dtype; zeros beyond n."""
+def pack(b, out, first, last):  # type: ignore[no-untyped-def]
+    """out (batch, panels, k, columns) ← b (batch, k, n), in out's dtype; zeros beyond n.
+
+    Panels ``first`` … ``last`` − 1 of all items, counted through.
+    """
     wide = out.shape[3]
-    for item in range(b.shape[0]):
-        for panel in range(out.shape[1]):
-            first = panel * wide
-            have = min(wide, b.shape[2] - first)
-            for k in range(b.shape[1]):
-                for j in range(have):
-                    out[item, panel, k, j] = b[item, k, first + j]
-                for j in range(have, wide):
-                    out[item, panel, k, j] = 0
+    for unit in range(first, last):
+        item, panel = unit // out.shape[1], unit % out.shape[1]
+        start = panel * wide
+        have = min(wide, b.shape[2] - start)
+        for k in range(b.shape[1]):
+            line, source = out[item, panel, k], b[item, k, start : start + have]
+            for j in range(have):
+                line[j] = source[j]
+            for j in range(have, wide):
+                line[j] = 0
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Any:

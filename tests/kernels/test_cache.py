@@ -147,7 +147,7 @@ def test_hot_loops_stay_in_registers(width: int, limit: int, level: int) -> None
     path = datapath.Path(width, datapath.INNOCUOUS, datapath.NEAREST, limit, level=level)
     a, b = (np.ones(shape, f"f{width // 8}") for shape in ((2, 9), (9, 3)))
     hwsim.matmul(a, b, "e5m2xe5m2+e6m9")  # compiles the family
-    blocks.prepare.__wrapped__(level)
+    blocks.prepare(level)
     run = blocked.run_kernel.__wrapped__(path, None)
     run._cache = NullCache()  # what a cache gives back has no assembly
     run.compile(blocked.run_kernel(path, None).signatures[0])
