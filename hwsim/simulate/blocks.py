@@ -140,7 +140,7 @@ class _Job:
         if self.level != NONE:
             self._count(facts, totals)
             if struck is not None and totals.overflowed:
-                totals.struck = (struck != 0).astype(np.uint8)
+                totals.struck = np.ascontiguousarray(struck != 0, np.uint8)
         return values, totals
 
     def _count(self, facts: Facts, totals: Totals) -> None:

@@ -110,12 +110,13 @@ class Sum:
         """|acc| at most, if no overflow rule bites.
 
         To nearest, rounding errs by no more than the addend, as acc is on the grid; toward zero
-        it never grows a sum; otherwise by a factor 1 + 2^(1 − p) at each step.
+        it never grows a sum; otherwise all of it by a factor 1 + 2^(1 − p) at each step.
         """
         growth = {NEAREST: 2.0, AWAY: 2.0, TRUNCATE: 1.0}.get(self.way)
         if growth is None:
             exponent = (self.steps + 1) * 2.0 ** (1 - self.precision) * 1.0001
             growth = math.exp(exponent) if exponent < 700 else math.inf
+            return growth * (self.start + self.addend.mass) * 1.0000001
         return (self.start + growth * self.addend.mass) * 1.0000001
 
     @cached_property
@@ -236,6 +237,9 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
         return None
     if level != NONE and any(fmt.lowest >= 0 for fmt in formats[2:]):
         return None  # overflow is watched for in magnitude
+    kinds = {isinstance(fmt, FloatFormat) for fmt in formats[2:]}
+    if unit.rounding == "rdn" and len(kinds) == 2:
+        return None  # floats would be negated, and integers have another range then
     product = _product(unit, facts)
     steps = facts.length
     if isinstance(unit.order, Chunked):
@@ -444,6 +448,9 @@ def _allowed(sum: Sum, rounding: int, floor: bool) -> bool:
         return sum.finite
     if not 2 <= p <= carrier.bits - 2:
         return False
+    assert isinstance(sum.fmt, FloatFormat)
+    if sum.fmt.emin < carrier.emin + carrier.bits - 1:
+        return False  # binades that the carrier has no exponents for
     if rounding != NEAREST:
         return sum.finite and not floor
     # C must be finite, whatever the exponent of a sum.

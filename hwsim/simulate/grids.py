@@ -116,6 +116,7 @@ def lane_scalars(fmt: Format, width: int, swapped: bool) -> npt.NDArray[Any]:
             found |= {"up": 2.0 ** (emax - fmt.emax), "down": 2.0 ** (fmt.emax - emax)}
     found |= {"lowest": -high if swapped else low, "largest": -low if swapped else high}
     found["smallest_normal"] = float(fmt.smallest_normal)
+    found["start"] = -0.0 if swapped else 0.0
     if isinstance(fmt, FixedFormat):
         found["span"] = 2.0**fmt.width * float(fmt.smallest)
     numbers = np.zeros(len(Scalars._fields), carrier)

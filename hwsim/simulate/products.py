@@ -107,8 +107,9 @@ def _without_overflow(
     facts: Facts, unit: MacUnit, level: int, threads: int
 ) -> tuple[Array, Totals] | None:
     """The product by saturating kernels, if they count no overflow: then no rule made a
-    difference at any step.  None where one did, or where nothing is counted."""
-    if level == NONE or not facts.finite or unit.overflow == "saturate":
+    difference at any step.  None where one did, where nothing is counted, or where everything is:
+    domination asks what the rule makes of an addend alone."""
+    if level in (NONE, ALL) or not facts.finite or unit.overflow == "saturate":
         return None
     paths = plan(replace(unit, overflow="saturate"), facts, level)
     if paths is None:

@@ -169,7 +169,7 @@ def tile_pass(typing_context, inner, outer, a, b, out, flags, scalars, counts, l
     part of the panel, k0, k1).
 
     Without ``outer`` the tile of ``out`` is the accumulator; with it the sum of these k starts at
-    +0 and then enters the tile as a chunk sum.  Returns whether the pass counts: a watched one
+    zero and then enters the tile as a chunk sum.  Returns whether the pass counts: a watched one
     whose sums left the range has changed nothing.
     """
     if not isinstance(inner, types.IntegerLiteral) or not isinstance(outer, types.IntegerLiteral):
@@ -189,13 +189,13 @@ def _emit(tile: _Tile, outer: Path | None, place: Any) -> Any:
     builder, path = tile.builder, tile.path
     *at, k0, k1 = place
     spots = tile.spots("out", at)
-    zero = ir.Constant(tile.kind, None)
-    sums = [zero if outer else tile.load(spot, tile.kind) for spot in spots]
+    g = tile.scalars(0)
+    sums = [g.start.value if outer else tile.load(spot, tile.kind) for spot in spots]
     struck = _flag_starts(tile, path)
     names = used(path)
     own = _own_starts(tile, at)
     state = [*sums, *struck, *own, *(_start(tile, name) for name in names)]
-    end = counted_loop(builder, k0, k1, state, partial(_body, tile, tile.scalars(0), at))
+    end = counted_loop(builder, k0, k1, state, partial(_body, tile, g, at))
     ends, own, tally = _split(tile, end)
     if "largest" in tally:
         tally["largest"] = reduce(maximum, own["largest"])
@@ -410,7 +410,8 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
     Where overflows are counted, passes without one are the rule: they are watched, and done
     again where one occurs; after that, until the next tile, nothing is tried.
     """
-    watches = inner.level != NONE and inner.limit != UNBOUNDED
+    # An addend beyond the range is its own rounding only after the rule.
+    watches = inner.level != NONE and inner.limit != UNBOUNDED and inner.own
     quick = inner._replace(limit=UNBOUNDED, watched=True) if watches else None
     quick_code, inner_code, outer_code = code_of(quick), code_of(inner), code_of(outer)
     quick_parts = PANEL // vectors(quick) if quick else 0

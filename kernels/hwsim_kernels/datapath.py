@@ -81,6 +81,7 @@ class Scalars(NamedTuple):
     down: Any
     smallest_normal: Any
     span: Any  # size of the circle
+    start: Any  # where chunk sums start: +0, or −0 where operands are negated
 
 
 INTEGERS = frozenset({"floor", "magic", "keep", "rest", "half"})
@@ -277,7 +278,7 @@ def counted(acc: Vector, p: Vector, g: Scalars, path: Path, n: Tally) -> tuple[V
         if over is not None:
             touched, partial = touched | over, partial & inverted(over)
         if finite is not None:
-            touched = touched | (inverted(finite) & p.ne(0.0))
+            touched = (moved & finite) | over | (inverted(finite) & p.ne(0.0))
             partial = partial & finite
         n = n._replace(touched=_plus(n.touched, touched), partial=_plus(n.partial, partial))
         n = _special(acc, p, step, g, path, n, partial)
@@ -307,16 +308,23 @@ def _error(
     if path.sums == NATIVE:
         return e.ne(0.0), widened(e)
     if path.sums == STICKY:
-        # s − y is exact: multiples of the last place of one of them, less than a step apart, or
-        # in float64 where the range ends.
-        low = widened(s - y) if path.limit == UNBOUNDED else widened(s) - widened(y)
-        return y.ne(s) | e.ne(0.0), low + widened(e) if wanted else None
+        return y.ne(s) | e.ne(0.0), _gap(step, path) if wanted else None
     # INNOCUOUS: p + q < P − 1.  Where y ≠ acc the addend reaches a quarter of a step of acc, so
     # y − p is exact: it has no bit under the last one of p, and at most p + q + 1 in all; where
     # |p| > |acc| by Fast2Sum.  acc − (y − p) is the error of a sum of two numbers of p bits,
     # itself one.  Where y = acc all of p is lost.
     rest = y - p
     return rest.ne(acc), widened(select(moved, acc - rest, p)) if wanted else None
+
+
+def _gap(step: Step, path: Path) -> Vector:
+    """s + e − y in float64, rounded once."""
+    s, e, y = step.s, widened(step.e), step.y
+    if path.limit == UNBOUNDED:
+        return widened(s - y) + e  # s − y is exact: multiples of one last place, within a step
+    # Where the range ends y is far: what s − y loses joins e, rounded to odd.
+    d, low = two_sum(widened(s), widened(y) * -1.0)
+    return d + to_odd(*two_sum(low, e))
 
 
 def _special(

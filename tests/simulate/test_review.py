@@ -1,0 +1,81 @@
+"""Products that once had a wrong bit or count, each with the reason, on all telemetry levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwsim
+from tests.simulate.comparison import check_matmul
+
+CASES: dict[str, tuple[str, Any, Any, Any]] = {
+    "binades below float32's normal ones, rtz": (
+        *("e4m3xe4m3+e8m4fnuz:rtz", [[0.0]], [[1.0]], [[25 * 2.0**-131]]),
+    ),
+    "the same, rne": ("e4m3xe4m3+e8m4b131", [[0.0]], [[1.0]], [[25 * 2.0**-134]]),
+    "rup lets c grow, too": (
+        *("e4m3xe4m3+fp16:rup", np.full((1, 300), 2.0**-4), np.full((300, 1), 2.0**-4)),
+        [[60000.0]],
+    ),
+    "rdn, likewise": (
+        *("e4m3xe4m3+fp16:rdn", np.full((1, 300), -(2.0**-4)), np.full((300, 1), 2.0**-4)),
+        [[-60000.0]],
+    ),
+    "rup to the largest": (
+        *("e5m2xe5m2+e5m2:rup:saturate", np.full((1, 30), 0.125), np.full((30, 1), 0.125)),
+        [[20000.0]],
+    ),
+    "a chunk of zeros in rdn": ("e4m3xe4m3+fp16:rdn:chunk4", [[0.0]], [[1.0]], None),
+    "floats into fixed point in rdn": (
+        *("e4m3xe4m3+e4m3:rdn:chunk4/fixed10.10", [[30.0, 1.0]], [[2.0], [1.0]], None),
+    ),
+    "Inf into a circle": (
+        *("int8xint8+fp16:chunk8/int32", np.full((1, 8), 127), np.full((8, 1), 127), None),
+    ),
+    "overflows of the output, lanes along m": (
+        "e4m3xe4m3+fp16:out=e4m3",
+        np.tile([400.0, -400.0, 10.0], (5, 1)),
+        np.full((3, 2), 100.0),
+        None,
+    ),
+    "Inf minus Inf in the outer sum": (
+        "e5m2xe5m2+e5m2:chunk1",
+        [[57344.0, -57344.0, 0.0]],
+        [[57344.0], [57344.0], [1.0]],
+        None,
+    ),
+    "Inf into a saturating outer sum": (
+        *("fp16xfp16+fp16:chunk1/e4m3", [[60000.0]], [[2.0]], None),
+    ),
+    "an addend beyond the range alone": (
+        *("e4m3xe4m3+e4m3", [[-24.0, 30.0]], [[1.0], [16.0]], None),
+    ),
+    "lost mass where the range ends": (
+        "bf16xbf16+e4m3",
+        [[25165824.0, -4294967296.0, -4194304.0, 41943040.0, 2097152.0, -6291456.0]],
+        [[268435456.0], [268435456.0], [16777216.0], [268435456.0], [34359738368.0], [8388608.0]],
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_found_by_review(name: str) -> None:
+    unit, a, b, c = CASES[name]
+    check_matmul(np.asarray(a), np.asarray(b), unit, None if c is None else np.asarray(c))
+
+
+@pytest.mark.parametrize("rounding", ["rne", "rna", "rtz", "rup", "rdn"])
+@pytest.mark.parametrize("order", ["", ":chunk3", ":chunk3/fp32", ":chunk2/e5m2", ":chunk4/int16"])
+@pytest.mark.parametrize("shape", [(7, 11, 3), (20, 9, 2), (3, 10, 70)])
+def test_layouts(rounding: str, order: str, shape: tuple[int, int, int]) -> None:
+    """Lanes along m and along n, with padding, in every rounding and several outer sums."""
+    m, k, n = shape
+    rng = np.random.default_rng([m, k, n])
+    for scale in (1.0, 40.0):
+        a, b = rng.normal(size=(m, k)) * scale, rng.normal(size=(k, n)) * scale
+        a[:, 2], b[4] = 0.0, 0.0
+        for unit in ("e4m3xe4m3+e4m3", "e5m2xe5m2+e5m4:saturate", "bf16xbf16+bf16"):
+            check_matmul(a, b, hwsim.mac(f"{unit}:{rounding}{order}"))
