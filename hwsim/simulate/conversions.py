@@ -34,6 +34,7 @@ Array = npt.NDArray[Any]
 NAN_CHOICES = ("error", "zero", "max")
 
 
+@cache
 def value_dtype(fmt: Format) -> np.dtype[Any]:
     """Dtype that holds every value of ``fmt``: float32 or float64; int64 or uint64."""
     if isinstance(fmt, FixedFormat):
@@ -44,6 +45,7 @@ def value_dtype(fmt: Format) -> np.dtype[Any]:
     return np.dtype(np.float32 if narrow else np.float64)
 
 
+@cache
 def code_dtype(fmt: Format) -> np.dtype[Any]:
     """Smallest unsigned dtype that holds a code."""
     return np.dtype(next(f"u{n}" for n in (1, 2, 4, 8) if 8 * n >= fmt.width))

@@ -32,22 +32,22 @@ class Facts:
     def _b(self) -> Extremes:
         return _extremes(self.b)
 
-    @property
+    @cached_property
     def a_max(self) -> float:
         """Largest |a|; NaN when there is one."""
         return self._a.top
 
-    @property
+    @cached_property
     def b_max(self) -> float:
         """Largest |b|; NaN when there is one."""
         return self._b.top
 
-    @property
+    @cached_property
     def a_min(self) -> float:
         """Smallest |a| but 0; infinite where there is none."""
         return self._a.bottom
 
-    @property
+    @cached_property
     def b_min(self) -> float:
         """Smallest |b| but 0."""
         return self._b.bottom
@@ -74,7 +74,7 @@ class Facts:
         """Largest |c|; 0 without c."""
         return 0.0 if self.c is None else _extremes(self.c).top
 
-    @property
+    @cached_property
     def finite(self) -> bool:
         """Whether no operand and no c is NaN or Inf."""
         return math.isfinite(self.a_max + self.b_max + self.c_max)
@@ -84,7 +84,7 @@ class Facts:
         """Whether some c is −0."""
         return self.c is not None and bool((np.signbit(self.c) & (self.c == 0)).any())
 
-    @property
+    @cached_property
     def quick_bound(self) -> float:
         """An upper bound of Σ|a·b|: K·max|a|·max|b|."""
         bound = self.a_max * self.b_max * float(self.a.shape[-1])

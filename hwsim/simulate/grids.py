@@ -130,6 +130,7 @@ def lane_scalars(fmt: Format, width: int, swapped: bool) -> npt.NDArray[Any]:
     return numbers
 
 
+@cache
 def narrow_lanes(fmt: Format) -> int:
     """Flags of the elementwise kernels: whether float32 lanes can round to ``fmt``."""
     if isinstance(fmt, FixedFormat):

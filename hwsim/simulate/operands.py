@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ WHOLE: tuple[tuple[Format, np.dtype[Any]], ...] = (
 PART = 1 << 16  # elements that are worth a thread
 
 
+@cache
 def carrier(fmt: Format) -> np.dtype[Any]:
     """Dtype in which kernels take values of ``fmt``: float32 where every value fits, float64
     to 53 bits, else the integers themselves."""
@@ -69,6 +70,7 @@ def _quotient(x: Array, scale: float) -> Array:
         return np.divide(x, np.float64(scale), dtype=np.float64)
 
 
+@cache
 def _fits_float64_kernel(fmt: Format) -> bool:
     return carrier(fmt).kind == "f" and not fits_float64_grid(fmt)
 

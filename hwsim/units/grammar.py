@@ -11,6 +11,7 @@ A, B, ACC and FMT are format names (`hwsim.formats.grammar`), taken longest firs
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from hwsim.errors import SpecError
@@ -93,6 +94,7 @@ class _Reader:
         raise SpecError(message, self.text, self.at, length, known)
 
 
+@lru_cache(maxsize=1 << 10)
 def parse_unit(text: str) -> MacUnit:
     """The MAC unit that ``text`` describes.
 
