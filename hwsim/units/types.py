@@ -96,6 +96,8 @@ class MacUnit:
         self._check_parts()
         if not isinstance(self.rounding, str) or self.rounding not in ROUNDINGS:
             raise SpecError(f"rounding={self.rounding!r}: allowed are {', '.join(ROUNDINGS)}")
+        if self.overflow is not None and not isinstance(self.overflow, str):
+            raise SpecError(f"overflow={self.overflow!r}: a rule's name or None is needed")
         if not isinstance(self.daz, bool):
             raise SpecError(f"daz={self.daz!r}: True or False is needed")
         self._drop_defaults()
