@@ -5,8 +5,9 @@
     python scripts/exhaustive.py --processes 4       by default one per processor
 
 `tests/exhaustive` holds what is compared, and how; hostile calls of everything public are part of
-it.  The record holds, for each section, the number of cases and a digest of all results, and
-the hash of the kernels; sections are written as they end, and those of other kernels go.  It is stale, and a test fails, as soon as a kernel is edited.  Minutes on two cores.
+it.  The record holds, for each section, the number of cases and a digest of all results, and the
+hash of the kernels; sections are written as they end, and those of other kernels go.  It is stale,
+and a test fails, as soon as a kernel is edited.  Minutes on two cores.
 """
 
 from __future__ import annotations
