@@ -146,3 +146,11 @@ def _check_lossless(values: Array, fmt: Format, target: np.dtype[Any], name: str
     same = (back == values) | ((back != back) & (values != values))
     if not bool(np.all(same)):
         raise ValueError(f"{name} cannot hold every value of {fmt} in this result")
+
+
+def nan_reached(fmt: Format) -> ValueError:
+    """The error for a NaN that a sum's format cannot hold."""
+    return ValueError(
+        f"NaN (or an Inf that cannot wrap), from the operands a and b (x and w) or from c, reached "
+        f"{fmt}, which cannot hold it"
+    )

@@ -16,6 +16,7 @@ from hwsim_kernels.scalars import Grid64, IntRange
 
 from hwsim.formats import Format
 from hwsim.simulate.finish import holds_nan
+from hwsim.simulate.inputs import nan_reached
 from hwsim.simulate.tally import Tally
 
 Array = npt.NDArray[Any]
@@ -92,4 +93,4 @@ class IntegerStage:
 def refuse_nan(values: Array, fmt: Format) -> None:
     """Raise ValueError when NaN has reached a format that cannot hold it."""
     if not fmt.has_nan and holds_nan(values):
-        raise ValueError(f"NaN (or an Inf that cannot wrap) reached {fmt}, which cannot hold it")
+        raise nan_reached(fmt)

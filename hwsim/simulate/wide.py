@@ -19,6 +19,7 @@ from hwsim_kernels.wide import Machine, Operand
 
 from hwsim.formats import FloatFormat, Format
 from hwsim.simulate.facts import Facts
+from hwsim.simulate.inputs import nan_reached
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.tally import Tally, Totals
 from hwsim.units import (
@@ -180,7 +181,7 @@ def round_array(
     spec = np.array([target(fmt, *rule)], project.TARGET)
     count, refused = wide.round_values(bits, out.reshape(-1), flags.reshape(-1), layout, spec)
     if refused:
-        raise ValueError(f"NaN (or an Inf that cannot wrap) reached {fmt}, which cannot hold it")
+        raise nan_reached(fmt)
     return _values(out, fmt), int(count)
 
 
@@ -258,9 +259,7 @@ class _Job:
             fmt = (self.unit.product_format, self.unit.accumulator, self.unit.outer_format)[
                 wrong - 1
             ]
-            raise ValueError(
-                f"NaN (or an Inf that cannot wrap) reached {fmt}, which cannot hold it"
-            )
+            raise nan_reached(fmt)
         self.out[where] = out
         if self.level != NONE:
             tally.inner, tally.outer = counts
