@@ -256,10 +256,9 @@ class _Job:
             sums = (tally.lost, tally.mass)
             wrong = wide.mac(a, b, c, out, tally.flags, *sums, counts, *self.spec)
         if wrong:
-            fmt = (self.unit.product_format, self.unit.accumulator, self.unit.outer_format)[
-                wrong - 1
-            ]
-            raise nan_reached(fmt)
+            unit = self.unit
+            product = unit.product_format or unit.accumulator
+            raise nan_reached((product, unit.accumulator, unit.outer_format)[wrong - 1])
         self.out[where] = out
         if self.level != NONE:
             tally.inner, tally.outer = counts
