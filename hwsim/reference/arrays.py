@@ -287,9 +287,9 @@ def _operand(x: ArrayLike, fmt: Format, name: str) -> Array:
 def _from_codes(x: ArrayLike, fmt: Format, name: str) -> Array:
     """Integer codes as values of ``fmt``, saturating."""
     array = np.asarray(x)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iub":
         raise TypeError(f"{name}: {fmt} is wider than 53 bits; pass its codes as integers")
-    values = [from_int(v, fmt.quantum_exponent) for v in array.ravel().tolist()]
+    values = [from_int(int(v), fmt.quantum_exponent) for v in array.ravel().tolist()]
     return object_array([round_value(v, fmt, "rne", "saturate").value for v in values], array.shape)
 
 
