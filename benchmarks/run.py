@@ -355,8 +355,9 @@ def report(rows: list[str], converted: list[str], small: str, threads: str) -> s
 `make bench` writes this page. hwsim {hwsim.__version__}, kernels {about["kernel_hash"]}, NumPy
 {np.__version__} (OpenBLAS for {", ".join(sorted(cores))}), Numba {numba.__version__}, Python
 {platform.python_version()}, {about["cpu"]}, one thread. {SIZE}×{SIZE}×{SIZE}, medians of {PAIRS}
-interleaved pairs of CPU times, with quartiles. The baseline is NumPy's float32 GEMM in the same run, with the
-kernels that OpenBLAS picks for this processor; a ratio of 0.25 means four times its time.
+interleaved pairs of CPU times, with quartiles. The baseline is NumPy's float32 GEMM in the same
+run, with the kernels that OpenBLAS picks for this processor; a ratio of 0.25 means four times its
+time.
 `hwsim.matmul` is timed as a user calls it, with the conversion of float32 operands. Before any time
 is taken, {CHECKED} random outputs are compared with the exact reference, all bits.
 
