@@ -36,7 +36,9 @@ class Patches:
         """(groups, k, pixels) for these output rows of all images, which are in their carrier."""
         n, channels = images.shape[:2]
         if self.pixelwise and n == 1:
-            return images[0, :, rows].reshape(self.groups, channels // self.groups, -1)
+            part = images[0, :, rows]
+            pixels = part.shape[1] * part.shape[2]
+            return part.reshape(self.groups, channels // self.groups, pixels)
         count = rows.stop - rows.start
         lines = self.groups * len(self.places)
         out = np.empty((self.groups, len(self.places), n * count * self.width), images.dtype)
