@@ -78,7 +78,6 @@ def _cases() -> list[Case]:
         Case("bf16xbf16+fp32"),
         Case("fp16xfp16+e8m15"),
         Case("e4m3xe4m3+fp16:mul_add"),
-        Case("fp64xfp64+fp64:rup"),
         Case("fp32xfp32+exact"),
     ]
     return cases
