@@ -39,6 +39,7 @@ from hwsim.units import Chunked, MacUnit
 
 Array = npt.NDArray[Any]
 
+CARRIERS = {width: (np.dtype(f"f{width // 8}"), np.dtype(f"i{width // 8}")) for width in (32, 64)}
 BLOCK = 64  # rows that use a panel while it is in cache
 SMALL = 1 << 18  # multiplications that are not worth a second thread
 
@@ -76,7 +77,7 @@ class _Job:
             c = None if c is None else c.swapaxes(1, 2)
         (batch, m, k), n = a.shape, b.shape[2]
         panels, rows = -(-n // wide), -(-m // ROWS) * ROWS
-        carrier = np.dtype(f"f{path.width // 8}")
+        carrier, whole = CARRIERS[path.width]
         left = _left(a, rows, carrier, plan.negated)
         right = empty((batch, panels, k, wide), carrier)
         _pack(b, right, threads if b.size > SMALL else 1)
@@ -85,7 +86,7 @@ class _Job:
         if c is not None:
             out[:, :m, :n] = -c if plan.negated else c
         flagged = level != NONE and _limited(plan)
-        flags = np.zeros(out.shape if flagged else (1, 1, 1), f"i{path.width // 8}")
+        flags = np.zeros(out.shape if flagged else (1, 1, 1), whole)
         shape: tuple[int, ...] = (1, 1, 1, 1)
         if level == ALL:
             tiles = (batch, panels, rows // ROWS)
@@ -117,8 +118,9 @@ class _Job:
             arrays = (self.a, self.b, self.out, self.flags, scalars, counts, self.lost)
             tasks.append(partial(kernel, *arrays, first, last, block, step))
         run_tiles(tasks, 1 if small else threads)
-        if outer is None and self.level != ALL and self.level not in _prepared:
-            if kernel.stats.cache_misses:
+        if outer is None and self.level != ALL and kernel not in _known:
+            _known.add(kernel)
+            if self.level not in _prepared and kernel.stats.cache_misses:
                 prepare(self.level)
 
     def finish(self, facts: Facts) -> tuple[Array, Totals]:
@@ -137,6 +139,7 @@ class _Job:
             struck = None if struck is None else struck.swapaxes(1, 2)
         refuse_nan(values, plan.unit.outer_format)
         totals = Totals(values.shape, self.level)
+        totals.finite = facts.finite and plan.finite
         if self.level != NONE:
             self._count(facts, totals)
             if struck is not None and totals.overflowed:
@@ -175,6 +178,7 @@ class _Job:
         return batch * m * k * n
 
 
+_known: set[Any] = set()  # kernels that this process has run
 _prepared: set[int] = set()  # levels whose kernels were compiled by this process
 
 
@@ -183,7 +187,7 @@ def prepare(level: int) -> None:
     then compiles nothing after its first unit, and the cache on disk has everything."""
     _prepared.add(level)
     for path in family(level):
-        carrier, whole = np.dtype(f"f{path.width // 8}"), np.dtype(f"i{path.width // 8}")
+        carrier, whole = CARRIERS[path.width]
         wide = columns(path)
         left, right = np.zeros((1, 0, 1), carrier), np.zeros((1, 1, 1, wide), carrier)
         out, flags = np.zeros((1, 0, wide), carrier), np.zeros((1, 1, 1), whole)
@@ -226,8 +230,11 @@ def _padded(rows: int, lanes: int, wide: int) -> int:
 def _pack(b: Array, right: Array, threads: int) -> None:
     """Operand b in panels."""
     units = right.shape[0] * right.shape[1]
-    cuts = [units * i // threads for i in range(threads + 1)]
     view = read_only(b)
+    if threads == 1:
+        pack(view, right, 0, units)
+        return
+    cuts = [units * i // threads for i in range(threads + 1)]
     run_tiles([partial(pack, view, right, *ends) for ends in pairwise(cuts)], threads)
 
 
@@ -248,16 +255,21 @@ def _limited(plan: Plan) -> bool:
 
 def _mass(facts: Facts, unit: MacUnit) -> Fraction:
     """Σ|a·b| over all outputs: Σₖ Σᵢ|aᵢₖ|·Σⱼ|bₖⱼ|, since no output's own sum rounds (proved)."""
-    columns_of_a = _sums(facts.a, 1, finest_bit(unit.a, facts.a_min), facts.a_max)
-    rows_of_b = _sums(facts.b, 2, finest_bit(unit.b, facts.b_min), facts.b_max)
-    return sum((x * y for x, y in zip(columns_of_a, rows_of_b, strict=True)), Fraction(0))
+    places = finest_bit(unit.a, facts.a_min), finest_bit(unit.b, facts.b_min)
+    columns_of_a = _sums(facts.a, 1, places[0], facts.a_max)
+    rows_of_b = _sums(facts.b, 2, places[1], facts.b_max)
+    total = sum(x * y for x, y in zip(columns_of_a, rows_of_b, strict=True))
+    return total * Fraction(2) ** sum(places)
 
 
-def _sums(x: Array, axis: int, quantum: int, largest: float) -> list[Fraction]:
-    """Σ|x| along an axis, flat over the others; every x is a multiple of 2^quantum."""
+def _sums(x: Array, axis: int, quantum: int, largest: float) -> list[int]:
+    """Σ|x| along an axis, flat over the others, in units of 2^quantum: every x is a multiple."""
     sizes = np.abs(x)
     top = math.frexp(largest)[1] + x.shape[axis].bit_length()
     if largest == 0.0 or (top - quantum <= 53 and top <= 1023):
-        return [Fraction(value) for value in sizes.sum(axis=axis, dtype=np.float64).ravel()]
+        sums = np.ldexp(sizes.sum(axis=axis, dtype=np.float64), -quantum)
+        whole: list[int] = sums.astype(np.int64).ravel().tolist()
+        return whole
     lines = np.moveaxis(sizes, axis, -1).reshape(-1, x.shape[axis])
-    return [sum(map(Fraction, line), Fraction(0)) for line in lines.tolist()]
+    unit = Fraction(2) ** quantum
+    return [int(sum(map(Fraction, line), Fraction(0)) / unit) for line in lines.tolist()]

@@ -26,7 +26,7 @@ from hwsim.formats import (
 from hwsim.memory import check_memory
 from hwsim.simulate import wide
 from hwsim.simulate.elementwise import convert, has_codes, has_table, is_direct, target
-from hwsim.simulate.environment import ieee_arithmetic
+from hwsim.simulate.environment import in_ieee_arithmetic
 from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64, powers, rounding_mode
 from hwsim.simulate.inputs import as_codes, as_whole, carrier_exact, check_out, result_array
 
@@ -51,7 +51,7 @@ def code_dtype(fmt: Format) -> np.dtype[Any]:
     return np.dtype(next(f"u{n}" for n in (1, 2, 4, 8) if 8 * n >= fmt.width))
 
 
-@ieee_arithmetic()
+@in_ieee_arithmetic
 def round(
     x: npt.ArrayLike,
     fmt: str | Format,
@@ -97,7 +97,7 @@ def round(
     return result_array(values, fmt, default, out, dtype)
 
 
-@ieee_arithmetic()
+@in_ieee_arithmetic
 def encode(
     x: npt.ArrayLike,
     fmt: str | Format,
@@ -128,7 +128,7 @@ def encode(
     return codes if codes is out else result_array(codes, fmt, default, out, None)
 
 
-@ieee_arithmetic()
+@in_ieee_arithmetic
 def decode(
     codes: npt.ArrayLike,
     fmt: str | Format,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from hwsim.formats import Format
 from hwsim.memory import check_memory
 from hwsim.simulate.conversions import value_dtype
-from hwsim.simulate.environment import ieee_arithmetic
+from hwsim.simulate.environment import in_ieee_arithmetic
 from hwsim.simulate.finish import place
 from hwsim.simulate.inputs import as_dtype, as_real, result_array
 from hwsim.simulate.operands import Scales, carrier, to_operand
@@ -28,6 +28,7 @@ from hwsim.units import MacUnit, Rescaling, Telemetry, as_unit
 Array = npt.NDArray[Any]
 Pair = int | tuple[int, int]
 Padding = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+FARTHEST = 1 << 31  # pixels: no stride, padding or dilation reaches so far
 CACHE = 64 << 20  # bytes of working memory, a sixth of them patches, that caches still serve
 
 
@@ -78,7 +79,7 @@ class Window:
         return sizes[0], sizes[1]
 
 
-@ieee_arithmetic()
+@in_ieee_arithmetic
 def conv2d(
     x: npt.ArrayLike,
     w: npt.ArrayLike,
@@ -232,8 +233,10 @@ def pair_of(name: str, value: object, least: int) -> tuple[int, int]:
     """A pair from one integer for both directions or (h, w); ValueError names the argument."""
     pair = value if isinstance(value, tuple) else (value, value)
     good = len(pair) == 2 and all(
-        isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v >= least for v in pair
+        isinstance(v, (int, np.integer)) and not isinstance(v, bool) and least <= v < FARTHEST
+        for v in pair
     )
     if not good:
-        raise ValueError(f"{name}={value!r}: an integer >= {least}, or a pair of them, is needed")
+        allowed = f"an integer from {least} to {FARTHEST - 1}, or a pair of them, is needed"
+        raise ValueError(f"{name}={value!r}: {allowed}")
     return int(pair[0]), int(pair[1])

@@ -176,6 +176,12 @@ class Plan:
     outer: Choice | None
     negated: bool
 
+    @cached_property
+    def finite(self) -> bool:
+        """Whether finite operands give finite sums."""
+        paths = [choice.path for choice in (self.inner, self.outer) if choice]
+        return all(path.limit not in (SCALE, HALF) and path.sums != NATIVE for path in paths)
+
     @property
     def ideal(self) -> bool:
         """Whether tighter bounds of the data would change little."""

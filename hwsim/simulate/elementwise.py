@@ -19,12 +19,13 @@ from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.simulate.grids import conversion_numbers, fits_float64_grid, narrow_lanes
 
 Array = npt.NDArray[Any]
+FLOATS = frozenset(map(np.dtype, ("f4", "f8")))
 TABLE_BITS = 16  # widest codes that are looked up
 
 
 def is_direct(x: Array, fmt: Format, overflow: str) -> bool:
     """Whether `convert` takes ``x`` into ``fmt``: floats, into a grid that float64 can reach."""
-    return x.dtype in (np.float32, np.float64) and overflow != "wrap" and not fits_float64_grid(fmt)
+    return x.dtype in FLOATS and overflow != "wrap" and not fits_float64_grid(fmt)
 
 
 def convert(
@@ -43,7 +44,7 @@ def convert(
     enough, or unsigned for codes of float formats.
     """
     flags = CODED * coded + SCALED * (scale != 1.0) + DIRECTED * (rounding != "rne")
-    narrow = narrow_lanes(fmt) if x.dtype == np.float32 and scale == 1.0 else 0
+    narrow = narrow_lanes(fmt) if x.itemsize == 4 and scale == 1.0 else 0
     if narrow & NATURAL:
         narrow = narrow if rounding == "rne" else 0  # its exponents leave no room for C
     numbers = conversion_numbers(fmt, rounding, overflow, bool(narrow & NARROW))

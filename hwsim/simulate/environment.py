@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Any
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from hwsim_kernels.environment import arithmetic_is_ieee
@@ -21,11 +21,15 @@ from hwsim.errors import HwsimError
 
 DEFAULT = ctypes.c_void_p(-1)  # FE_DFL_ENV of glibc and musl, on every processor
 ROOM = 512  # bytes; an fenv_t has 32 or fewer
+# 2^-1060, 2^-140 and 1, made of bits: arithmetic could flush them where this is imported.
+PROBES = (np.uint64(1 << 14).view(np.float64), np.uint32(1 << 9).view(np.float32), np.float64(1.0))
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 @contextmanager
 def ieee_arithmetic() -> Iterator[None]:
-    """Subnormals kept and rounding to nearest on this thread, inside; also a decorator.
+    """Subnormals kept and rounding to nearest on this thread, inside.
 
     Raises HwsimError where the environment is another and cannot be set.
     """
@@ -44,9 +48,21 @@ def ieee_arithmetic() -> Iterator[None]:
         library.fesetenv(saved)
 
 
+def in_ieee_arithmetic(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """The function, which computes in `ieee_arithmetic` wherever it is called."""
+
+    @wraps(function)
+    def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        if _is_ieee():
+            return function(*args, **kwargs)
+        with ieee_arithmetic():
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
 def _is_ieee() -> bool:
-    # NumPy scalars: Python's own constants could be folded under another environment.
-    return bool(arithmetic_is_ieee(np.float64(2.0**-1060), np.float32(2.0**-140), np.float64(1.0)))
+    return bool(arithmetic_is_ieee(*PROBES))
 
 
 @cache

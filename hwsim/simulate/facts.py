@@ -14,9 +14,10 @@ from hwsim_kernels.operands import magnitudes, zero_pairs
 
 Array = npt.NDArray[Any]
 MASKS = {4: np.int32(0x7FFFFFFF), 8: np.int64(0x7FFFFFFFFFFFFFFF), 2: np.int16(0x7FFF)}
+WHOLE = {size: np.dtype(f"i{size}") for size in MASKS}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Facts:
     """Operands (batch, m, k) and (batch, k, n) in their formats' values, and c or None."""
 
@@ -24,30 +25,25 @@ class Facts:
     b: Array
     c: Array | None
 
-    @cached_property
-    def _a(self) -> Extremes:
-        return _extremes(self.a)
+    def __post_init__(self) -> None:
+        self._a, self._b = _extremes(self.a), _extremes(self.b)
 
-    @cached_property
-    def _b(self) -> Extremes:
-        return _extremes(self.b)
-
-    @cached_property
+    @property
     def a_max(self) -> float:
         """Largest |a|; NaN when there is one."""
         return self._a.top
 
-    @cached_property
+    @property
     def b_max(self) -> float:
         """Largest |b|; NaN when there is one."""
         return self._b.top
 
-    @cached_property
+    @property
     def a_min(self) -> float:
         """Smallest |a| but 0; infinite where there is none."""
         return self._a.bottom
 
-    @cached_property
+    @property
     def b_min(self) -> float:
         """Smallest |b| but 0."""
         return self._b.bottom
@@ -70,21 +66,30 @@ class Facts:
         return int(zero_pairs(np.ascontiguousarray(self.a), np.ascontiguousarray(self.b)))
 
     @cached_property
+    def _c(self) -> Extremes:
+        assert self.c is not None
+        return _extremes(self.c)
+
+    @property
     def c_max(self) -> float:
         """Largest |c|; 0 without c."""
-        return 0.0 if self.c is None else _extremes(self.c).top
+        return 0.0 if self.c is None else self._c.top
 
-    @cached_property
+    @property
     def finite(self) -> bool:
         """Whether no operand and no c is NaN or Inf."""
         return math.isfinite(self.a_max + self.b_max + self.c_max)
 
     @cached_property
+    def _minus_zeros(self) -> bool:
+        return bool((np.signbit(self.c) & (self.c == 0)).any())
+
+    @property
     def c_minus_zero(self) -> bool:
         """Whether some c is −0."""
-        return self.c is not None and bool((np.signbit(self.c) & (self.c == 0)).any())
+        return self.c is not None and self._minus_zeros
 
-    @cached_property
+    @property
     def quick_bound(self) -> float:
         """An upper bound of Σ|a·b|: K·max|a|·max|b|."""
         bound = self.a_max * self.b_max * float(self.a.shape[-1])
@@ -129,22 +134,14 @@ def _magnitudes(x: Array) -> Array:
 
 
 class Extremes(NamedTuple):
-    """Magnitudes of an array, along its last axis, and how many zeros it has.
-
-    The largest is NaN where one is, 0 of nothing; the smallest, but 0, is NaN or Inf of nothing.
+    """Magnitudes of an array: the largest along its last axis; of all of it the largest (NaN
+    where one is, 0 of nothing), the smallest but 0 (infinite of nothing), and how many zeros.
     """
 
     largest: Array
-    smallest: Array
+    top: float
+    bottom: float
     zeros: int
-
-    @property
-    def top(self) -> float:
-        return float(self.largest.max(initial=0.0))
-
-    @property
-    def bottom(self) -> float:
-        return float(np.fmin.reduce(self.smallest, axis=None, initial=math.inf))
 
 
 def _extremes(x: Array) -> Extremes:
@@ -153,11 +150,14 @@ def _extremes(x: Array) -> Extremes:
         sizes = np.abs(x.astype(np.float64))
         some = np.where(sizes == 0.0, math.inf, sizes)
         largest = np.asarray(sizes.max(axis=-1, initial=0.0))
-        smallest = np.asarray(some.min(axis=-1, initial=math.inf))
-        return Extremes(largest, smallest, int(np.count_nonzero(sizes == 0.0)))
-    whole = np.dtype(f"i{x.dtype.itemsize}")
-    bits = np.ascontiguousarray(x).view(whole).reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    ends = np.empty((2, len(bits)), whole)
-    zeros = magnitudes(bits, MASKS[whole.itemsize], *ends)
-    largest, smallest = (end.view(x.dtype).reshape(x.shape[:-1]) for end in ends)
-    return Extremes(largest, smallest, int(zeros))
+        ends = float(largest.max(initial=0.0)), float(some.min(initial=math.inf))
+        return Extremes(largest, *ends, int(np.count_nonzero(sizes == 0.0)))
+    whole = WHOLE[x.itemsize]
+    lines = x.shape[:-1]
+    bits = np.ascontiguousarray(x).view(whole).reshape(math.prod(lines), x.shape[-1])
+    found = np.empty(len(bits) + 2, whole)
+    zeros = magnitudes(bits, MASKS[whole.itemsize], found)
+    sizes = found.view(x.dtype)
+    top, bottom = sizes[-2:].tolist()
+    least = math.inf if math.isnan(bottom) else bottom
+    return Extremes(sizes[:-2].reshape(lines), top, least, int(zeros))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from hwsim.memory import check_memory
 from hwsim.simulate.conversions import value_dtype
-from hwsim.simulate.environment import ieee_arithmetic
+from hwsim.simulate.environment import in_ieee_arithmetic
 from hwsim.simulate.inputs import as_dtype, as_real, result_array
 from hwsim.simulate.operands import Scales, carrier, to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
@@ -24,7 +23,7 @@ from hwsim.units import MacUnit, Rescaling, Telemetry, as_unit
 Array = npt.NDArray[Any]
 
 
-@ieee_arithmetic()
+@in_ieee_arithmetic
 def matmul(
     a: npt.ArrayLike,
     b: npt.ArrayLike,
@@ -91,39 +90,29 @@ def matmul_values(
     check_memory("one row of a and one column of b", (2, a.shape[-1]))
     if c is not None:
         c = broadcast("c", c, shape)
-    out = np.empty(shape, value_dtype(unit.output_format))
+    dtype = value_dtype(unit.output_format)
+    if _bytes(*shape[-2:], a.shape[-1], unit) * math.prod(batch) <= options.memory_limit:
+        values, counted = _block(a, b, c, unit, options, scales)
+        return np.ascontiguousarray(values.reshape(shape), dtype), counted
+    out = np.empty(shape, dtype)
     telemetry = Telemetry(complete=options.level == LEVELS[True])
-    for block in _blocks(a, b, unit, options, batch):
-        left = _pick(a, batch, block.item)[..., block.rows, :]
-        right = _pick(b, batch, block.item)[..., :, block.columns]
-        operands = (
-            to_operand("a", left, unit.a, options, scales[0]),
-            to_operand("b", right, unit.b, options, scales[1]),
-        )
-        at = (*block.item, ..., block.rows, block.columns)
+    for item, rows, columns in _cuts(a, b, unit, options, batch):
+        left = _pick(a, batch, item)[..., rows, :]
+        right = _pick(b, batch, item)[..., :, columns]
+        at = (*item, ..., rows, columns)
         start = None if c is None else c[at]
-        values, counted = _block(*operands, start, unit, options)
-        if block.whole:
-            return np.ascontiguousarray(values.reshape(shape), out.dtype), counted
+        values, counted = _block(left, right, start, unit, options, scales)
         telemetry += counted
         out[at] = values.reshape(out[at].shape)
     return out, telemetry
 
 
-@dataclass(frozen=True)
-class _Block:
-    """Part of a product: one index of the batch (or all of it), rows and columns."""
-
-    item: Any
-    rows: slice
-    columns: slice
-    whole: bool = False
-
-
 def _block(
-    left: Array, right: Array, c: Array | None, unit: MacUnit, options: Options
+    a: Array, b: Array, c: Array | None, unit: MacUnit, options: Options, scales: Scales
 ) -> tuple[Array, Telemetry]:
     """The values of one block, flat over the batch, and what was counted."""
+    left = to_operand("a", a, unit.a, options, scales[0])
+    right = to_operand("b", b, unit.b, options, scales[1])
     start = None
     if c is not None:
         start = to_operand("c", np.ascontiguousarray(c), unit.outer_format, options)
@@ -153,18 +142,14 @@ def _pick(x: Array, batch: tuple[int, ...], item: tuple[int, ...]) -> Array:
     return part
 
 
-def _blocks(
+def _cuts(
     a: Array, b: Array, unit: MacUnit, options: Options, batch: tuple[int, ...]
-) -> Iterator[_Block]:
-    """Cut the product so that the operands' copies stay within the memory limit."""
+) -> Iterator[tuple[Any, slice, slice]]:
+    """Parts of the product, an index of the batch, rows and columns, whose operands' copies stay
+    within the memory limit."""
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
-    whole = slice(None)
-    size = _bytes(m, k, n, unit)
-    if size * math.prod(batch) <= options.memory_limit:
-        yield _Block((), whole, whole, whole=True)
-        return
     rows = columns = 1 << 62
-    while _bytes(min(rows, m), k, min(columns, n), unit) > options.memory_limit:
+    while _bytes(min(rows, m), min(columns, n), k, unit) > options.memory_limit:
         if min(rows, m) <= 1 and min(columns, n) <= 1:
             break  # one output's operands are the least there can be
         if min(rows, m) > min(columns, n):
@@ -174,10 +159,10 @@ def _blocks(
     for item in np.ndindex(*batch):
         for column in range(0, n, min(columns, n) or 1):
             for row in range(0, m, min(rows, m) or 1):
-                yield _Block(item, slice(row, row + rows), slice(column, column + columns))
+                yield item, slice(row, row + rows), slice(column, column + columns)
 
 
-def _bytes(m: int, k: int, n: int, unit: MacUnit) -> int:
+def _bytes(m: int, n: int, k: int, unit: MacUnit) -> int:
     """Working memory of an (m, k) × (k, n) product: values, carriers' copies, sums, counts."""
     operands = (m * carrier(unit.a).itemsize + n * carrier(unit.b).itemsize) * k
     return 3 * operands + 16 * (m + n) * k + 64 * m * n
@@ -190,6 +175,8 @@ def _check_shapes(a: Array, b: Array) -> tuple[int, ...]:
         raise ValueError(
             f"a {a.shape} and b {b.shape}: a's last dimension must equal b's second to last"
         )
+    if a.ndim == b.ndim == 2:
+        return ()
     try:
         return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:

@@ -12,7 +12,7 @@ from hwsim_kernels.operands import quantize_turned
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.simulate.conversions import rounded, value_dtype
-from hwsim.simulate.elementwise import convert
+from hwsim.simulate.elementwise import FLOATS, convert
 from hwsim.simulate.grids import fits_float64_grid, grid64
 from hwsim.simulate.options import Options
 from hwsim.simulate.scheduler import run_tiles
@@ -20,10 +20,11 @@ from hwsim.simulate.scheduler import run_tiles
 Array = npt.NDArray[Any]
 # A tensor's divisor on its way into a format; None: it holds values of the format already.
 Scales = tuple[float | None, float | None]
-WHOLE: tuple[tuple[Format, np.dtype[Any]], ...] = (
-    (FloatFormat(8, 24), np.dtype(np.float32)),
-    (FloatFormat(11, 53), np.dtype(np.float64)),
-)
+# Formats that hold every value of a dtype, by its number: `None == np.dtype("f8")` is true.
+WHOLE: dict[Format, int] = {
+    FloatFormat(8, 24): np.dtype(np.float32).num,
+    FloatFormat(11, 53): np.dtype(np.float64).num,
+}
 PART = 1 << 16  # elements that are worth a thread
 
 
@@ -47,13 +48,13 @@ def to_operand(
     Raises ValueError for NaN where ``fmt`` has none and, when strict, for any value that is not
     in the format already.
     """
-    if scale is None or (scale == 1.0 and (fmt, x.dtype) in WHOLE):
+    if scale is None or (scale == 1.0 and x.dtype.num == WHOLE.get(fmt) and x.dtype.isnative):
         return x
-    if x.dtype == np.float16:
+    if x.dtype.kind == "f" and x.itemsize == 2:
         x = x.astype(np.float32)
     if scale == 1.0 and isinstance(fmt, FixedFormat) and fmt.carried_as_codes:
         values = _codes(name, x, fmt)
-    elif x.dtype in (np.float32, np.float64) and _fits_float64_kernel(fmt):
+    elif x.dtype in FLOATS and _fits_float64_kernel(fmt):
         values = _quantized(name, x, fmt, scale, options.threads)
     else:
         try:
@@ -100,6 +101,9 @@ def _quantized(name: str, x: Array, fmt: Format, scale: float, threads: int) -> 
 def _in_parts(task: Callable[[slice], None], size: int, least: int, threads: int) -> None:
     """Run ``task`` on slices of ``size``, of ``least`` or more."""
     step = max(least, -(-size // threads))
+    if size <= step:
+        task(slice(0, size))
+        return
     run_tiles([partial(task, slice(i, i + step)) for i in range(0, size, step)], threads)
 
 

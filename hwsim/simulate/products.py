@@ -32,6 +32,7 @@ from hwsim.simulate.tiles import tiled_product
 from hwsim.units import Chunked, Exact, MacUnit, Telemetry, has_subnormal_values, is_integer
 
 Array = npt.NDArray[Any]
+NOTHING = Telemetry()
 
 
 def multiply(
@@ -50,13 +51,13 @@ def multiply(
     if level != NONE and not in_floats:
         totals.zeros = facts.zero_products
     values, converted = _convert(values, unit, totals)
-    if unit.output_format.has_nan and not _has_no_nan(facts, unit) and holds_nan(values):
+    if not _has_no_nan(facts, unit, totals) and holds_nan(values):
         values[np.isnan(values)] = math.nan  # every NaN is the canonical one
     if level == NONE:
-        return values, Telemetry()
+        return values, NOTHING
     outside = 0
     if level == ALL and in_floats:
-        outside = out_of_range(facts, unit.outer_format)
+        outside = out_of_range(facts, unit, threads)
     elif level == ALL:
         outside = wide.out_of_range(facts, unit, threads)
     return values, _telemetry(facts, unit, totals, (converted, outside))
@@ -71,8 +72,10 @@ def _flushed(values: Array, fmt: Format) -> Array:
     return np.where(tiny, zeros.astype(values.dtype), values)
 
 
-def _has_no_nan(facts: Facts, unit: MacUnit) -> bool:
-    """Whether operands and rules make NaN impossible."""
+def _has_no_nan(facts: Facts, unit: MacUnit, totals: Totals) -> bool:
+    """Whether the plan, or operands and rules, make NaN impossible."""
+    if not unit.output_format.has_nan or (totals.finite and unit.output is None):
+        return True
     rules = {unit.overflow_of(fmt) for fmt in unit.rounded_formats().values()}
     return facts.finite and rules <= {"saturate", "saturate_all", "wrap"}
 
@@ -121,7 +124,7 @@ def _without_overflow(
 def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:
     """The exact reference, for units with a part that no kernel knows."""
     if level == NONE:
-        return np.asarray(reference.matmul(facts.a, facts.b, unit, c=facts.c)), Telemetry()
+        return np.asarray(reference.matmul(facts.a, facts.b, unit, c=facts.c)), NOTHING
     values, telemetry = reference.matmul(facts.a, facts.b, unit, c=facts.c, telemetry=True)
     return np.asarray(values), telemetry if level == ALL else _cheap(telemetry)
 

@@ -8,39 +8,54 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.formats import Format
+from hwsim.simulate.exact import blas, gemm
 from hwsim.simulate.facts import Facts
+from hwsim.units import MacUnit
 
 Array = npt.NDArray[Any]
 
 
-def out_of_range(facts: Facts, fmt: Format) -> int:
-    """Outputs whose exact c + Σ a·b is finite and lies outside [lowest, largest] of ``fmt``.
+def out_of_range(facts: Facts, unit: MacUnit, threads: int) -> int:
+    """Outputs whose exact c + Σ a·b is finite and lies outside [lowest, largest] of the unit's
+    (outer) accumulator.
 
     float64 decides where its error bound allows; the rest is added in fractions.
     """
-    if facts.sum_bound + facts.c_max <= min(float(fmt.largest), -float(fmt.lowest)) / (
-        1 + 2.0**-50
-    ):
+    fmt = unit.outer_format
+    inner = min(float(fmt.largest), -float(fmt.lowest)) / (1 + 2.0**-50)
+    if facts.sum_bound + facts.c_max <= inner:
         return 0
-    a, b = facts.a.astype(np.float64), facts.b.astype(np.float64)
+    total = blas(facts, unit, threads) if facts.finite else None
+    error: Array | float = 0.0
+    if total is None:
+        a, b = facts.a.astype(np.float64), facts.b.astype(np.float64)
+        total = gemm(a, b, threads)
+        error = _error(a, b)
+    low, high = float(fmt.lowest), float(fmt.largest)
+    if high > fmt.largest:  # 64-bit integers: float64 rounds 2^63 − 1 up
+        high = float(np.nextafter(high, 0.0))
     with np.errstate(all="ignore"):
-        total: Array = np.matmul(a, b)
-        mass: Array = np.matmul(np.abs(a), np.abs(b))
         if facts.c is not None:
+            total = total.astype(np.float64)
+            error = error + (np.abs(total) + np.abs(facts.c)) * 2.0**-51 + 2.0**-1000
             total = total + facts.c
-            mass = mass + np.abs(facts.c)
-        # k products and additions, three conversions of integers, and the mass's own errors.
-        error = mass * ((a.shape[2] + 8) * 2.0**-53) + 2.0**-1000
-        low, high = float(fmt.lowest), float(fmt.largest)
-        if high > fmt.largest:  # 64-bit integers: float64 rounds 2^63 − 1 up
-            high = float(np.nextafter(high, 0.0))
-        outside = (total - error > high) | (total + error < low)
-        inside = (total + error <= high) & (total - error >= low)
-    finite = _finite(a, b, facts.c)
+        above, below = total + error, total - error
+        outside = (below > high) | (above < low)
+        inside = (above <= high) & (below >= low)
+    finite = True if facts.finite else _finite(facts.a, facts.b, facts.c)
     unsure = np.argwhere(finite & ~outside & ~inside)
     exact = sum(not fmt.lowest <= _total(facts, *at) <= fmt.largest for at in unsure)
     return int(np.count_nonzero(outside & finite)) + exact
+
+
+def _error(a: Array, b: Array) -> Array:
+    """How much a float64 product errs at most: k products and additions, three conversions of
+    integers, and this bound's own errors, each relative to max|a|·Σ|b| of an output."""
+    with np.errstate(all="ignore"):
+        rows = np.abs(a).max(axis=2, initial=0.0)[:, :, None]
+        columns = np.abs(b).sum(axis=1)[:, None, :]
+        bound: Array = rows * columns * ((a.shape[2] + 8) * 2.0**-52) + 2.0**-1000
+    return bound
 
 
 def _finite(a: Array, b: Array, c: Array | None) -> Array:

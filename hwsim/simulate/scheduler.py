@@ -12,7 +12,7 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-from hwsim.simulate.environment import ieee_arithmetic
+from hwsim.simulate.environment import in_ieee_arithmetic
 
 
 def thread_count(threads: int | None) -> int:
@@ -37,7 +37,7 @@ def run_tiles(tasks: Iterable[Callable[[], None]], threads: int) -> None:
         future.result()
 
 
-@ieee_arithmetic()
+@in_ieee_arithmetic
 def _guarded(task: Callable[[], None]) -> None:
     """A thread of the pool has the environment of the thread that started it."""
     task()

@@ -74,6 +74,7 @@ class Totals:
         self.lost: list[Array] = []
         self.mass: list[Array] = []
         self.whole_mass = Fraction(0)  # what was added without rounding
+        self.finite = False  # whether no sum can be Inf or NaN, where that was proved
 
     @property
     def complete(self) -> bool:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hwsim.memory import check_memory
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.convolution import Padding, Pair, Window, conv2d_values, pair_of
-from hwsim.simulate.environment import ieee_arithmetic
+from hwsim.simulate.environment import in_ieee_arithmetic
 from hwsim.simulate.inputs import as_dtype, as_real, result_array
 from hwsim.simulate.matrix import broadcast
 from hwsim.simulate.operands import to_operand
@@ -23,7 +23,7 @@ from hwsim.units import MacUnit, Telemetry, as_unit
 Array = npt.NDArray[Any]
 
 
-@ieee_arithmetic()
+@in_ieee_arithmetic
 def conv_transpose2d(
     x: npt.ArrayLike,
     w: npt.ArrayLike,

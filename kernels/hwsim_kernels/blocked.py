@@ -7,6 +7,7 @@ column, never k, so that every output meets its products in ascending order.
 
 from __future__ import annotations
 
+import math
 from functools import cache, partial, reduce
 from typing import Any
 
@@ -21,15 +22,17 @@ from hwsim_kernels.datapath import (
     ALL,
     INTEGERS,
     LARGEST,
+    NATIVE,
     NONE,
     SLOT,
     UNBOUNDED,
+    Addend,
     Path,
     Scalars,
     Tally,
     add,
     counted,
-    multiply_add,
+    plus,
     used,
 )
 from hwsim_kernels.vectors import (
@@ -38,6 +41,7 @@ from hwsim_kernels.vectors import (
     Vector,
     bits,
     counted_loop,
+    floats,
     lane_values,
     maximum,
     population,
@@ -52,6 +56,7 @@ WIDE = bool(FEATURES.get("avx512f", False))  # 32 registers of 512 bits; else 16
 VECTOR_BITS = 512 if WIDE else 256
 
 ROWS = 4
+SMALL = 1 << 15  # bytes: finding an address takes longer than lines that are crossed
 K_BLOCK = 512  # of a panel of b that stays in the second-level cache under all rows
 
 
@@ -64,7 +69,7 @@ def vectors(path: Path) -> int:
     """Vectors of columns in a tile: as many sums in flight as hide their latency, as few as
     leave registers for what each of them carries along."""
     if path.ordered:
-        return 1
+        return 2
     flagged = path.level != NONE and path.limit != UNBOUNDED
     return 4 if WIDE and path.level != ALL and not flagged else 2
 
@@ -222,11 +227,13 @@ def _body(tile: _Tile, g: Scalars, at: Any, k: Any, now: Any) -> list[Any]:
         x = splat(builder, number, tile.lanes)
         for v in range(tile.vectors):
             i = r * tile.vectors + v
+            # The product is exact but for NATIVE sums, which are defined as fused.
+            product = Addend(x, right[v], FUSED or path.sums == NATIVE)
             if not names:
-                accs[i] = multiply_add(accs[i], x, right[v], g, path, FUSED)
+                accs[i] = add(accs[i], product, g, path).y
                 continue
             mine = {name: own[name][i % len(own[name])] for name in own}
-            accs[i], n, over = counted(accs[i], x * right[v], g, path, n._replace(**mine))
+            accs[i], n, over = counted(accs[i], product, g, path, n._replace(**mine))
             for name in own:
                 own[name][i % len(own[name])] = getattr(n, name)
             if over is not None:
@@ -275,7 +282,7 @@ def _split(tile: _Tile, state: Any) -> tuple[list[Vector], dict[str, list[Vector
 def _within(tile: _Tile, largest: Vector) -> Any:
     """Whether no sum of a pass left the range (taken as symmetric)."""
     limit = bits(tile.scalars(0).largest)
-    inside = bits(largest) <= limit
+    inside = largest <= limit
     return tile.builder.icmp_signed("==", population(inside), I64(tile.lanes))
 
 
@@ -316,12 +323,12 @@ def _merge(
     n = n._replace(empty=I64(0))
     struck = flags or [Vector(builder, x) for x in _flag_starts(tile, path)]
     for i, (spot, t) in enumerate(zip(spots, sums, strict=True)):
-        total = Vector(builder, tile.load(spot, tile.kind))
+        before = Vector(builder, tile.load(spot, tile.kind))
         if path.level == NONE:
-            y = add(total, t, g, path).y
+            y = add(before, Addend(t), g, path).y
         else:
-            n = n._replace(empty=builder.add(n.empty, population(t.eq(0.0))))
-            y, n, over = counted(total, t, g, path, n)
+            n = n._replace(empty=plus(n.empty, t.eq(0.0)))
+            y, n, over = counted(before, Addend(t), g, path, n)
             if over is not None:
                 struck[i] = select(over, struck[i].constant(1), struck[i])
         tile.store(y.value, spot)
@@ -355,7 +362,7 @@ def _right(tile: _Tile, item: Any, panel: Any, part: Any, k: Any, v: int) -> Vec
 def _start(tile: _Tile, name: str) -> Any:
     """A count, a maximum or a sum at zero."""
     wide = ir.VectorType(FLOATS[64], tile.lanes)
-    kind = {"largest": tile.kind, "lost": wide, "mass": wide}
+    kind = {"largest": tile.whole, "lost": wide, "mass": wide}
     return ir.Constant(kind[name], None) if name in kind else I64(0)
 
 
@@ -379,7 +386,7 @@ def _raise_largest(tile: _Tile, level: int, largest: Vector) -> None:
     """Bits of float64 magnitudes are ordered as integers."""
     builder, spot = tile.builder, tile.address("counts", level, LARGEST)
     top = builder.load(spot)
-    for x in lane_values(bits(widened(largest))):
+    for x in lane_values(bits(widened(floats(largest)))):
         top = builder.select(builder.icmp_signed(">", x, top), x, top)
     builder.store(top, spot)
 
@@ -468,8 +475,10 @@ def pack(b, out, first, last):  # type: ignore[no-untyped-def]
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Any:
-    """An uninitialised array whose data starts a cache line: vectors then cross none."""
-    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    """An uninitialised array; a large one's data starts a cache line: vectors then cross none."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size < SMALL:
+        return np.empty(shape, dtype)
     memory = np.empty(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start : start + size].view(dtype).reshape(shape)

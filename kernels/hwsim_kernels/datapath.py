@@ -7,6 +7,7 @@ P is the carrier's precision (24 or 53 bits), p the accumulator's, q the addend'
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from hwsim_kernels.vectors import (
@@ -17,6 +18,7 @@ from hwsim_kernels.vectors import (
     fma,
     inverted,
     maximum,
+    negated,
     population,
     select,
     sign_mask,
@@ -96,11 +98,45 @@ class Step(NamedTuple):
     r: Vector  # rounded, before the overflow rule
 
 
-def two_sum(x: Vector, y: Vector) -> tuple[Vector, Vector]:
-    """(s, e) with s = fl(x + y), s + e = x + y exactly (Knuth), for finite s; e = 0 is +0."""
-    s = x + y
+class Addend:
+    """What enters an accumulator: a number, or a product x·y of that exact value, which an fma
+    adds in one instruction (`fused`; where the machine has none, the bits are the same)."""
+
+    def __init__(self, x: Vector, y: Vector | None = None, fused: bool = False) -> None:
+        self.x, self.y, self.fused = x, y, fused
+
+    @cached_property
+    def value(self) -> Vector:
+        return self.x if self.y is None else self.x * self.y
+
+    def plus(self, z: Vector) -> Vector:
+        """fl(addend + z)."""
+        if self.fused and self.y is not None:
+            return fma(self.x, self.y, z)
+        return z + self.value
+
+    def minus(self, z: Vector) -> Vector:
+        """fl(addend − z)."""
+        return self.plus(negated(z))
+
+    def taken_from(self, z: Vector) -> Vector:
+        """fl(z − addend)."""
+        if self.fused and self.y is not None:
+            return fma(negated(self.x), self.y, z)
+        return z - self.value
+
+
+def two_sum(x: Vector, p: Addend) -> tuple[Vector, Vector]:
+    """(s, e) with s = fl(x + p), s + e = x + p exactly (Knuth), for finite s; e = 0 is +0."""
+    s = p.plus(x)
     v = s - x
-    return s, (x - (s - v)) + (y - v)
+    return s, (x - (s - v)) + p.minus(v)
+
+
+def inexact(x: Vector, p: Addend, s: Vector) -> Vector:
+    """Whether fl(x + p) = s has an error: that of `two_sum`, its last addition a comparison."""
+    v = s - x
+    return (x - (s - v)).ne(p.taken_from(v))
 
 
 def to_odd(s: Vector, e: Vector) -> Vector:
@@ -148,10 +184,10 @@ def upward(s: Vector, e: Vector | None, g: Scalars) -> Vector:
     e > 0 a sum that is on the grid is no longer."""
     m = bits(s)
     minus = m >> (s.width - 1)
-    moved = m
+    move = inverted(minus) & g.rest
     if e is not None:
-        moved = select(e > 0.0, m + (minus | 1), m)
-    return floats((moved + (inverted(minus) & g.rest)) & g.keep)
+        move = select(e > 0.0, (inverted(minus) & (g.rest + 1)) | minus, move)
+    return floats((m + move) & g.keep)
 
 
 def away(s: Vector, e: Vector | None, g: Scalars) -> Vector:
@@ -183,23 +219,11 @@ def limited(r: Vector, g: Scalars, path: Path) -> Vector:
     return r
 
 
-def add(acc: Vector, p: Vector, g: Scalars, path: Path) -> Step:
+def add(acc: Vector, p: Addend, g: Scalars, path: Path) -> Step:
     """R(acc + p)."""
-    if path.sums == STICKY or (path.sums == NATIVE and path.level != NONE):
-        s, e = two_sum(acc, p)
-    else:
-        s, e = acc + p, None
-    r = rounded(s, e if path.sums == STICKY else None, g, path)
+    s, e = two_sum(acc, p) if path.sums == STICKY else (p.plus(acc), None)
+    r = rounded(s, e, g, path)
     return Step(limited(r, g, path), s, e, r)
-
-
-def multiply_add(acc: Vector, x: Vector, y: Vector, g: Scalars, path: Path, fused: bool) -> Vector:
-    """R(acc + x·y), nothing counted.  The product is exact, so fusing it changes no bit but
-    those of NATIVE sums, which are defined as fused."""
-    if path.sums == STICKY:
-        return add(acc, x * y, g, path).y
-    s = fma(x, y, acc) if fused or path.sums == NATIVE else acc + x * y
-    return limited(rounded(s, None, g, path), g, path)
 
 
 class Tally(NamedTuple):
@@ -215,7 +239,7 @@ class Tally(NamedTuple):
     overflow: Any = None
     dominated: Any = None
     underflow: Any = None
-    largest: Vector | None = None
+    largest: Vector | None = None  # bits of magnitudes, which are ordered as these are
     lost: Vector | None = None
     mass: Vector | None = None
 
@@ -249,7 +273,7 @@ def used(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def counted(acc: Vector, p: Vector, g: Scalars, path: Path, n: Tally) -> tuple[Vector, Tally, Any]:
+def counted(acc: Vector, p: Addend, g: Scalars, path: Path, n: Tally) -> tuple[Vector, Tally, Any]:
     """(y, tally with this step in it, mask of overflow or None) for y = R(acc + p).
 
     For finite addends (chunk sums may be infinite).  Steps with an infinite sum count as touched,
@@ -262,25 +286,25 @@ def counted(acc: Vector, p: Vector, g: Scalars, path: Path, n: Tally) -> tuple[V
         if path.limit in (SCALE, HALF):  # the accumulator may be infinite, and stays so
             finite = absolute(step.s) < INFINITY
             over = over & finite
-        n = n._replace(overflow=_plus(n.overflow, over))
+        n = n._replace(overflow=plus(n.overflow, over))
     if n.largest is not None:
         a = absolute(y) if finite is None else _zero_unless(absolute(y) < INFINITY, absolute(y))
-        n = n._replace(largest=maximum(a, n.largest))
+        n = n._replace(largest=maximum(bits(a), n.largest))
     moved = y.ne(acc)
     missed, gap = _error(acc, p, step, moved, path)
     if path.level == ALL:
         usable = None if finite is None else finite & (absolute(y) < INFINITY)
         n = n._replace(lost=n.lost + _zero_unless(usable, absolute(gap)))
         if path.ordered:
-            n = n._replace(mass=n.mass + _zero_unless(usable, absolute(widened(p))))
+            n = n._replace(mass=n.mass + _zero_unless(usable, absolute(widened(p.value))))
     if not lossless(path):
         touched, partial = moved, moved & missed
         if over is not None:
             touched, partial = touched | over, partial & inverted(over)
         if finite is not None:
-            touched = (moved & finite) | over | (inverted(finite) & p.ne(0.0))
+            touched = (moved & finite) | over | (inverted(finite) & p.value.ne(0.0))
             partial = partial & finite
-        n = n._replace(touched=_plus(n.touched, touched), partial=_plus(n.partial, partial))
+        n = n._replace(touched=plus(n.touched, touched), partial=plus(n.partial, partial))
         n = _special(acc, p, step, g, path, n, partial)
     return y, n, over
 
@@ -297,7 +321,7 @@ def _overflows(step: Step, g: Scalars, path: Path) -> Vector:
 
 
 def _error(
-    acc: Vector, p: Vector, step: Step, moved: Vector, path: Path
+    acc: Vector, p: Addend, step: Step, moved: Vector, path: Path
 ) -> tuple[Vector, Vector | None]:
     """(y ≠ acc + p where y ≠ acc; and for ALL acc + p − y in float64, rounded once)."""
     y, s, e = step.y, step.s, step.e
@@ -306,15 +330,15 @@ def _error(
         # s − y is exact where y is near; where the range ends both are multiples of one quantum.
         return y.ne(s), widened(s - y) if wanted else None
     if path.sums == NATIVE:
-        return e.ne(0.0), widened(e)
+        return inexact(acc, p, s), widened(two_sum(acc, p)[1]) if wanted else None
     if path.sums == STICKY:
         return y.ne(s) | e.ne(0.0), _gap(step, path) if wanted else None
     # INNOCUOUS: p + q < P − 1.  Where y ≠ acc the addend reaches a quarter of a step of acc, so
     # y − p is exact: it has no bit under the last one of p, and at most p + q + 1 in all; where
     # |p| > |acc| by Fast2Sum.  acc − (y − p) is the error of a sum of two numbers of p bits,
     # itself one.  Where y = acc all of p is lost.
-    rest = y - p
-    return rest.ne(acc), widened(select(moved, acc - rest, p)) if wanted else None
+    rest = p.taken_from(y)
+    return rest.ne(acc), widened(select(moved, acc - rest, p.value)) if wanted else None
 
 
 def _gap(step: Step, path: Path) -> Vector:
@@ -323,25 +347,29 @@ def _gap(step: Step, path: Path) -> Vector:
     if path.limit == UNBOUNDED:
         return widened(s - y) + e  # s − y is exact: multiples of one last place, within a step
     # Where the range ends y is far: what s − y loses joins e, rounded to odd.
-    d, low = two_sum(widened(s), widened(y) * -1.0)
-    return d + to_odd(*two_sum(low, e))
+    d, low = two_sum(widened(s), Addend(negated(widened(y))))
+    return d + to_odd(*two_sum(low, Addend(e)))
 
 
 def _special(
-    acc: Vector, p: Vector, step: Step, g: Scalars, path: Path, n: Tally, partial: Vector
+    acc: Vector, p: Addend, step: Step, g: Scalars, path: Path, n: Tally, partial: Vector
 ) -> Tally:
     """Domination, a part of partial swamping, and underflow: counts of ALL."""
     if path.level != ALL:
         return n
-    alone = p if path.own else limited(rounded(p, None, g, path), g, path)
-    taken = partial & step.y.eq(alone) & acc.ne(0.0)
-    n = n._replace(dominated=_plus(n.dominated, taken))
+    if path.own:  # from zero such a step is exact
+        taken = partial & step.y.eq(p.value)
+    else:
+        alone = limited(rounded(p.value, None, g, path), g, path)
+        taken = partial & step.y.eq(alone) & acc.ne(0.0)
+    n = n._replace(dominated=plus(n.dominated, taken))
     if path.floor:
         exact = to_odd(step.s, step.e) if path.sums == STICKY else step.s
         small = exact.ne(step.r) & (absolute(exact) < g.smallest_normal)
-        n = n._replace(underflow=_plus(n.underflow, small))
+        n = n._replace(underflow=plus(n.underflow, small))
     return n
 
 
-def _plus(count: Any, mask: Vector) -> Any:
+def plus(count: Any, mask: Vector) -> Any:
+    """A count, int64, and the lanes of the mask."""
     return mask.builder.add(count, population(mask))

@@ -39,25 +39,27 @@ def quantize_turned(x, out, scale, g):
 
 
 @kernel
-def magnitudes(bits, mask, largest, smallest):
-    """Largest, and smallest but 0, of bits & mask in each row; 0 and the mask where there is none.
+def magnitudes(bits, mask, out):
+    """out ← the largest of bits & mask in each row, 0 where there is none; then the largest of all
+    rows, and the smallest but 0, or the mask.  Returns how many are 0.
 
-    The magnitudes of floats are ordered as these integers; NaN lies above Inf.  Returns how many
-    are 0.
+    The magnitudes of floats are ordered as these integers; NaN lies above Inf.
     """
     zeros = np.int64(0)
+    most, least = mask & 0, mask
     for i in range(bits.shape[0]):
         top = mask & 0
-        bottom = mask
         count = mask & 0
         for j in range(bits.shape[1]):
             v = bits[i, j] & mask
             top = max(top, v)
-            bottom = min(bottom, v if v != 0 else mask)
+            least = min(least, v if v != 0 else mask)
             count += v == 0
-        largest[i] = top
-        smallest[i] = bottom
+        out[i] = top
         zeros += count
+        most = max(most, top)
+    out[-2] = most
+    out[-1] = least
     return zeros
 
 

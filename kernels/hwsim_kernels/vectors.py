@@ -165,6 +165,11 @@ def fma(x: Vector, y: Vector, z: Vector) -> Vector:
     return x.like(x.builder.call(function, [x.value, y.value, z.value]))
 
 
+def negated(x: Vector) -> Vector:
+    """Floats with the other sign."""
+    return x.like(x.builder.fneg(x.value))
+
+
 def widened(x: Vector) -> Vector:
     """float64 lanes of the same values."""
     if x.width == 64:
