@@ -103,7 +103,7 @@ class CodesRun(LayerRun):
             return Done(codes, requantized_output(layer, work, codes, self.unit), extra)
         if layer.quantized is None:
             about = (work.product, result, work.scale, work.bias)
-            return Done(result, finish(layer, *about, settings.threads))
+            return Done(result, finish(layer, *about, settings.threads, not settings.dump))
         return Done(result, finish_codes(layer, work, result, read))
 
     def _check_results(self, done: Done, sums: Array, span: range, settings: Settings) -> None:

@@ -28,6 +28,14 @@ LARGE_WEIGHTS = 64 << 20  # bytes: beyond, a second copy is dearer than rounding
 Shown = float | tuple[float, ...]  # a scale or a zero point, or those of all channels
 
 
+class Calls(list[Any]):
+    """The values of all calls; they also lie in one array, along its first axis."""
+
+    def __init__(self, array: Array) -> None:
+        super().__init__(array)
+        self.array = array
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to run layers: telemetry, threads, checks and dumps; ``total`` calls in all."""
@@ -95,9 +103,11 @@ class LayerRun:
         started = time.perf_counter()
         work = self._lowered(values, len(span), settings)
         result = self._simulate(work.product, settings)
-        done = self._completed(work, result, values, settings)
         self.seconds += time.perf_counter() - started
         self._check(work.product, result, span, settings)
+        started = time.perf_counter()
+        done = self._completed(work, result, values, settings)  # may reuse the result's memory
+        self.seconds += time.perf_counter() - started
         self._check_results(done, result, span, settings)
         if settings.dump:
             suffix = "" if settings.batches == 1 else f".{number:04d}"
@@ -106,7 +116,11 @@ class LayerRun:
             arrays |= {} if work.bias is None else {"bias": work.bias.array}
             arrays |= done.extra
             dump_layer(file, self.layer, work.product, self.unit, settings.engine, arrays)
-        return list(done.output)
+        if self.layer.rectified:
+            from hwsim.simulate.finish import rectify  # imports numba: only where something runs
+
+            rectify(done.output, settings.threads)
+        return Calls(done.output)
 
     def _lowered(self, values: dict[str, list[Any]], lanes: int, settings: Settings) -> Work:
         """The product of the operands over their scales, and what follows it."""
@@ -125,7 +139,7 @@ class LayerRun:
     ) -> Done:
         """The layer's output from the unit's sums."""
         about = (work.product, result, work.scale * self._step(), work.bias)
-        return Done(result, finish(self.layer, *about, settings.threads))
+        return Done(result, finish(self.layer, *about, settings.threads, not settings.dump))
 
     def _check_results(self, done: Done, sums: Array, span: range, settings: Settings) -> None:
         """Check what becomes of the sums inside the unit; nothing here."""
@@ -226,8 +240,10 @@ def stack(layer: Layer, name: str, values: dict[str, list[Any]]) -> Operand:
     """A constant, or the values of all calls along a new first axis."""
     if name in layer.weights:
         return Operand(layer.weights[name], False)
+    if isinstance(given := values[name], Calls):
+        return Operand(given.array, True)
     try:
-        return Operand(np.stack(values[name]), True)
+        return Operand(np.stack(given), True)
     except ValueError as error:
         raise _varying(layer) from error
 

@@ -54,7 +54,8 @@ class Layer:
 
     a, b, bias, output : names of values; ``bias`` is empty where there is none.
     weights : the values of those that are constants.  dtype : of the ONNX tensors; the result's
-    where ``quantized`` says that they are codes.
+    where ``quantized`` says that they are codes.  rectified : whether ``output`` is what a Relu
+    makes of the result.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Layer:
     gemm: GemmAttributes | None = None
     einsum: Equation | None = None
     quantized: Quantized | None = None
+    rectified: bool = False
     weights: dict[str, Array] = field(default_factory=dict, hash=False, compare=False)
 
     @property

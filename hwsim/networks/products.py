@@ -128,8 +128,10 @@ def finish(
     scale: float | Array,
     bias: Operand | None,
     threads: int | None = None,
+    reuse: bool = False,
 ) -> Array:
-    """The layer's output, laned: rescaled, rounded once to float32, and only then biased.
+    """The layer's output, laned: rescaled, rounded once to float32, and only then biased; in the
+    memory of ``result`` where ``reuse`` allows it.
 
     ``result`` is what the unit gave, ``scale`` the float64 product of both operands' scales (an
     array that broadcasts to it, or a number).
@@ -139,7 +141,7 @@ def finish(
         from hwsim.simulate.finish import rescaled  # imports numba: only where something runs
 
         addend = None if bias is None else bias.array.astype(np.float32)
-        y = rescaled(result, float(scale), addend, threads)
+        y = rescaled(result, float(scale), addend, threads, reuse)
         return np.ascontiguousarray(arranged(product, restored(product, y)))
     carrier = np.dtype(np.float64 if layer.dtype == np.float64 else np.float32)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -41,7 +41,7 @@ Array = npt.NDArray[Any]
 
 CARRIERS = {width: (np.dtype(f"f{width // 8}"), np.dtype(f"i{width // 8}")) for width in (32, 64)}
 BLOCK = 64  # rows that use a panel while it is in cache
-SMALL = 1 << 18  # multiplications that are not worth a second thread
+SMALL = 1 << 20  # multiplications that are not worth a second thread
 
 
 def run_plan(facts: Facts, plan: Plan, level: int, threads: int) -> tuple[Array, Totals]:

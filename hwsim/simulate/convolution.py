@@ -29,7 +29,7 @@ Array = npt.NDArray[Any]
 Pair = int | tuple[int, int]
 Padding = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 FARTHEST = 1 << 31  # pixels: no stride, padding or dilation reaches so far
-CACHE = 64 << 20  # bytes of working memory, a sixth of them patches, that caches still serve
+CACHE = 1 << 27  # bytes of working memory, a sixth of them patches: more is no faster
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from hwsim.simulate.tally import Totals
 from hwsim.units import ExactProduct, MacUnit, is_integer
 
 Array = npt.NDArray[Any]
-SMALL = 1 << 20  # multiplications that are not worth a second thread
+SMALL = 1 << 23  # multiplications that are not worth a second thread
 _NO_START = np.empty((0, 0, 0))
 
 

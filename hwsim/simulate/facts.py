@@ -82,6 +82,7 @@ class Facts:
 
     @cached_property
     def _minus_zeros(self) -> bool:
+        assert self.c is not None
         return bool((np.signbit(self.c) & (self.c == 0)).any())
 
     @property

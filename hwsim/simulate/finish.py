@@ -52,16 +52,26 @@ def holds_nan(values: Array) -> bool:
     return bool(finish.holds_nan(in_lines(cube), *cube.shape[1:]))
 
 
-def rescaled(results: Array, scale: float, bias: Array | None, threads: int | None) -> Array:
+def rescaled(
+    results: Array, scale: float, bias: Array | None, threads: int | None, reuse: bool = False
+) -> Array:
     """``results`` (images, channels, …) times ``scale`` in float64, rounded once to float32, plus
-    the float32 bias of each channel."""
-    out = np.empty(results.shape, np.float32)
+    the float32 bias of each channel; in the memory of ``results`` where ``reuse`` allows it."""
+    fits = results.dtype == np.float32 and results.flags.c_contiguous and results.flags.writeable
+    out = results if reuse and fits else np.empty(results.shape, np.float32)
     lines = (*results.shape[:2], int(np.prod(results.shape[2:])))
     addend = np.empty(0, np.float32) if bias is None else np.ascontiguousarray(bias)
     source = np.ascontiguousarray(results).reshape(lines)
     task = partial(finish.rescale, source, float(scale), addend, out.reshape(lines))
     _in_lines(task, lines[0] * lines[1], out.size, thread_count(threads))
     return out
+
+
+def rectify(x: Array, threads: int | None) -> None:
+    """Negative elements of a contiguous float32 array become +0; NaN and −0 stay, as in ONNX
+    Runtime."""
+    flat = x.reshape(-1)
+    _in_lines(partial(finish.rectify, flat), flat.size, flat.size, thread_count(threads))
 
 
 def _in_lines(task: Callable[[int, int], None], lines: int, size: int, threads: int) -> None:

@@ -91,7 +91,7 @@ def matmul_values(
     if c is not None:
         c = broadcast("c", c, shape)
     dtype = value_dtype(unit.output_format)
-    if _bytes(*shape[-2:], a.shape[-1], unit) * math.prod(batch) <= options.memory_limit:
+    if _bytes(shape[-2], shape[-1], a.shape[-1], unit) * math.prod(batch) <= options.memory_limit:
         values, counted = _block(a, b, c, unit, options, scales)
         return np.ascontiguousarray(values.reshape(shape), dtype), counted
     out = np.empty(shape, dtype)

@@ -25,7 +25,7 @@ WHOLE: dict[Format, int] = {
     FloatFormat(8, 24): np.dtype(np.float32).num,
     FloatFormat(11, 53): np.dtype(np.float64).num,
 }
-PART = 1 << 16  # elements that are worth a thread
+PART = 1 << 18  # elements that are worth a thread
 
 
 @cache

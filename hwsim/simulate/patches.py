@@ -12,7 +12,7 @@ from hwsim_kernels.operands import Frame, gather
 from hwsim.simulate.scheduler import run_tiles
 
 Array = npt.NDArray[Any]
-LINES = 1 << 16  # patch elements that are worth a thread
+LINES = 1 << 18  # patch elements that are worth a thread
 
 
 class Patches:

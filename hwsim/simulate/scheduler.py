@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from threading import Lock
@@ -26,21 +27,40 @@ def thread_count(threads: int | None) -> int:
 
 
 def run_tiles(tasks: Iterable[Callable[[], None]], threads: int) -> None:
-    """Run every task, on the calling thread when one suffices; the first error is raised."""
-    work = list(tasks)
-    if threads == 1 or len(work) == 1:
-        for task in work:
-            task()
+    """Run every task, the calling thread among those that do; the first error is raised.
+
+    A helper that has not started when the work is done never does: several callers share a pool.
+    """
+    work = deque(tasks)
+    if threads == 1 or len(work) <= 1:
+        _drain(work)
         return
-    futures = [_pool(threads, os.getpid()).submit(_guarded, task) for task in work]
-    for future in futures:
-        future.result()
+    pool = _pool(threads, os.getpid())
+    helpers = [pool.submit(_help, work) for _ in range(min(threads, len(work)) - 1)]
+    try:
+        _drain(work)
+    finally:
+        work.clear()
+        started = [helper for helper in helpers if not helper.cancel()]
+        wait(started)
+    for helper in started:
+        helper.result()
+
+
+def _drain(work: deque[Callable[[], None]]) -> None:
+    """Run tasks while there are any; taking one is atomic."""
+    while work:
+        try:
+            task = work.popleft()
+        except IndexError:  # another thread has taken it
+            return
+        task()
 
 
 @in_ieee_arithmetic
-def _guarded(task: Callable[[], None]) -> None:
+def _help(work: deque[Callable[[], None]]) -> None:
     """A thread of the pool has the environment of the thread that started it."""
-    task()
+    _drain(work)
 
 
 @contextmanager

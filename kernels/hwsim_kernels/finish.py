@@ -60,6 +60,15 @@ def rescale(results, scale, bias, out, first, last):
 
 
 @kernel
+def rectify(x, first, last):
+    """float32 x ← 0 where it is negative, elements ``first`` … ``last`` − 1; NaN and −0 stay."""
+    part = x[first:last]
+    for i in range(part.shape[0]):
+        v = part[i]
+        part[i] = np.float32(0.0) if v < np.float32(0.0) else v
+
+
+@kernel
 def largest_mass(rows, columns):
     """The largest Σ|rows[g, i, k]|·columns[g, k] over g and i, in float64; 0 of nothing."""
     most = 0.0
