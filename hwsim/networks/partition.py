@@ -60,9 +60,7 @@ def _rectified(graph: Graph) -> dict[str, str]:
     readers = Counter(name for _, node in graph.nodes for name in uses(node))
     readers.update(graph.outputs)
     results = {
-        first_output(node)
-        for _, node in graph.nodes
-        if is_simulated(node) and domain(node) == ""
+        first_output(node) for _, node in graph.nodes if is_simulated(node) and domain(node) == ""
     }
     return {
         node.input[0]: node.output[0]

@@ -27,13 +27,14 @@ from hwsim_kernels.datapath import (
 )
 
 from hwsim.formats import FloatFormat, Format
-from hwsim.simulate.datapaths import Plan, family, finest_bit
+from hwsim.simulate.datapaths import Plan, family
 from hwsim.simulate.elementwise import convert, read_only
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import prepare as prepare_finish
 from hwsim.simulate.grids import lane_scalars
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
+from hwsim.simulate.sums import finest_bit
 from hwsim.simulate.tally import Totals
 from hwsim.units import Chunked, MacUnit
 
@@ -130,8 +131,8 @@ class _Job:
         values = self.out[:, :m, :n]
         if plan.negated:
             values = -values
-        last = plan.outer or plan.inner
-        if not plan.unit.outer_format.has_negative_zero and (plan.negated or last.path.signs):
+        fmt, last = plan.unit.outer_format, plan.outer or plan.inner
+        if not fmt.has_negative_zero and (plan.negated or last.path.signs or fmt.lowest == 0):
             values = values + values.dtype.type(0)
         struck = self.flags[:, :m, :n] if self.flags.shape == self.out.shape else None
         if self.swapped:

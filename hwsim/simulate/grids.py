@@ -114,6 +114,8 @@ def lane_scalars(fmt: Format, width: int, swapped: bool) -> npt.NDArray[Any]:
         }
         if 0 <= fmt.emax <= emax:  # else no sum is scaled
             found |= {"up": 2.0 ** (emax - fmt.emax), "down": 2.0 ** (fmt.emax - emax)}
+    # A bound that is zero has the sign of its side: bounds are compared as integers.
+    low = low or -0.0
     found |= {"lowest": -high if swapped else low, "largest": -low if swapped else high}
     found["smallest_normal"] = float(fmt.smallest_normal)
     found["start"] = -0.0 if swapped else 0.0

@@ -26,10 +26,10 @@ from hwsim_kernels.datapath import (
     NONE,
     SLOT,
     UNBOUNDED,
-    Addend,
     Path,
     Scalars,
     Tally,
+    Term,
     add,
     counted,
     plus,
@@ -228,7 +228,7 @@ def _body(tile: _Tile, g: Scalars, at: Any, k: Any, now: Any) -> list[Any]:
         for v in range(tile.vectors):
             i = r * tile.vectors + v
             # The product is exact but for NATIVE sums, which are defined as fused.
-            product = Addend(x, right[v], FUSED or path.sums == NATIVE)
+            product = Term(x, right[v], FUSED or path.sums == NATIVE)
             if not names:
                 accs[i] = add(accs[i], product, g, path).y
                 continue
@@ -325,10 +325,10 @@ def _merge(
     for i, (spot, t) in enumerate(zip(spots, sums, strict=True)):
         before = Vector(builder, tile.load(spot, tile.kind))
         if path.level == NONE:
-            y = add(before, Addend(t), g, path).y
+            y = add(before, Term(t), g, path).y
         else:
             n = n._replace(empty=plus(n.empty, t.eq(0.0)))
-            y, n, over = counted(before, Addend(t), g, path, n)
+            y, n, over = counted(before, Term(t), g, path, n)
             if over is not None:
                 struck[i] = select(over, struck[i].constant(1), struck[i])
         tile.store(y.value, spot)

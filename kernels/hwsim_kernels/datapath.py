@@ -1,7 +1,7 @@
 """One step of a MAC unit's accumulator, acc ← R(acc + p), as functions of vectors of lanes.
 
 What a kernel does is fixed by a `Path` when it is compiled; formats are `Scalars` at run time.
-Each function says when its bits are right; `hwsim.simulate.lowering` proves that they are.
+Each function says when its bits are right; `hwsim.simulate.choices` proves that they are.
 P is the carrier's precision (24 or 53 bits), p the accumulator's, q the addend's.
 """
 
@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from hwsim_kernels.vectors import (
     Vector,
     absolute,
+    at_least,
+    at_most,
     bits,
     floats,
     fma,
@@ -94,11 +96,11 @@ class Step(NamedTuple):
 
     y: Vector
     s: Vector  # the carrier's sum
-    e: Vector | None  # its error
+    e: Error | None  # its error, where it is rounded with it
     r: Vector  # rounded, before the overflow rule
 
 
-class Addend:
+class Term:
     """What enters an accumulator: a number, or a product x·y of that exact value, which an fma
     adds in one instruction (`fused`; where the machine has none, the bits are the same)."""
 
@@ -126,17 +128,33 @@ class Addend:
         return z - self.value
 
 
-def two_sum(x: Vector, p: Addend) -> tuple[Vector, Vector]:
-    """(s, e) with s = fl(x + p), s + e = x + p exactly (Knuth), for finite s; e = 0 is +0."""
-    s = p.plus(x)
-    v = s - x
-    return s, (x - (s - v)) + p.minus(v)
+class Error:
+    """e with s + e = x + p exactly, for finite s = fl(x + p) (Knuth's two-sum); 0 is +0.
+
+    e is a sum of two terms: whether it is positive, or anything, a comparison of these tells.
+    """
+
+    def __init__(self, x: Vector, p: Term, s: Vector) -> None:
+        self.p, self.v = p, s - x
+        self.rest = x - (s - self.v)
+
+    @cached_property
+    def value(self) -> Vector:
+        return self.rest + self.p.minus(self.v)
+
+    @cached_property
+    def positive(self) -> Vector:
+        return self.rest > self.p.taken_from(self.v)
+
+    @cached_property
+    def exists(self) -> Vector:
+        return self.rest.ne(self.p.taken_from(self.v))
 
 
-def inexact(x: Vector, p: Addend, s: Vector) -> Vector:
-    """Whether fl(x + p) = s has an error: that of `two_sum`, its last addition a comparison."""
-    v = s - x
-    return (x - (s - v)).ne(p.taken_from(v))
+def two_sum(x: Vector, y: Vector) -> tuple[Vector, Vector]:
+    """(s, e) with s = fl(x + y), s + e = x + y exactly, for finite s."""
+    s = x + y
+    return s, Error(x, Term(y), s).value
 
 
 def to_odd(s: Vector, e: Vector) -> Vector:
@@ -166,7 +184,7 @@ def nearest(x: Vector, g: Scalars, path: Path) -> Vector:
     return r
 
 
-def truncated(s: Vector, e: Vector | None, g: Scalars) -> Vector:
+def truncated(s: Vector, e: Error | None, g: Scalars) -> Vector:
     """s + e rounded toward zero: where the signs differ, s's bits less one, then cut.
 
     Right, like `upward` and `away`, where no result is subnormal and inexact: the grid is then
@@ -175,31 +193,31 @@ def truncated(s: Vector, e: Vector | None, g: Scalars) -> Vector:
     m = bits(s)
     if e is not None:
         minus = m >> (s.width - 1)
-        m = m + (((bits(e) ^ minus) - minus) >> (s.width - 1))  # −1 where e·sign(s) < 0
+        m = m + (((bits(e.value) ^ minus) - minus) >> (s.width - 1))  # −1 where e·sign(s) < 0
     return floats(m & g.keep)
 
 
-def upward(s: Vector, e: Vector | None, g: Scalars) -> Vector:
+def upward(s: Vector, e: Error | None, g: Scalars) -> Vector:
     """s + e rounded up: positive sums get all but one of a place before the cut, and where
     e > 0 a sum that is on the grid is no longer."""
     m = bits(s)
     minus = m >> (s.width - 1)
     move = inverted(minus) & g.rest
     if e is not None:
-        move = select(e > 0.0, (inverted(minus) & (g.rest + 1)) | minus, move)
+        move = select(e.positive, (inverted(minus) & (g.rest + 1)) | minus, move)
     return floats((m + move) & g.keep)
 
 
-def away(s: Vector, e: Vector | None, g: Scalars) -> Vector:
+def away(s: Vector, e: Error | None, g: Scalars) -> Vector:
     """s + e rounded to nearest, ties away from zero."""
-    x = s if e is None else to_odd(s, e)
+    x = s if e is None else to_odd(s, e.value)
     return floats((bits(x) + g.half) & g.keep)
 
 
-def rounded(s: Vector, e: Vector | None, g: Scalars, path: Path) -> Vector:
+def rounded(s: Vector, e: Error | None, g: Scalars, path: Path) -> Vector:
     """s + e (or s, where that is exact) on the format's grid, its exponent unbounded above."""
     if path.rounding == NEAREST:
-        return nearest(s if e is None else to_odd(s, e), g, path)
+        return nearest(s if e is None else to_odd(s, e.value), g, path)
     cuts = {TRUNCATE: truncated, UP: upward, AWAY: away}
     return cuts[path.rounding](s, e, g) if path.rounding in cuts else s
 
@@ -207,21 +225,21 @@ def rounded(s: Vector, e: Vector | None, g: Scalars, path: Path) -> Vector:
 def limited(r: Vector, g: Scalars, path: Path) -> Vector:
     """The overflow rule on a rounded sum."""
     if path.limit == CLAMP:
-        r = select(r < g.largest, r, g.largest)
-        return select(r > g.lowest, r, g.lowest)
+        return at_least(at_most(r, g.largest), g.lowest)
     if path.limit == SCALE:
         return r * g.up * g.down
     if path.limit == HALF:
-        return select(r > g.lowest, r, g.lowest) * g.up * g.down
+        return at_least(r, g.lowest) * g.up * g.down
     if path.limit == TURN:
         y = select(r > g.largest, r - g.span, r)
         return select(r < g.lowest, r + g.span, y)
     return r
 
 
-def add(acc: Vector, p: Addend, g: Scalars, path: Path) -> Step:
+def add(acc: Vector, p: Term, g: Scalars, path: Path) -> Step:
     """R(acc + p)."""
-    s, e = two_sum(acc, p) if path.sums == STICKY else (p.plus(acc), None)
+    s = p.plus(acc)
+    e = Error(acc, p, s) if path.sums == STICKY else None
     r = rounded(s, e, g, path)
     return Step(limited(r, g, path), s, e, r)
 
@@ -273,7 +291,7 @@ def used(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def counted(acc: Vector, p: Addend, g: Scalars, path: Path, n: Tally) -> tuple[Vector, Tally, Any]:
+def counted(acc: Vector, p: Term, g: Scalars, path: Path, n: Tally) -> tuple[Vector, Tally, Any]:
     """(y, tally with this step in it, mask of overflow or None) for y = R(acc + p).
 
     For finite addends (chunk sums may be infinite).  Steps with an infinite sum count as touched,
@@ -321,7 +339,7 @@ def _overflows(step: Step, g: Scalars, path: Path) -> Vector:
 
 
 def _error(
-    acc: Vector, p: Addend, step: Step, moved: Vector, path: Path
+    acc: Vector, p: Term, step: Step, moved: Vector, path: Path
 ) -> tuple[Vector, Vector | None]:
     """(y ≠ acc + p where y ≠ acc; and for ALL acc + p − y in float64, rounded once)."""
     y, s, e = step.y, step.s, step.e
@@ -330,9 +348,10 @@ def _error(
         # s − y is exact where y is near; where the range ends both are multiples of one quantum.
         return y.ne(s), widened(s - y) if wanted else None
     if path.sums == NATIVE:
-        return inexact(acc, p, s), widened(two_sum(acc, p)[1]) if wanted else None
+        error = Error(acc, p, s)
+        return error.exists, widened(error.value) if wanted else None
     if path.sums == STICKY:
-        return y.ne(s) | e.ne(0.0), _gap(step, path) if wanted else None
+        return y.ne(s) | e.exists, _gap(step, path) if wanted else None
     # INNOCUOUS: p + q < P − 1.  Where y ≠ acc the addend reaches a quarter of a step of acc, so
     # y − p is exact: it has no bit under the last one of p, and at most p + q + 1 in all; where
     # |p| > |acc| by Fast2Sum.  acc − (y − p) is the error of a sum of two numbers of p bits,
@@ -343,16 +362,16 @@ def _error(
 
 def _gap(step: Step, path: Path) -> Vector:
     """s + e − y in float64, rounded once."""
-    s, e, y = step.s, widened(step.e), step.y
+    s, e, y = step.s, widened(step.e.value), step.y
     if path.limit == UNBOUNDED:
         return widened(s - y) + e  # s − y is exact: multiples of one last place, within a step
     # Where the range ends y is far: what s − y loses joins e, rounded to odd.
-    d, low = two_sum(widened(s), Addend(negated(widened(y))))
-    return d + to_odd(*two_sum(low, Addend(e)))
+    d, low = two_sum(widened(s), negated(widened(y)))
+    return d + to_odd(*two_sum(low, e))
 
 
 def _special(
-    acc: Vector, p: Addend, step: Step, g: Scalars, path: Path, n: Tally, partial: Vector
+    acc: Vector, p: Term, step: Step, g: Scalars, path: Path, n: Tally, partial: Vector
 ) -> Tally:
     """Domination, a part of partial swamping, and underflow: counts of ALL."""
     if path.level != ALL:
@@ -364,7 +383,7 @@ def _special(
         taken = partial & step.y.eq(alone) & acc.ne(0.0)
     n = n._replace(dominated=plus(n.dominated, taken))
     if path.floor:
-        exact = to_odd(step.s, step.e) if path.sums == STICKY else step.s
+        exact = to_odd(step.s, step.e.value) if path.sums == STICKY else step.s
         small = exact.ne(step.r) & (absolute(exact) < g.smallest_normal)
         n = n._replace(underflow=plus(n.underflow, small))
     return n

@@ -120,6 +120,20 @@ def minimum(x: Vector, y: Vector) -> Vector:
     return select(x < y, x, y)
 
 
+def at_most(x: Vector, bound: Vector) -> Vector:
+    """Floats but NaN, none beyond a positive bound; by integers, which are ordered as positive
+    floats and lie below them where the sign bit is set: their units are less in demand."""
+    return floats(minimum(bits(x), bits(bound)))
+
+
+def at_least(x: Vector, bound: Vector) -> Vector:
+    """Floats but NaN, none beyond a negative bound (or −0): unsigned, these integers lie above
+    those of positive floats and grow with the magnitude."""
+    low, high = bits(x), bits(bound)
+    below = low.like(low.builder.icmp_unsigned("<", low.value, high.value))
+    return floats(select(below, low, high))
+
+
 def shifted(x: Vector, count: Vector) -> Vector:
     """Integers shifted right by ``count`` places; zeros come in."""
     return x.like(x.builder.lshr(x.value, count.value))

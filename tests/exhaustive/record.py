@@ -12,14 +12,23 @@ from typing import Any, NamedTuple
 
 from hwsim_kernels._jit import KERNEL_HASH
 
+import hwsim
 from hwsim.networks.files import write_atomically
 from tests.exhaustive import chains, conversions, pairs
 from tests.exhaustive.spaces import Part
 from tests.hostile import suite
 
 RECORD = Path(__file__).resolve().parent.parent / "exhaustive.json"
+PROOFS = ("choices", "datapaths", "grids", "sums")  # what chooses a kernel and its numbers
 SECTIONS: dict[str, Any] = {"hostile": suite, "conversions": conversions}
 SECTIONS |= {"chains": chains, "pairs": pairs}
+
+
+def sources() -> dict[str, str]:
+    """Hashes of what was compared: the kernels, and the proofs that choose among them."""
+    folder = Path(hwsim.__file__).parent / "simulate"
+    text = b"".join((folder / f"{name}.py").read_bytes() for name in PROOFS)
+    return {"kernels": KERNEL_HASH, "proofs": hashlib.sha256(text).hexdigest()[:16]}
 
 
 class Job(NamedTuple):
@@ -71,17 +80,18 @@ def _finish(job: Job, future: Future[Part], progress: Callable[[Job, int], None]
 def read_record() -> dict[str, Any]:
     """What `make exhaustive` has written; an empty record where there is none."""
     if not RECORD.exists():
-        return {"kernels": "", "sections": {}, "total": 0}
+        return {"kernels": "", "proofs": "", "sections": {}, "total": 0}
     record: dict[str, Any] = json.loads(RECORD.read_text())
     return record
 
 
 def write_section(section: str, result: dict[str, Any]) -> None:
-    """Put a section's result into the record, whole or not at all; those that other kernels gave
-    leave it."""
+    """Put a section's result into the record, whole or not at all; those of other kernels or
+    proofs leave it."""
     record = read_record()
-    sections = record["sections"] if record["kernels"] == KERNEL_HASH else {}
+    fresh = sources().items() <= record.items()
+    sections = record["sections"] if fresh else {}
     sections = {**sections, section: result}
     total = sum(part["cases"] for part in sections.values())
-    record = {"kernels": KERNEL_HASH, "sections": sections, "total": total}
+    record = {**sources(), "sections": sections, "total": total}
     write_atomically(RECORD, (json.dumps(record, indent=1) + "\n").encode())

@@ -28,6 +28,10 @@ CASES: dict[str, tuple[str, Any, Any, Any]] = {
         [[20000.0]],
     ),
     "a chunk of zeros in rdn": ("e4m3xe4m3+fp16:rdn:chunk4", [[0.0]], [[1.0]], None),
+    "a chunk of zeros of both signs in rdn, in a format without −0": (
+        *("e4m3xe5m10_nosub+e4m3fnuz:rdn:chunk5/e3m2", [[1.0] * 5, [-0.0, -0.0, 0.0, -0.0, 0.0]]),
+        *([[-5697.0], [-0.0], [-0.0], [60232.0], [-41789.0]], [[0.0], [0.0]]),
+    ),
     "floats into fixed point in rdn": (
         *("e4m3xe4m3+e4m3:rdn:chunk4/fixed10.10", [[30.0, 1.0]], [[2.0], [1.0]], None),
     ),

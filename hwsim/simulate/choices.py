@@ -1,0 +1,229 @@
+"""The cheapest datapath of one accumulator that is proved exact, and the proof.
+
+The conditions are those of docs/bits.md, "When a carrier is exact".  P is the carrier's
+precision, p the accumulator's, q the addend's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from hwsim_kernels.datapath import (
+    ALL,
+    AWAY,
+    CLAMP,
+    COUNTS,
+    EXACT,
+    HALF,
+    INNOCUOUS,
+    NATIVE,
+    NEAREST,
+    NONE,
+    NOTHING,
+    SCALE,
+    STICKY,
+    TRUNCATE,
+    TURN,
+    UNBOUNDED,
+    UP,
+    Path,
+)
+
+from hwsim.formats import FixedFormat, FloatFormat
+from hwsim.simulate.grids import within_float32
+from hwsim.simulate.sums import Sum, float_or_inf
+from hwsim.units import Chunked
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A datapath, and why it is exact."""
+
+    path: Path
+    proof: str
+
+
+def choose(sum: Sum) -> Choice | None:
+    """The datapath of one accumulator in one carrier."""
+    native = _native(sum)
+    if native is not None:
+        return native
+    limit = _limit(sum)
+    if limit is None or not _fits(sum):
+        return None
+    sums, why = _sums(sum)
+    rounding, floor = sum.way, not sum.whole
+    fixed = isinstance(sum.fmt, FixedFormat)
+    if sums == EXACT and not floor and (fixed or sum.places() <= sum.precision):
+        rounding = NOTHING
+    elif fixed:
+        return None
+    if not _allowed(sum, rounding, floor):
+        return None
+    live = floor or sum.facts.c_minus_zero or not sum.inner or not sum.finite
+    if sum.level == ALL and sums == INNOCUOUS and (floor or limit != UNBOUNDED):
+        sums = STICKY
+    own = sum.level != ALL or _own(sum)
+    path = Path(sum.carrier.width, sums, rounding, limit, floor, own=own, level=sum.level)
+    path = _common(path, live and rounding == NEAREST)
+    if not sum.fmt.has_negative_zero and sum.inner and isinstance(sum.unit.order, Chunked):
+        path = path._replace(signs=False)  # an outer sum could tell −0 from +0
+    # Where a sum may become infinite, later addends are no mass: they are known one by one.
+    known = _lost_is_exact(sum, path) and path.limit not in (SCALE, HALF)
+    path = path._replace(ordered=sum.level == ALL and not known)
+    return Choice(path, f"float{sum.carrier.width}: {why}; {_scope(path)}")
+
+
+def _common(path: Path, live: bool) -> Path:
+    """The path that does what this one does, and more at little cost: so few are compiled that a
+    sweep over formats soon meets no new one (`family`)."""
+    if path.level == NONE and (live or path.limit == SCALE):
+        limit = CLAMP if path.limit == UNBOUNDED else path.limit  # to a bound that none exceeds
+        path = path._replace(floor=path.rounding == NEAREST, signs=True, limit=limit)
+    elif path.level == COUNTS and live:
+        path = path._replace(floor=True, signs=True)
+    elif live:
+        path = path._replace(signs=True)
+    if path.level == NONE and path.rounding == NEAREST and path.sums == EXACT:
+        path = path._replace(sums=INNOCUOUS)
+    return path
+
+
+def _fits(sum: Sum) -> bool:
+    """Whether operands, products and sums are values of the carrier."""
+    carrier, unit = sum.carrier, sum.unit
+    if carrier.width == 32 and not all(map(within_float32, (unit.a, unit.b, sum.fmt))):
+        return False
+    if sum.precision > carrier.bits or sum.addend.bits > carrier.bits:
+        return False
+    low = min(sum.quantum, sum.addend.quantum) >= carrier.emin
+    return low and sum.reach < 2.0**carrier.emax
+
+
+def _native(sum: Sum) -> Choice | None:
+    """The accumulator is the carrier, and the machine rounds: products need not even fit."""
+    unit = sum.unit
+    floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
+    plain = sum.fmt == sum.carrier.native and unit.rounding == "rne"
+    if not floats or not plain or unit.overflow_of(sum.fmt) not in ("inf", "inf_always"):
+        return None
+    if sum.carrier.width == 32 and not all(map(within_float32, (unit.a, unit.b))):
+        return None
+    if sum.level != NONE and not (_fits(sum) and sum.bounded and sum.whole):
+        return None
+    own = sum.level != ALL or _own(sum)
+    path = Path(sum.carrier.width, NATIVE, NOTHING, UNBOUNDED, own=own, level=sum.level)
+    path = path._replace(ordered=sum.level == ALL and not _lost_is_exact(sum, path))
+    proof = f"the accumulator is the carrier: the machine's fma rounds once to {sum.fmt}"
+    return Choice(path, proof)
+
+
+def _limit(sum: Sum) -> int | None:
+    """What the overflow rule needs; None where no datapath has it."""
+    if sum.bounded:
+        return UNBOUNDED
+    if sum.fmt.lowest > 0:
+        return None
+    if isinstance(sum.fmt, FixedFormat):
+        return _fixed_limit(sum)
+    rule = sum.unit.overflow_of(sum.fmt)
+    if rule in ("saturate", "saturate_all"):
+        return CLAMP if sum.finite else None
+    if rule not in ("inf", "inf_always") or sum.fmt.emax < 0:
+        return None
+    if sum.level != NONE and not sum.facts.finite:
+        return None
+    if rule == "inf_always" and sum.way == TRUNCATE:
+        return None  # an infinite sum's error would count as one
+    if rule == "inf_always" or sum.way in (NEAREST, AWAY):
+        return SCALE
+    if not sum.finite:
+        return None
+    return CLAMP if sum.way == TRUNCATE else HALF
+
+
+def _fixed_limit(sum: Sum) -> int | None:
+    """Saturation, or a circle of which no addend is more than one turn."""
+    if not sum.finite:
+        return None
+    if sum.unit.overflow_of(sum.fmt) != "wrap":
+        return CLAMP
+    span = Fraction(2) ** (sum.fmt.width + sum.fmt.quantum_exponent)
+    return TURN if sum.addend.largest <= span else None
+
+
+def _sums(sum: Sum) -> tuple[int, str]:
+    """What is proved about sums in the carrier, and the proof."""
+    p, q, bits = sum.precision, sum.addend.bits, sum.carrier.bits
+    if sum.places() <= bits:
+        return EXACT, f"every sum fits {bits} bits"
+    if sum.way == NEAREST and q <= p and bits >= 2 * p + 2:
+        return INNOCUOUS, f"{sum.addend.what} has {q} <= {p} bits and {bits} >= 2*{p} + 2"
+    return STICKY, f"sums keep their error, and {bits} >= {p} + 2 bits"
+
+
+def _allowed(sum: Sum, rounding: int, floor: bool) -> bool:
+    """Whether the datapath's own conditions hold."""
+    p, carrier = sum.precision, sum.carrier
+    if _integer_zero(sum, floor):
+        return False
+    if rounding == NOTHING:
+        return sum.finite
+    if not 2 <= p <= carrier.bits - 2:
+        return False
+    assert isinstance(sum.fmt, FloatFormat)
+    if sum.fmt.emin < carrier.emin + carrier.bits - 1:
+        return False  # binades that the carrier has no exponents for
+    if rounding != NEAREST:
+        return sum.finite and not floor
+    # C must be finite, whatever the exponent of a sum.
+    top = math.frexp(sum.reach)[1] + carrier.bits - p
+    return top <= carrier.emax and (sum.fmt.has_subnormals or not floor)
+
+
+def _integer_zero(sum: Sum, floor: bool) -> bool:
+    """Whether a zero product of an integer, which is +0, may meet a sum of −0: the machine would
+    give the product its factors' sign."""
+    unit = sum.unit
+    if isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat):
+        return False
+    negative = floor or unit.rounding == "rdn" or sum.facts.c_minus_zero
+    return sum.fmt.has_negative_zero and negative
+
+
+def _own(sum: Sum) -> bool:
+    """Whether every addend is its own rounding."""
+    fmt = sum.fmt
+    fits = sum.addend.largest <= min(fmt.largest, -fmt.lowest)
+    return sum.addend.bits <= sum.precision and sum.addend.quantum >= fmt.quantum_exponent and fits
+
+
+def _lost_is_exact(sum: Sum, path: Path) -> bool:
+    """Whether float64 adds a tile's lost mass, and an output's mass, without rounding."""
+    if not sum.inner:
+        return True
+    loss = sum.addend.mass  # to nearest, and where the range ends, an error is at most the addend
+    if path.rounding in (TRUNCATE, UP):
+        loss = sum.steps * (
+            sum.reach * 2.0 ** (1 - sum.precision) + float_or_inf(sum.addend.largest)
+        )
+    if path.limit == TURN:
+        loss = sum.facts.length * 2.0**sum.fmt.width * float(sum.fmt.smallest)
+    tile = 4 * 64 * 2.0
+    if isinstance(sum.unit.order, Chunked):
+        loss *= -(-sum.facts.length // max(1, sum.steps)) if path.rounding in (TRUNCATE, UP) else 1
+    return max(loss * tile, sum.addend.mass) < 2.0 ** (53 + min(sum.quantum, sum.addend.quantum))
+
+
+def _scope(path: Path) -> str:
+    words = {
+        UNBOUNDED: "no sum overflows on this data",
+        CLAMP: "sums saturate",
+        SCALE: "sums overflow to Inf",
+        HALF: "sums overflow to Inf where they round away from zero, else to the last value",
+        TURN: "sums wrap, by one turn at most",
+    }
+    grid = "exponents floored" if path.floor else "none underflows"
+    return f"{words[path.limit]}, {grid}"

@@ -1,0 +1,196 @@
+"""What is known about the sums of one accumulator, on the data at hand or on any."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import NamedTuple
+
+from hwsim_kernels.datapath import AWAY, NEAREST, TRUNCATE, UP
+
+from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.simulate.facts import Facts, Unknown
+from hwsim.simulate.grids import magnitude, significant_bits
+from hwsim.units import Chunked, MacUnit
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A float that lanes compute in."""
+
+    width: int
+    bits: int
+    emin: int  # of the smallest subnormal
+    emax: int
+    native: FloatFormat
+
+
+CARRIERS = (
+    Carrier(32, 24, -149, 127, FloatFormat(8, 24)),
+    Carrier(64, 53, -1074, 1023, FloatFormat(11, 53)),
+)
+WAYS = {"rne": NEAREST, "rtz": TRUNCATE, "rup": UP, "rdn": UP, "rna": AWAY}
+
+
+class Bounds(NamedTuple):
+    """What a proof takes from the data: `Facts` in numbers."""
+
+    finite: bool
+    a_max: float
+    b_max: float
+    a_min: float
+    b_min: float
+    c_max: float
+    c_minus_zero: bool
+    has_c: bool
+    length: int
+    mass: float  # Σ|a·b| of an output at most
+
+    @classmethod
+    def of(cls, facts: Facts | Unknown, mass: float) -> Bounds:
+        sizes = (facts.a_max, facts.b_max, facts.a_min, facts.b_min, facts.c_max)
+        kinds = (facts.c_minus_zero, facts.c is not None, facts.length)
+        return cls(facts.finite, *sizes, *kinds, mass)
+
+    def coarse(self) -> Bounds:
+        """Powers of two around: many data have the same ones."""
+        a, b = _above(self.a_max), _above(self.b_max)
+        low_a, low_b = _above(self.a_min) / 2, _above(self.b_min) / 2
+        top_c, mass = _above(self.c_max), _above(self.mass)
+        kinds = (self.c_minus_zero, self.has_c, self.length)
+        return Bounds(self.finite, a, b, low_a, low_b, top_c, *kinds, mass)
+
+
+def _above(x: float) -> float:
+    """The power of two over x; 0, Inf and NaN stay."""
+    return math.ldexp(1.0, math.frexp(x)[1]) if 0.0 < x < 2.0**1000 else x
+
+
+@dataclass(frozen=True)
+class Addend:
+    """What enters an accumulator, on this data.
+
+    bits : q.  quantum : every addend is a multiple of 2^quantum.  largest : |addend| at most.
+    mass : Σ|addend| of an output at most.
+    """
+
+    bits: int
+    quantum: int
+    largest: Fraction | float
+    mass: float
+    what: str
+
+
+@dataclass(frozen=True)
+class Sum:
+    """One accumulator and what enters it."""
+
+    unit: MacUnit
+    fmt: Format
+    addend: Addend
+    facts: Bounds
+    level: int
+    inner: bool
+    steps: int
+    carrier: Carrier
+    finite: bool  # every addend, and c
+
+    @cached_property
+    def start(self) -> float:
+        """Largest |c| where this accumulator starts at c."""
+        chunked = isinstance(self.unit.order, Chunked)
+        return 0.0 if self.inner and chunked else self.facts.c_max
+
+    @cached_property
+    def has_c(self) -> bool:
+        chunked = isinstance(self.unit.order, Chunked)
+        return self.facts.has_c and not (self.inner and chunked)
+
+    @cached_property
+    def precision(self) -> int:
+        return significant_bits(self.fmt)
+
+    @property
+    def way(self) -> int:
+        return WAYS[self.unit.rounding]
+
+    @cached_property
+    def bound(self) -> float:
+        """|acc| at most, if no overflow rule bites.
+
+        To nearest, rounding errs by no more than the addend, as acc is on the grid; toward zero
+        it never grows a sum; otherwise all of it by a factor 1 + 2^(1 − p) at each step.
+        """
+        growth = {NEAREST: 2.0, AWAY: 2.0, TRUNCATE: 1.0}.get(self.way)
+        if growth is None:
+            exponent = (self.steps + 1) * 2.0 ** (1 - self.precision) * 1.0001
+            growth = math.exp(exponent) if exponent < 700 else math.inf
+            return growth * (self.start + self.addend.mass) * 1.0000001
+        return (self.start + growth * self.addend.mass) * 1.0000001
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Whether no sum can leave the range on this data."""
+        return self.finite and self.bound <= min(float(self.fmt.largest), -float(self.fmt.lowest))
+
+    @cached_property
+    def reach(self) -> float:
+        """|acc + addend| at most."""
+        acc = self.bound if self.bounded else float_or_inf(magnitude(self.fmt))
+        return acc + float_or_inf(self.addend.largest)
+
+    @cached_property
+    def quantum(self) -> int:
+        """Every sum is a multiple of 2^quantum: rounding to a coarser grid keeps multiples."""
+        quantum = self.addend.quantum
+        if self.has_c:
+            quantum = min(quantum, self.fmt.quantum_exponent)
+        if not self.bounded:  # the range may end between multiples
+            top = self.fmt.quantum_exponent
+            if isinstance(self.fmt, FloatFormat):
+                top = self.fmt.emax - self.fmt.precision + 1
+            quantum = min(quantum, top)
+        return quantum
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether every sum lies on the subnormal grid, so that none underflows."""
+        fmt = self.fmt
+        if isinstance(fmt, FixedFormat) or fmt.has_subnormals:
+            return self.quantum >= fmt.quantum_exponent
+        return self.quantum >= fmt.emin + (fmt.zero_field == "normal")
+
+    def places(self) -> float:
+        """Bits that hold every sum exactly."""
+        if not math.isfinite(self.reach):
+            return math.inf  # no carrier has so many
+        return math.frexp(self.reach)[1] - self.quantum
+
+
+def product_of(unit: MacUnit, facts: Bounds) -> Addend:
+    """The exact product of two operands, as narrow as the data shows it."""
+    pairs = ((unit.a, facts.a_max, facts.a_min), (unit.b, facts.b_max, facts.b_min))
+    bits, quantum, largest = 0, 0, Fraction(1)
+    for fmt, most, least in pairs:
+        bits += significant_bits(fmt)
+        quantum += finest_bit(fmt, least)
+        top = magnitude(fmt)
+        largest *= min(top, Fraction(most)) if math.isfinite(most) else top
+    return Addend(bits, quantum, largest, facts.mass, f"{unit.a}x{unit.b}")
+
+
+def finest_bit(fmt: Format, least: float) -> int:
+    """Every value of ``fmt`` is a multiple of 2^this, if none but 0 is smaller than ``least``."""
+    if isinstance(fmt, FloatFormat) and 0.0 < least < math.inf:
+        return max(fmt.quantum_exponent, math.frexp(least)[1] - fmt.precision)
+    return fmt.quantum_exponent
+
+
+def float_or_inf(x: Fraction | float) -> float:
+    """Rounded to float64; Inf beyond."""
+    try:
+        return float(x)
+    except OverflowError:
+        return math.inf
