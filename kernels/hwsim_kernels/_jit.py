@@ -55,6 +55,7 @@ def _enable_cache(compiled: Any) -> None:
         assert files._source_stamp is not None
         files._source_stamp = KERNEL_HASH
         files.load = _careful(files.load, files.flush)
+        files.save = _named(files)
     except (AttributeError, RuntimeError, AssertionError):
         # Another Numba (no such attribute), or no writable place: compile in every process.
         compiled._cache = numba.core.caching.NullCache()
@@ -71,6 +72,25 @@ def _careful(load: Callable[[Any], Any], flush: Callable[[], None]) -> Callable[
             return None
 
     return load_or_forget
+
+
+def _named(files: Any) -> Callable[[Any, Any], None]:
+    """``save`` under a name of the entry's own, the data before the index.
+
+    Numba counts files up from 1: two processes that compile different signatures give both the
+    same name, and for a moment a fresh index names an old version's file.  Whoever reads then
+    runs other code than it asked for.
+    """
+    base = files._data_name_pattern.partition("{")[0]
+    read, write, write_data = files._load_index, files._save_index, files._save_data
+
+    def save(key: Any, data: Any) -> None:
+        digest = hashlib.sha256(KERNEL_HASH.encode() + files._dump(key)).hexdigest()[:16]
+        name = f"{base}{digest}.nbc"
+        write_data(name, data)
+        write({**read(), key: name})
+
+    return save
 
 
 @intrinsic

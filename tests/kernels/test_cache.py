@@ -15,8 +15,8 @@ import hwsim_kernels
 import numpy as np
 import pytest
 from hwsim_kernels import blocked, datapath
-from hwsim_kernels._jit import KERNEL_HASH, package_hash
-from numba.core.caching import NullCache
+from hwsim_kernels._jit import KERNEL_HASH, _named, package_hash
+from numba.core.caching import IndexDataCacheFile, NullCache
 
 import hwsim
 from hwsim.simulate import blocks
@@ -187,3 +187,45 @@ def test_a_sweep_over_formats_compiles_nothing_after_the_first(
     """A hundred accumulators; and a second process compiles nothing at all."""
     assert run(SWEEP, ROOT.parent, tmp_path, telemetry) == ["102", "True", "0"]
     assert run(SWEEP, ROOT.parent, tmp_path, telemetry) == ["102", "False", "0"]
+
+
+def cache_file(folder: Path, stamp: str = KERNEL_HASH) -> Any:
+    """A kernel's index and data files as this package uses them."""
+    files = IndexDataCacheFile(str(folder), "f-1.py3", stamp)
+    files.save = _named(files)
+    return files
+
+
+def test_processes_that_save_at_once_do_not_mix(tmp_path: Path) -> None:
+    """Both read the index while it is empty: each entry is its own, or has to be made again."""
+    one, two = cache_file(tmp_path), cache_file(tmp_path)
+    two._load_index = dict  # what it read before the other one wrote
+    two.save = _named(two)
+    one.save("int32", "code for int32")
+    two.save("float64", "code for float64")
+    found = cache_file(tmp_path)
+    assert found.load("float64") == "code for float64"
+    assert found.load("int32") in (None, "code for int32")
+    found.save("int32", "code for int32")
+    assert [found.load(key) for key in ("int32", "float64")] == [
+        "code for int32",
+        "code for float64",
+    ]
+
+
+def test_an_index_never_names_an_older_file(tmp_path: Path) -> None:
+    """Numba's own order, index first and files counted from 1, would show old code here."""
+    IndexDataCacheFile(str(tmp_path), "f-1.py3", "an older stamp").save("int32", "old code")
+    files = cache_file(tmp_path)
+    seen = []
+    write = files._save_data
+
+    def watched(name: str, data: str) -> None:
+        seen.append(cache_file(tmp_path).load("int32"))  # another process, at this moment
+        write(name, data)
+
+    files._save_data = watched
+    files.save = _named(files)
+    files.save("int32", "new code")
+    assert seen == [None]
+    assert cache_file(tmp_path).load("int32") == "new code"
