@@ -13,7 +13,7 @@ import onnx
 
 from hwsim.networks.archives import read_npz
 from hwsim.networks.errors import DataError
-from hwsim.networks.runtime import NUMPY_TYPES, Array
+from hwsim.networks.runtime import NUMPY_TYPES, Array, type_name
 
 LABELS = "labels"
 
@@ -139,7 +139,7 @@ def _declared_shape(value: onnx.ValueInfoProto) -> list[int | str] | None:
 
 def _describe(value: onnx.ValueInfoProto) -> str:
     shape = _declared_shape(value)
-    kind = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+    kind = type_name(value.type.tensor_type.elem_type).lower()
     return f"{value.name} ({', '.join(map(str, shape)) if shape is not None else '…'}) {kind}"
 
 

@@ -47,8 +47,8 @@ result_zero_point
 bias              float32 addend after the unit, if the layer has one.
 output            the layer's output tensor: results * (a_scale * b_scale) in float64, rounded to
                   float32, times alpha, plus beta * bias (one more leading axis: samples), and in
-                  the operator's own order of axes; a Relu is not in it.  A layer on codes gives integers: see hwsim's
-                  documentation of integers.
+                  the operator's own order of axes; a Relu after it is not in it.  A layer on codes
+                  gives integers: see hwsim's documentation of integers.
 info              JSON: unit, layer, op, kind (matmul or conv2d), stride, padding
                   ((top, bottom), (left, right)), dilation, groups, alpha, beta, m, k, n, batch.
                   conv2d reduces over (channel, height, width) in C order; a padding pixel is a

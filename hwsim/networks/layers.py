@@ -14,7 +14,7 @@ from hwsim.networks.einsum import Equation
 from hwsim.networks.errors import ModelError
 from hwsim.networks.graph import Graph
 from hwsim.networks.quantized import CODES, Quantized, describe, operands
-from hwsim.networks.runtime import Array
+from hwsim.networks.runtime import Array, type_name
 
 CARRIERS: dict[int, np.dtype[Any]] = {
     onnx.TensorProto.FLOAT: np.dtype(np.float32),
@@ -120,12 +120,12 @@ def _dtype(
     if quantized is None:
         if element in CARRIERS:
             return CARRIERS[element]
-        kind = onnx.TensorProto.DataType.Name(element)
+        kind = type_name(element)
         advice = "convert the model to float32 (float16 and double run too)"
         raise UnsupportedOperator(node.name, f"{node.op_type} on {kind}", advice)
     for name in operands(node)[:2]:
         if graph.element_type(name) not in CODES:
-            kind = onnx.TensorProto.DataType.Name(graph.element_type(name))
+            kind = type_name(graph.element_type(name))
             operator = f"{node.op_type} on {kind}"
             raise UnsupportedOperator(node.name, operator, "only integer codes are")
     return np.dtype(helper.tensor_dtype_to_np_dtype(element))

@@ -46,6 +46,12 @@ def in_ieee_arithmetic(function: Callable[Arguments, Result]) -> Callable[Argume
     return wrapper
 
 
+def type_name(element: int) -> str:
+    """ONNX's name of an element type, or what a damaged model has in its place."""
+    names: dict[int, str] = {number: name for name, number in onnx.TensorProto.DataType.items()}
+    return names.get(element, f"element type {element}")
+
+
 class Session:
     """A model that ONNX Runtime has loaded."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,27 +54,27 @@ def run(job: Job) -> Part:
 def run_all(
     jobs: Sequence[Job], processes: int | None, progress: Callable[[Job, int], None]
 ) -> dict[str, Any]:
-    """The record of a section's ``jobs``; the first failure is raised.
+    """The record of a section's ``jobs``; all of them run, and then the failures are raised.
 
     progress : called with a finished job and its cases.
     """
+    parts: list[Part] = []
+    failures: list[Exception] = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(run, job) for job in jobs]
-        try:
-            parts = [_finish(job, f, progress) for job, f in zip(jobs, futures, strict=True)]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for job, future in [(job, pool.submit(run, job)) for job in jobs]:
+            try:
+                parts.append(future.result())
+            except Exception as error:
+                error.add_note(str(job))
+                failures.append(error)
+            else:
+                progress(job, parts[-1].cases)
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} of {len(jobs)} jobs", failures)
     digest = hashlib.sha256()
     for job, part in zip(jobs, parts, strict=True):
         digest.update(f"{job} {part.digest}".encode())
     return {"cases": sum(part.cases for part in parts), "digest": digest.hexdigest()}
-
-
-def _finish(job: Job, future: Future[Part], progress: Callable[[Job, int], None]) -> Part:
-    part = future.result()
-    progress(job, part.cases)
-    return part
 
 
 def read_record() -> dict[str, Any]:

@@ -165,6 +165,14 @@ def test_invalid_graph(graph: GraphBuilder) -> None:
         Network.load(graph.model({"x": ["N", 3]}, {"y": None}))
 
 
+def test_an_element_type_that_onnx_does_not_have(graph: GraphBuilder) -> None:
+    graph.node("MatMul", ["x", graph.weight("w", 3, 2)], "y")
+    model = graph.model({"x": ["N", 3]}, {"y": None})
+    model.graph.input[0].type.tensor_type.elem_type = 99
+    with pytest.raises((ModelError, UnsupportedOperator), match="99"):
+        Network.load(model)
+
+
 def test_external_weights(graph: GraphBuilder, tmp_path: Any) -> None:
     graph.node("MatMul", ["x", graph.weight("w", 64, 64)], "y")
     model = graph.model({"x": ["N", 64]}, {"y": ["N", 64]})
