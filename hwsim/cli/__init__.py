@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 import hwsim
+from hwsim.cli.checking import check_command
 from hwsim.cli.descriptions import format_command, formats_command, mac_command
 from hwsim.cli.runs import run_command
 from hwsim.cli.sweeping import sweep_command
@@ -30,6 +31,7 @@ def cli() -> None:
       hwsim run char-lm --mac int8xint8+int17 --layers      one of them, layer by layer
       hwsim mac e5m2xe5m2+e6m9:chunk64             a unit in words, proved and priced
       hwsim format e4m3                            a format: fields, range, values
+      hwsim check e4m3xe4m3+fp16                   the laws that its arithmetic obeys
     \b
     A unit is A x B + ACCUMULATOR, then options:
       e4m3xe4m3+fp16:rtz:chunk32/fp32
@@ -40,7 +42,8 @@ def cli() -> None:
     """
 
 
-for command in (sweep_command, run_command, mac_command, format_command, formats_command):
+COMMANDS = (sweep_command, run_command, mac_command, format_command, formats_command, check_command)
+for command in COMMANDS:
     cli.add_command(command)
 
 

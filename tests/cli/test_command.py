@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_help_teaches_and_imports_nothing_heavy():
     assert loaded.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["sweep", "run", "mac", "format", "formats"])
+@pytest.mark.parametrize("command", ["sweep", "run", "mac", "format", "formats", "check"])
 def test_every_command_has_help(command: str):
     done = hwsim(command, "--help")
     assert done.returncode == 0
@@ -272,3 +273,52 @@ def test_scales_by_rule():
     assert affine["zero_point_a"] == -128
     done = hwsim(*arguments, "--scale", "affin")
     assert done.returncode == 2
+
+
+def test_check_prints_every_law():
+    done = hwsim("check", "e2m1:rne:saturate")
+    assert done.returncode == 0, done.stderr
+    for law in ("values stay", "monotone", "ties", "the reference"):
+        assert re.search(rf"^{law} +\d+ holds", done.stdout, re.M), done.stdout
+    assert "in whole: all boundaries between values" in done.stdout
+
+
+def test_check_of_a_unit_as_json():
+    done = hwsim("check", "int4xint4+int8", "--cases", "20", "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["ok"]) == (0, True)
+    laws = {verdict["law"]: verdict["cases"] for verdict in report["verdicts"]}
+    assert laws["single products"] == 256
+    assert report["cases"] == sum(laws.values())
+
+
+def test_a_broken_law_is_shown_and_fails(monkeypatch: pytest.MonkeyPatch):
+    from click.testing import CliRunner
+
+    from hwsim import testing
+    from hwsim.cli.checking import check_command
+
+    def broken(spec: str, **options):
+        return right(spec, lambda x, fmt, rounding, rule: abs(x), **options)
+
+    right = testing.check
+    monkeypatch.setattr(testing, "check", broken)
+    done = CliRunner().invoke(check_command, ["e2m1:rne:saturate"])
+    assert done.exit_code == 1
+    assert re.search(r"^values stay +15 BROKEN", done.output, re.M)
+    assert "values stay: e2m1:rne:saturate: R(-1.0) = 1.0; it is a value" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["e4m3:foo"], "'foo' is no rounding and no overflow rule"),
+        (["e4m3", "--cases", "0"], "cases=0"),
+        (["int8xint8"], "int8xint8"),
+    ],
+)
+def test_check_names_what_is_wrong(arguments: list[str], message: str):
+    done = hwsim("check", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -15,8 +15,8 @@ from gfloat.types import Domain, FormatInfo
 
 from hwsim.formats import FloatFormat, Format, check_overflow, parse_format
 from hwsim.reference import decode, round
+from hwsim.testing import hard_numbers
 from tests.formats.disagreements import TABLE, Case, Disagreement, expected, ours
-from tests.formats.hard_cases import numbers
 
 CASTS: dict[str, Any] = {
     "float64": np.float64,
@@ -176,7 +176,7 @@ def differences(cases: list[Case], theirs: list[float]) -> list[tuple[Case, floa
 def test_ml_dtypes_roundings(name: str, source: str) -> None:
     """astype rounds as `round` does (rne), but for the rows of the table."""
     fmt = wide_format(name)
-    hard = numbers(fmt) + random_floats(fmt, 3000) + [math.nan]
+    hard = hard_numbers(fmt).tolist() + random_floats(fmt, 3000) + [math.nan]
     xs = sorted({*cast(hard, "float64", source)}, key=str)
     library = "numpy" if name == "float16" else "ml_dtypes"
     rule = ML_RULES[fmt.specials]
@@ -188,7 +188,7 @@ def test_ml_dtypes_roundings(name: str, source: str) -> None:
 def test_numpy_float32() -> None:
     """NumPy's conversion from float64 to float32 is `round` to fp32."""
     fmt = wide_format("fp32")
-    xs = numbers(fmt) + random_floats(fmt, 3000)
+    xs = hard_numbers(fmt).tolist() + random_floats(fmt, 3000)
     cases = [Case("numpy", fmt, x) for x in xs]
     assert differences(cases, cast(xs, "float64", "float32")) == []
 
@@ -209,7 +209,7 @@ def test_gfloat_roundings(name: str, mode: str, saturating: bool) -> None:
     """gfloat rounds as `round` does, but for the rows of the table."""
     fmt = wide_format(name)
     rule = "saturate_all" if saturating else "inf" if fmt.has_inf else "nan"
-    xs = numbers(fmt) + random_floats(fmt, 300)
+    xs = hard_numbers(fmt).tolist() + random_floats(fmt, 300)
     xs = xs[:: 1 if fmt.width <= 8 else 5] + [math.nan] * fmt.has_nan
     cases = [Case("gfloat", fmt, x, mode, rule) for x in xs]
     info = gfloat_info(fmt)

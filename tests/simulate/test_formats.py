@@ -15,8 +15,8 @@ import pytest
 import hwsim
 from hwsim import reference
 from hwsim.formats import CATALOGUE, OVERFLOWS, ROUNDINGS, FloatFormat, Format, check_overflow
+from hwsim.testing import hard_numbers
 from tests.formats.disagreements import Case, expected
-from tests.formats.hard_cases import numbers
 from tests.formats.test_strangers import (
     CASTS,
     GFLOAT_BUILT,
@@ -81,7 +81,7 @@ def test_wide_codes(name: str) -> None:
 def test_hard_cases(name: str, rounding: str) -> None:
     """Boundaries, midpoints and their neighbours, both ends, Inf and NaN, under every rule."""
     fmt = wide_format(name)
-    xs = numbers(fmt)
+    xs = hard_numbers(fmt).tolist()
     xs = xs[:: max(1, len(xs) // 400)] + xs[:20] + xs[-20:]
     x = np.array(xs + [np.nan, -np.nan] * fmt.has_nan)
     assert x.size > 30

@@ -1,0 +1,96 @@
+"""Numbers at which roundings go wrong, for any format, after Berkeley TestFloat.
+
+Every boundary between neighbouring values (or, for wide formats, of chosen exponents times
+significand patterns), its midpoint, and the float64 next to either; both ends of the range.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwsim.formats import FixedFormat, FloatFormat, Format, as_format
+from hwsim.formats.types import power_of_two
+
+Array = npt.NDArray[Any]
+MAX_FLOAT = 1.7976931348623157e308
+ALL_CODES = 8  # bits: formats as wide as this have every boundary among the points
+EIGHTHS = (0, 3, 4, 5)  # of the way to the next value: on it, below, at and above the tie
+
+
+@lru_cache(maxsize=64)
+def hard_numbers(fmt: str | Format) -> Array:
+    """Ascending float64 numbers that are hard to round to ``fmt``: both signs, zeros, ±Inf; no NaN.
+
+    Every boundary of formats of up to 8 bits; of wider ones those of TestFloat's patterns.
+
+    >>> x = hard_numbers("e2m1").tolist()           # 1, 1.5 and what lies between
+    >>> x[x.index(1.0) : x.index(1.5) + 1]
+    [1.0, 1.0000000000000002, 1.1874999999999998, 1.1875, 1.1875000000000002, 1.2499999999999998,
+     1.25, 1.2500000000000002, 1.3124999999999998, 1.3125, 1.3125000000000002, 1.4999999999999998,
+     1.5]
+    """
+    fmt = as_format(fmt)
+    magnitudes = _magnitudes(fmt) if isinstance(fmt, FloatFormat) else _multiples(fmt)
+    positive = _with_neighbours(magnitudes)
+    numbers = np.array([*(-x for x in reversed(positive)), *positive])
+    numbers.flags.writeable = False
+    return numbers
+
+
+def is_exhaustive(fmt: Format) -> bool:
+    """Whether `hard_numbers` has every boundary of the format."""
+    return fmt.width <= ALL_CODES
+
+
+def _magnitudes(fmt: FloatFormat) -> Iterable[Fraction]:
+    """Nonnegative boundaries of a float format and what lies between them."""
+    top = fmt.largest
+    step = top - fmt.magnitude(fmt.largest_code - 1)
+    yield from (top + step / 2, top + step, 2 * top, 3 * top, 4 * top)
+    yield from (fmt.smallest * k / 8 for k in range(13))
+    for code in _float_codes(fmt):
+        low = fmt.magnitude(code)
+        high = fmt.magnitude(code + 1) if code < fmt.largest_code else top + step
+        yield from (low + (high - low) * k / 8 for k in EIGHTHS)
+
+
+def _float_codes(fmt: FloatFormat) -> list[int]:
+    """Codes of nonnegative finite values: all of them to 8 bits, else TestFloat's patterns."""
+    if fmt.width <= ALL_CODES:
+        return list(range(fmt.largest_code + 1))
+    top, middle = (1 << fmt.exponent_bits) - 1, fmt.exponent_bias
+    fields = {0, 1, 2, middle - 1, middle, middle + 1, top - 2, top - 1, top}
+    patterns = _patterns(fmt.fraction_bits)
+    codes = {(f << fmt.fraction_bits) | p for f in fields if 0 <= f <= top for p in patterns}
+    return sorted(c for c in codes | {fmt.largest_code} if c <= fmt.largest_code)
+
+
+def _multiples(fmt: FixedFormat) -> Iterable[Fraction]:
+    """Magnitudes of integers or fixed point, both ends of the range, and what lies between."""
+    ends = {fmt.largest_code, -fmt.lowest_code}
+    codes = range(1 << fmt.width) if fmt.width <= ALL_CODES else sorted(_patterns(fmt.width))
+    unit = power_of_two(fmt.quantum_exponent)
+    for code in {*codes, *(e + d for e in ends for d in (-1, 0, 1)), *(2 * e for e in ends)}:
+        yield from ((abs(code) + Fraction(k, 8)) * unit for k in EIGHTHS)
+
+
+def _patterns(bits: int) -> set[int]:
+    """All ones, one-hot, runs from either end, and their neighbours."""
+    ones = (1 << bits) - 1
+    runs = {ones >> k for k in range(bits + 1)} | {ones << k & ones for k in range(bits + 1)}
+    hot = {1 << k for k in range(bits)} | {0}
+    return {(p + d) & ones for p in runs | hot for d in (-1, 0, 1)}
+
+
+def _with_neighbours(magnitudes: Iterable[Fraction]) -> list[float]:
+    """As float64, with the next ones on either side; ascending, Inf last."""
+    floats = {float(x) for x in magnitudes if x <= Fraction(MAX_FLOAT)}
+    beside = {math.nextafter(x, side) for x in floats for side in (0.0, math.inf)}
+    return sorted(floats | beside | {0.0, 5e-324, MAX_FLOAT, math.inf})

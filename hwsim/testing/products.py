@@ -1,0 +1,160 @@
+"""A matrix product under test, the operands it is tried on, and how two results are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwsim.testing.draws import STYLES, values
+from hwsim.testing.verdicts import Finding
+from hwsim.units import Chunked, MacUnit, as_unit
+
+Array = npt.NDArray[Any]
+Function = Callable[[Array, Array, MacUnit, Array | None], Any]
+SHAPES = ((1, 1), (2, 3), (3, 2), (1, 17), (5, 1))
+
+
+def ours(a: Array, b: Array, unit: MacUnit, c: Array | None) -> Any:
+    from hwsim import simulate  # imports numba
+
+    return simulate.matmul(a, b, unit, c=c)
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matrix product under test: ``function(a, b, unit, c)`` for a (M, K), b (K, N), c (M, N) or
+    None gives (M, N) values; by default `hwsim.matmul`.  outputs : how many a law compares.
+
+    >>> Product("int8xint8+int12:saturate")([[100, 1]], [[100], [1]]).tolist()
+    [[2047]]
+    """
+
+    unit: MacUnit
+    function: Function = ours
+    outputs: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unit", as_unit(self.unit))
+
+    def __str__(self) -> str:
+        return str(self.unit)
+
+    def __call__(
+        self, a: npt.ArrayLike, b: npt.ArrayLike, c: Array | None = None, /, **changes: Any
+    ) -> Array:
+        """The product, on the unit with some fields changed."""
+        unit = replace(self.unit, **changes) if changes else self.unit
+        return np.asarray(self.function(np.asarray(a), np.asarray(b), unit, c))
+
+    def draws(self, *styles: str, lengths: tuple[int, ...] = ()) -> Iterator[Case]:
+        """Seeded operands until there are enough outputs."""
+        generator = np.random.default_rng(self.seed)
+        order = self.unit.order
+        chunk = order.length if isinstance(order, Chunked) else 5
+        lengths = lengths or (0, 1, 2, chunk - 1, chunk, chunk + 1, 7, 19, 40)
+        done = 0
+        while done < self.outputs:
+            m, n = SHAPES[generator.integers(len(SHAPES))]
+            k = lengths[generator.integers(len(lengths))]
+            style = (styles or STYLES)[generator.integers(len(styles or STYLES))]
+            a = values(self.unit.a, (m, k), style, generator)
+            b = values(self.unit.b, (k, n), style, generator)
+            c = None
+            if generator.random() < 0.6:
+                c = values(self.unit.outer_format, (m, n), style, generator)
+            yield Case(a, b, c)
+            done += m * n
+
+
+@dataclass(frozen=True)
+class Case:
+    """Operands of one call."""
+
+    a: Array
+    b: Array
+    c: Array | None
+
+    def output(self, i: int, j: int) -> Case:
+        """The operands of one output alone."""
+        c = None if self.c is None else self.c[i : i + 1, j : j + 1]
+        return Case(self.a[i : i + 1], self.b[:, j : j + 1], c)
+
+    def alone(self, k: int) -> Case:
+        """One term alone."""
+        return Case(self.a[:, k : k + 1], self.b[k : k + 1], self.c)
+
+    def without(self, k: int) -> Case:
+        """One term less."""
+        return Case(np.delete(self.a, k, 1), np.delete(self.b, k, 0), self.c)
+
+    def __str__(self) -> str:
+        c = "" if self.c is None else f", c = {self.c.item()}"
+        return f"a = {self.a[0].tolist()}, b = {self.b[:, 0].tolist()}{c}"
+
+
+Judge = Callable[[Case], tuple[Array, Array]]
+
+
+def compared(subject: Product, cases: Iterator[Case], judge: Judge, what: str) -> Finding:
+    """Two results per case, which must be equal; the first difference with as few terms as show it.
+
+    A case on which both refuse (a NaN that a format cannot hold) counts as compared.
+    """
+    count = 0
+    for case in cases:
+        got, wanted = both(judge, case)
+        count += max(1, got.size)
+        wrong = np.argwhere(~equal(got, wanted))
+        if wrong.size:
+            at = tuple(wrong[0].tolist()) if wrong.shape[1] == 2 else (0, 0)
+            return Finding(count, _words(subject, _shrunk(case.output(*at), judge), judge, what))
+    return Finding(count)
+
+
+def both(judge: Judge, case: Case) -> tuple[Array, Array]:
+    try:
+        return judge(case)
+    except ValueError as error:
+        if "NaN" not in str(error):
+            raise
+        return np.zeros(0), np.zeros(0)
+
+
+def equal(got: Array, wanted: Array) -> Array:
+    if got.shape != wanted.shape:
+        return np.zeros((1, 1), bool)
+    if got.dtype.kind in "iu" or wanted.dtype.kind in "iu":
+        return np.asarray(got == wanted)
+    both = np.isnan(got) & np.isnan(wanted)
+    same: Array = ((got == wanted) & (np.signbit(got) == np.signbit(wanted))) | both
+    return same
+
+
+def _shrunk(case: Case, judge: Judge) -> Case:
+    """Terms, and c, are left out while the difference stays."""
+
+    def differs(candidate: Case) -> bool:
+        got, wanted = both(judge, candidate)
+        return bool((~equal(got, wanted)).any())
+
+    if not differs(case):  # only among its neighbours
+        return case
+    while True:
+        terms = range(case.a.shape[1])
+        smaller = [case.alone(k) for k in terms] if len(terms) > 2 else []
+        smaller += [case.without(k) for k in terms]
+        smaller += [] if case.c is None else [replace(case, c=None)]
+        case_next = next((candidate for candidate in smaller if differs(candidate)), None)
+        if case_next is None:
+            return case
+        case = case_next
+
+
+def _words(subject: Product, case: Case, judge: Judge, what: str) -> str:
+    got, wanted = (x.reshape(-1) for x in both(judge, case))
+    return f"{subject}: {case} gives {got.tolist()}, {what} {wanted.tolist()}"

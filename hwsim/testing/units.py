@@ -1,0 +1,383 @@
+"""Laws of MAC units, for hwsim's products or anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from hwsim import reference
+from hwsim.formats import FixedFormat, FloatFormat
+from hwsim.testing.draws import STYLES, values
+from hwsim.testing.products import Array, Case, Judge, Product, compared, equal, ours
+from hwsim.testing.verdicts import Finding, Law
+from hwsim.units import ExactProduct, MacUnit, Sequential
+
+PAIRS = 1 << 16  # products of two codes: all of them where there are no more
+MIRRORS = {"rup": "rdn", "rdn": "rup"}
+
+
+def _pairs(subject: Product) -> Finding:
+    """Every product of two codes; where there are too many, of seeded ones."""
+    unit, generator = subject.unit, np.random.default_rng(subject.seed)
+    sides = []
+    for fmt in (unit.a, unit.b):
+        codes = np.arange(1 << fmt.width) if fmt.width <= 8 else _some(fmt, generator)
+        if isinstance(fmt, FixedFormat):
+            codes = codes[codes != 1 << (fmt.width - 1)] if fmt.symmetric else codes
+        numbers = reference.decode(codes.astype(np.uint64), fmt)
+        if not unit.outer_format.has_nan and numbers.dtype.kind == "f":
+            numbers = numbers[np.isfinite(numbers)]
+        sides.append(numbers)
+    case = Case(sides[0][:, None], sides[1][None, :], None)
+    return compared(subject, iter([case]), _against_reference(subject), "the reference gives")
+
+
+def _some(fmt: Any, generator: np.random.Generator) -> Array:
+    return generator.integers(0, (1 << fmt.width) - 1, 32, np.uint64, endpoint=True)
+
+
+def _against_reference(subject: Product) -> Judge:
+    def judge(case: Case) -> tuple[Array, Array]:
+        wanted = reference.matmul(case.a, case.b, subject.unit, c=case.c)
+        return subject(case.a, case.b, case.c), np.asarray(wanted)
+
+    return judge
+
+
+def _dots(subject: Product) -> Finding:
+    judge = _against_reference(subject)
+    return compared(subject, subject.draws(), judge, "the reference gives")
+
+
+def _commutes(subject: Product) -> Finding:
+    def judge(case: Case) -> tuple[Array, Array]:
+        c = None if case.c is None else case.c.T
+        unit = subject.unit
+        other = subject(case.b.T, case.a.T, c, a=unit.b, b=unit.a).T
+        return subject(case.a, case.b, case.c), other
+
+    return compared(subject, subject.draws(), judge, "operands exchanged give")
+
+
+def _symmetric(subject: Product) -> Finding:
+    rounding = subject.unit.rounding
+    mirror = {"rounding": MIRRORS[rounding]} if rounding in MIRRORS else {}
+
+    def judge(case: Case) -> tuple[Array, Array]:
+        c = None if case.c is None else -case.c
+        mirrored = -subject(-case.a, case.b, c, **mirror)
+        return subject(case.a, case.b, case.c) + 0, mirrored + 0
+
+    return compared(subject, subject.draws("finite", *STYLES[2:]), judge, "-f(-a, b, -c) is")
+
+
+def _exact(subject: Product) -> Finding:
+    """Operands −1, 0, 1 and sums that every format on the way holds: whole numbers' product."""
+    room = min(40, *map(_whole, subject.unit.rounded_formats().values()))
+    generator = np.random.default_rng(subject.seed)
+
+    def cases() -> Iterator[Case]:
+        for _ in range(-(-subject.outputs // 6)):
+            k = int(generator.integers(0, room + 1))
+            yield Case(generator.integers(-1, 2, (2, k)), generator.integers(-1, 2, (k, 3)), None)
+
+    def judge(case: Case) -> tuple[Array, Array]:
+        return subject(case.a, case.b).astype(np.float64) + 0.0, (case.a @ case.b) * 1.0
+
+    return compared(subject, cases(), judge, "the exact sum is")
+
+
+def _whole(fmt: Any) -> int:
+    """Whole numbers to this are values."""
+    if isinstance(fmt, FloatFormat):
+        return int(min(fmt.largest, 2**fmt.precision))
+    return int(min(fmt.largest, -fmt.lowest))
+
+
+def _same_whatever_runs_it(subject: Product) -> Finding:
+    from hwsim import simulate
+
+    generator = np.random.default_rng(subject.seed)
+    count = 0
+    for style in ("middle", "huge", "finite"):
+        a = values(subject.unit.a, (2, 37, 70), style, generator)
+        b = values(subject.unit.b, (70, 65), style, generator)
+
+        def run(a: Array = a, b: Array = b, **options: Any) -> Array:
+            return np.asarray(simulate.matmul(a, b, subject.unit, **options))
+
+        case = Case(a, b, None)
+        try:
+            whole = run(threads=1)
+        except ValueError:
+            continue  # NaN in a format without one
+        parts = np.concatenate([run(a=a[:, :5]), run(a=a[:, 5:])], axis=1)
+        ways = {
+            "two threads give": run(threads=2),
+            "three threads give": run(threads=3),
+            "1 MiB of memory gives": run(memory_limit=1 << 20),
+            "rows in two parts give": parts,
+            "columns in two parts give": np.concatenate([run(b=b[:, :9]), run(b=b[:, 9:])], 2),
+            "counting gives": _counted(a, b, subject.unit),
+        }
+        for what, other in ways.items():
+            count += whole.size
+            wrong = np.argwhere(~equal(whole, other))
+            if wrong.size:
+                item, i, j = wrong[0].tolist()
+                one = Case(case.a[item, i : i + 1], b[:, j : j + 1], None)
+                found = f"{whole[item, i, j]}, {what} {other[item, i, j]}"
+                return Finding(count, f"{subject}: {one} gives {found}")
+    return Finding(count)
+
+
+def _counted(a: Array, b: Array, unit: MacUnit) -> Array:
+    from hwsim import simulate
+
+    return np.asarray(simulate.matmul(a, b, unit, telemetry=True)[0])
+
+
+def _monotone(subject: Product) -> Finding:
+    """R(c + p) over ascending c."""
+    generator = np.random.default_rng(subject.seed)
+    count = 0
+    while count < subject.outputs:
+        style = ("finite", "middle", "huge", "tiny")[generator.integers(4)]
+        c = np.sort(values(subject.unit.outer_format, (50, 1), style, generator), axis=0)
+        a = np.repeat(values(subject.unit.a, (1, 1), style, generator), 50, axis=0)
+        b = values(subject.unit.b, (1, 1), style, generator)
+        try:
+            y = subject(a, b, c)[:, 0]
+        except ValueError:
+            count += 1
+            continue
+        count += 49
+        fell = np.flatnonzero(y[1:] < y[:-1])
+        if fell.size:
+            i = fell[0]
+            ends = f"c = {c[i, 0]} gives {y[i]}, c = {c[i + 1, 0]} gives {y[i + 1]}"
+            return Finding(count, f"{subject}: a = [{a[0, 0]}], b = [{b[0, 0]}], {ends}")
+    return Finding(count)
+
+
+def _directed(subject: Product) -> Finding:
+    def judge(case: Case) -> tuple[Array, Array]:
+        down, up = (subject(case.a, case.b, case.c, rounding=r) for r in ("rdn", "rup"))
+        y = subject(case.a, case.b, case.c)
+        good = (down <= y) & (y <= up) & ((y == down) | (y == up)) | np.isnan(y)
+        return y, np.where(good, y, down)
+
+    draws = subject.draws("finite", "tiny", "middle", "huge", lengths=(1,))
+    return compared(subject, draws, judge, "which is not rdn's or rup's")
+
+
+def _bounded(subject: Product) -> Finding:
+    """|f − Σ| ≤ ((1 + u)^(K+1) − 1)·(|c| + Σ|a·b|) + K·η, u = 2^−p to nearest, else 2^(1−p)
+    (Higham 2002, §3.1); η the smallest value, of which half, or all, is lost where a sum
+    underflows."""
+    fmt = subject.unit.accumulator
+    assert isinstance(fmt, FloatFormat)
+    u = Fraction(1, 2 ** (fmt.precision - (subject.unit.rounding not in ("rne", "rna"))))
+
+    def judge(case: Case) -> tuple[Array, Array]:
+        y = subject(case.a, case.b, case.c).astype(np.float64)
+        low, high = (np.empty(y.shape) for _ in range(2))
+        for i, j in np.ndindex(*y.shape):
+            one = case.output(i, j)
+            terms = [Fraction(p) * Fraction(q) for p, q in zip(one.a[0], one.b[:, 0], strict=True)]
+            terms += [] if one.c is None else [Fraction(one.c.item())]
+            steps = len(terms)
+            most = sum(map(abs, terms), Fraction(0)) * ((1 + u) ** (steps + 1) - 1)
+            most += steps * fmt.smallest
+            error = abs(Fraction(float(y[i, j])) - sum(terms, Fraction(0)))
+            low[i, j] = high[i, j] = y[i, j]
+            if error > most:
+                high[i, j] = float(sum(terms, Fraction(0)))
+        return low, high
+
+    few = replace(subject, outputs=max(1, subject.outputs // 4))
+    return compared(few, few.draws("middle", "cancelling"), judge, "too far from the exact")
+
+
+def _modular(subject: Product) -> Finding:
+    fmt = subject.unit.accumulator
+    assert isinstance(fmt, FixedFormat)
+
+    def judge(case: Case) -> tuple[Array, Array]:
+        c = 0 if case.c is None else case.c.astype(object)
+        total = case.a.astype(object) @ case.b.astype(object) + c
+        wanted = (total - fmt.lowest_code) % 2**fmt.width + fmt.lowest_code
+        return subject(case.a, case.b, case.c).astype(np.int64), np.asarray(wanted).astype(np.int64)
+
+    return compared(subject, subject.draws(), judge, f"the sum modulo 2^{fmt.width} is")
+
+
+def _clamped(subject: Product) -> Finding:
+    """Terms of one sign never come back from the end of the range."""
+    fmt = subject.unit.accumulator
+    low, high = int(fmt.lowest), int(fmt.largest)
+
+    def judge(case: Case) -> tuple[Array, Array]:
+        a, b = (np.abs(x.astype(np.int64)) for x in (case.a, case.b))
+        a, b = (
+            np.minimum(a, int(subject.unit.a.largest)),
+            np.minimum(b, int(subject.unit.b.largest)),
+        )
+        wanted = np.clip(a.astype(object) @ b.astype(object), low, high)
+        return subject(a, b).astype(np.int64), np.asarray(wanted).astype(np.int64)
+
+    return compared(subject, subject.draws(), judge, "the clamped sum is")
+
+
+def _telemetry(subject: Product) -> Finding:
+    from hwsim import simulate
+
+    few = replace(subject, outputs=max(1, subject.outputs // 4))
+    count = 0
+    for case in few.draws():
+        try:
+            wanted = reference.matmul(case.a, case.b, subject.unit, c=case.c, telemetry=True)[1]
+            got = simulate.matmul(case.a, case.b, subject.unit, c=case.c, telemetry=True)[1]
+        except ValueError:
+            count += 1
+            continue
+        ours, theirs = got.to_dict(), wanted.to_dict()
+        count += len(ours)
+        wrong = {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
+        if wrong:
+            where = f"a = {case.a.tolist()}, b = {case.b.tolist()}"
+            return Finding(count, f"{subject}: {where}: (counted, reference) {wrong}")
+    return Finding(count)
+
+
+def _integer(fmt: Any) -> bool:
+    return isinstance(fmt, FixedFormat) and fmt.fraction_bits == 0 and fmt.width <= 62
+
+
+def _signed_integers(s: Product, rule: str) -> bool:
+    u = s.unit
+    formats = (u.a, u.b, u.accumulator)
+    plain = isinstance(u.order, Sequential) and isinstance(u.multiplier, ExactProduct)
+    ends = u.output is None and u.requantization is None and not u.daz
+    return plain and ends and all(map(_integer, formats)) and u.overflow_of(u.accumulator) == rule
+
+
+def _values(s: Product) -> bool:
+    formats = (s.unit.a, s.unit.b, s.unit.outer_format, s.unit.output_format)
+    return not any(fmt.carried_as_codes for fmt in formats) and s.unit.requantization is None
+
+
+def _mirrors(s: Product) -> bool:
+    u = s.unit
+    formats = [u.a, *u.rounded_formats().values()]
+    wraps = "wrap" in {u.overflow_of(fmt) for fmt in formats[1:]}
+    return _values(s) and not wraps and all(f.lowest == -f.largest for f in formats)
+
+
+def _one_step(s: Product) -> bool:
+    u = s.unit
+    plain = isinstance(u.order, Sequential) and isinstance(u.multiplier, ExactProduct)
+    rules = {u.overflow_of(fmt) for fmt in u.rounded_formats().values()}
+    signed = u.accumulator.lowest < 0
+    return _values(s) and plain and u.output is None and "wrap" not in rules and signed
+
+
+def _float_sums(s: Product) -> bool:
+    fmt = s.unit.accumulator
+    wide = isinstance(fmt, FloatFormat) and fmt.largest >= 2**15 and fmt.has_subnormals
+    return _one_step(s) and wide and all(f.largest >= 16 for f in (s.unit.a, s.unit.b))
+
+
+def _has_ones(s: Product) -> bool:
+    u = s.unit
+    formats = [u.a, u.b, *u.rounded_formats().values()]
+    ones = all(
+        reference.round([0, 1, -1], f, "rtz", "saturate").tolist() == [0, 1, -1]
+        for f in formats
+        if f.lowest <= -1 <= 1 <= f.largest
+    )
+    return _values(s) and ones and all(f.lowest <= -1 and f.largest >= 1 for f in formats)
+
+
+def _isours(s: Product) -> bool:
+    return s.function is ours and _values(s)
+
+
+def _when(reason: str, holds: Callable[[Product], bool]) -> Callable[[Product], str]:
+    return lambda subject: "" if holds(subject) else reason
+
+
+CODES = "its values need integers of any width"
+UNIT_LAWS = (
+    Law(
+        "single products",
+        "R(a·b) for all pairs of codes (seeded ones beyond 8 bits) equals the reference's",
+        _pairs,
+        _when(CODES, _values),
+    ),
+    Law("dot products", "c + Σ a·b equals the reference's, all bits", _dots, _when(CODES, _values)),
+    Law(
+        "operands commute",
+        "f(a, b) = f(bᵀ, aᵀ)ᵀ with the formats exchanged",
+        _commutes,
+        _when(CODES, _values),
+    ),
+    Law(
+        "sign-symmetric",
+        "f(−a, b, −c) = −f(a, b, c); rup mirrors rdn",
+        _symmetric,
+        _when("a range is not symmetric, or wraps", _mirrors),
+    ),
+    Law(
+        "exact where it fits",
+        "sums of −1, 0, 1 that the accumulator holds are exact",
+        _exact,
+        _when("−1 or 1 is no value of some format", _has_ones),
+    ),
+    Law(
+        "threads, tiles, batches",
+        "change nothing, nor does counting",
+        _same_whatever_runs_it,
+        _when("only of hwsim's own products", _isours),
+    ),
+    Law(
+        "monotone",
+        "R(c + a·b) never falls as c grows",
+        _monotone,
+        _when("not one rounding per step", _one_step),
+    ),
+    Law(
+        "between rdn and rup",
+        "one step lies between, and is one of both",
+        _directed,
+        _when("not one rounding per step", _one_step),
+    ),
+    Law(
+        "error bound",
+        "|f − Σ| ≤ ((1 + u)^(K+1) − 1)·Σ|terms| + K·η",
+        _bounded,
+        _when("no wide float accumulator with one rounding per step", _float_sums),
+    ),
+    Law(
+        "wraps",
+        "integer sums modulo 2^n",
+        _modular,
+        _when("no integer accumulator that wraps", lambda s: _signed_integers(s, "wrap")),
+    ),
+    Law(
+        "saturates",
+        "sums of nonnegative terms are clamped once and stay",
+        _clamped,
+        _when("no saturating integers", lambda s: _signed_integers(s, "saturate")),
+    ),
+    Law(
+        "telemetry",
+        "every count equals the reference's",
+        _telemetry,
+        _when("only of hwsim's own products", _isours),
+    ),
+)
