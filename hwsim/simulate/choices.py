@@ -53,6 +53,8 @@ def choose(sum: Sum) -> Choice | None:
     limit = _limit(sum)
     if limit is None or not _fits(sum):
         return None
+    if limit == CLAMP and sum.fmt.lowest == 0 and _told_apart(sum):
+        return None  # the kernel clamps to −0
     sums, why = _sums(sum)
     rounding, floor = sum.way, not sum.whole
     fixed = isinstance(sum.fmt, FixedFormat)
@@ -74,6 +76,12 @@ def choose(sum: Sum) -> Choice | None:
     known = _lost_is_exact(sum, path) and path.limit not in (SCALE, HALF)
     path = path._replace(ordered=sum.level == ALL and not known)
     return Choice(path, f"float{sum.carrier.width}: {why}; {_scope(path)}")
+
+
+def _told_apart(sum: Sum) -> bool:
+    """Whether this is a chunk sum whose zero's sign the outer accumulator could show."""
+    chunked = isinstance(sum.unit.order, Chunked)
+    return sum.inner and chunked and sum.unit.outer_format.has_negative_zero
 
 
 def _common(path: Path, live: bool) -> Path:

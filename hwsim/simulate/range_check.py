@@ -31,12 +31,12 @@ def out_of_range(facts: Facts, unit: MacUnit, threads: int) -> int:
         a, b = facts.a.astype(np.float64), facts.b.astype(np.float64)
         total = gemm(a, b, threads)
         error = _error(a, b)
+    total = total.astype(np.float64, copy=False)  # a bound may have more bits than float32
     low, high = float(fmt.lowest), float(fmt.largest)
     if high > fmt.largest:  # 64-bit integers: float64 rounds 2^63 − 1 up
         high = float(np.nextafter(high, 0.0))
     with np.errstate(all="ignore"):
         if facts.c is not None:
-            total = total.astype(np.float64)
             error = error + (np.abs(total) + np.abs(facts.c)) * 2.0**-51 + 2.0**-1000
             total = total + facts.c
         above, below = total + error, total - error

@@ -32,6 +32,15 @@ CASES: dict[str, tuple[str, Any, Any, Any]] = {
         *("e4m3xe5m10_nosub+e4m3fnuz:rdn:chunk5/e3m2", [[1.0] * 5, [-0.0, -0.0, 0.0, -0.0, 0.0]]),
         *([[-5697.0], [-0.0], [-0.0], [60232.0], [-41789.0]], [[0.0], [0.0]]),
     ),
+    "a chunk clamped to zero, in a format without −0": (
+        *("e4m3xe4m3+uint16:saturate:chunk1/fp32", [[-8.0]], [[8.0]], [[-0.0]]),
+    ),
+    "out of a range whose end has more bits than float32": (
+        *("int8xint8+fixed16.10", np.full((1, 16), 64), np.full((16, 1), 64), None),
+    ),
+    "the same, in floats": (
+        *("int8xint8+e5m29", np.full((1, 16), 64), np.full((16, 1), 64), None),
+    ),
     "floats into fixed point in rdn": (
         *("e4m3xe4m3+e4m3:rdn:chunk4/fixed10.10", [[30.0, 1.0]], [[2.0], [1.0]], None),
     ),
