@@ -61,7 +61,20 @@ CLAMPED = (
     "bare, a step is an fma and two clamps; everything adds the magnitude and maximum of each sum, "
     "its loss in float64 (half the lanes: two conversions, two additions), and a count."
 )
+COUNTED = (
+    "y and y - p must each be compared with the sum before, which is kept for it; two masks go to "
+    "scalar registers and are counted there, six instructions more that this column does not show."
+)
+ALL_BY_BLAS = (
+    "bare, sums that cannot overflow are one GEMM; the largest sum can be known only from all of "
+    "them."
+)
 REASONS = {
+    ("e5m2xe5m2+e6m9:saturate", "normal", "counts"): COUNTED,
+    ("e5m2xe5m2+e6m9:saturate", "relu", "counts"): COUNTED,
+    ("e5m2xe5m2+e6m9:saturate", "wide", "counts"): COUNTED,
+    ("e5m2xe5m2+e6m9:saturate:chunk64", "normal", "counts"): COUNTED,
+    ("int8xint8+int32", "int8", "all"): ALL_BY_BLAS,
     ("e5m2xe5m2+e6m9:saturate", "wide", "all"): ORDERED,
     ("int8xint8+int16", "int8", "counts"): MODULAR,
     ("int8xint8+int16", "int8", "all"): MODULAR,

@@ -252,7 +252,7 @@ def _varying(layer: Layer) -> LayerError:
     return LayerError(layer.name, layer.op, "its shape depends on the sample; run samples apart")
 
 
-def default_batch(call_bytes: int, limit: int = 64 << 20) -> int:
+def default_batch(call_bytes: int, limit: int = 128 << 20) -> int:
     """Calls per mini-batch that keep the largest operand, as it is and as it is rounded, and a
     result and an output of its size, under ``limit`` bytes."""
     return max(1, limit // max(1, 4 * call_bytes))
