@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 import hwsim
 from hwsim.cli.sweeping import UNITS
 from hwsim.networks import shipped
+from hwsim.testing import multiplier_errors, product_table
+from hwsim.testing.drawing import draw_errors
 
 PICTURES = Path(__file__).parent / "pictures"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00")  # Okabe and Ito 2008
@@ -79,6 +81,9 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     for name, draw in (("swamping", draw_swamping), ("sweep", draw_sweep)):
         draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})
+    table = product_table("mitchell")
+    figure = draw_errors(table, multiplier_errors("mitchell"))
+    figure.savefig(PICTURES / "mitchell.png", dpi=100, metadata={"Software": None})
 
 
 if __name__ == "__main__":

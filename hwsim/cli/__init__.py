@@ -10,6 +10,7 @@ import click
 import hwsim
 from hwsim.cli.checking import check_command
 from hwsim.cli.descriptions import format_command, formats_command, mac_command
+from hwsim.cli.multipliers import multiplier_command
 from hwsim.cli.runs import run_command
 from hwsim.cli.sweeping import sweep_command
 from hwsim.errors import HwsimError, SpecError
@@ -32,6 +33,7 @@ def cli() -> None:
       hwsim mac e5m2xe5m2+e6m9:chunk64             a unit in words, proved and priced
       hwsim format e4m3                            a format: fields, range, values
       hwsim check e4m3xe4m3+fp16                   the laws that its arithmetic obeys
+      hwsim multiplier mitchell --out map.png      errors of an approximate multiplier
     \b
     A unit is A x B + ACCUMULATOR, then options:
       e4m3xe4m3+fp16:rtz:chunk32/fp32
@@ -42,7 +44,10 @@ def cli() -> None:
     """
 
 
-COMMANDS = (sweep_command, run_command, mac_command, format_command, formats_command, check_command)
+COMMANDS = (
+    *(sweep_command, run_command, mac_command, format_command, formats_command),
+    *(check_command, multiplier_command),
+)
 for command in COMMANDS:
     cli.add_command(command)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from hwsim.testing.checking import check
 from hwsim.testing.conversions import CONVERSION_LAWS, Conversion
 from hwsim.testing.draws import STYLES, values
+from hwsim.testing.errors import MultiplierErrors, multiplier_errors, product_table
 from hwsim.testing.points import hard_numbers, is_exhaustive
 from hwsim.testing.products import Product
 from hwsim.testing.units import UNIT_LAWS
@@ -38,12 +39,15 @@ __all__ = [
     "Conversion",
     "Finding",
     "Law",
+    "MultiplierErrors",
     "Product",
     "Report",
     "Verdict",
     "check",
     "hard_numbers",
     "is_exhaustive",
+    "multiplier_errors",
+    "product_table",
     "strategies",
     "values",
 ]

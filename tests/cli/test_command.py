@@ -64,7 +64,9 @@ def test_help_teaches_and_imports_nothing_heavy():
     assert loaded.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["sweep", "run", "mac", "format", "formats", "check"])
+@pytest.mark.parametrize(
+    "command", ["sweep", "run", "mac", "format", "formats", "check", "multiplier"]
+)
 def test_every_command_has_help(command: str):
     done = hwsim(command, "--help")
     assert done.returncode == 0

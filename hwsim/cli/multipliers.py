@@ -1,0 +1,91 @@
+"""`hwsim multiplier`: errors of integer multipliers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwsim.cli.output import console, print_json
+
+if TYPE_CHECKING:
+    from hwsim.testing.errors import MultiplierErrors
+
+
+@click.command("multiplier")
+@click.argument("spec")
+@click.option("--bits", default=8, show_default=True, help="Of each operand; 1 to 10.")
+@click.option("--signed", is_flag=True, help="A table over signed operands.")
+@click.option("--out", type=click.Path(path_type=Path), help="Picture of the errors (png, svg).")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def multiplier_command(spec: str, bits: int, signed: bool, out: Path | None, as_json: bool) -> None:
+    """Errors of an approximate integer multiplier over all pairs of operands.
+
+    \b
+    SPEC is one of
+      exact       a·b
+      mitchell    logarithms added (Mitchell 1962)
+      ilmN        iterative logarithmic, N corrections
+      drumN       N bits kept from the leading one
+      truncN      the lowest N columns of partial products dropped; truncNc: a constant added
+      FILE.npy    any table of products, a along the first axis, from the lowest operand up
+    \b
+    Examples:
+      hwsim multiplier mitchell --out mitchell.png
+      hwsim multiplier drum6 --json
+      hwsim multiplier mine.npy --signed
+    """
+    from hwsim.testing.errors import multiplier_errors, product_table
+
+    subject: Any = _table(Path(spec)) if spec.endswith(".npy") else spec
+    if spec.endswith(".npy"):
+        bits = max(1, len(subject).bit_length() - 1)
+    table = product_table(subject, bits, signed)
+    found = multiplier_errors(table, bits, signed, name=Path(spec).stem)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _show(found)
+    if out is not None:
+        from hwsim.sweeps.drawing import save_figure
+        from hwsim.testing.drawing import draw_errors
+
+        save_figure(draw_errors(table, found), out)
+        click.echo(f"wrote {out}", err=True)
+
+
+def _table(path: Path) -> Any:
+    import numpy as np
+
+    table = np.load(path, allow_pickle=False)
+    if not isinstance(table, np.ndarray) or table.ndim != 2:
+        raise ValueError(f"{path}: one array of two dimensions is needed")
+    return table
+
+
+def _show(found: MultiplierErrors) -> None:
+    from rich.table import Table
+
+    rows = (
+        ("ER", f"{100 * found.er:.4f} %", "pairs with an error"),
+        ("MED", f"{found.med:.6f}", "mean |D|, D = approximate - exact"),
+        ("NMED", f"{found.nmed:.8f}", "MED over the largest exact product"),
+        ("WCE", f"{found.wce}", "largest |D|"),
+        ("MSE", f"{found.mse:.4f}", "mean D²"),
+        ("MRED", f"{100 * found.mred:.6f} %", "mean |D| / exact"),
+        ("bias", f"{100 * found.bias:+.6f} %", "mean D / exact"),
+        ("worst", f"{100 * found.worst_relative:+.4f} %", "D / exact of largest magnitude"),
+        ("digest", found.digest, "SHA-256 of the table"),
+    )
+    table = Table(box=None, padding=(0, 1, 0, 0), show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    screen = console()
+    kind = "signed" if found.signed else "unsigned"
+    head = f"{found.name}: {found.pairs:,} pairs of {kind} {found.bits}-bit operands"
+    screen.print(head, highlight=False, markup=False)
+    screen.print(table, highlight=False, markup=False)

@@ -1,0 +1,123 @@
+"""How far an integer multiplier is from the exact product, over all pairs of operands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwsim.reference.multipliers import multiply
+from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
+
+Array = npt.NDArray[Any]
+MOST_BITS = 10  # of operands whose pairs are all multiplied
+Subject = str | IntegerMultiplier | Callable[[int, int], int] | Array
+
+
+@dataclass(frozen=True)
+class MultiplierErrors:
+    """Errors D = approximate − exact over all pairs, zeros included.
+
+    er : share of pairs with D ≠ 0.  med : mean |D|.  nmed : med over the largest exact product.
+    wce : largest |D|.  mse : mean D².  mred : mean |D|/exact, and bias : mean D/exact, over the
+    pairs whose exact product is not 0; worst_relative : the D/exact of largest magnitude.
+    digest : SHA-256 of the table as little-endian uint32 (int32 if signed), a outer, 16 digits.
+    """
+
+    name: str
+    bits: int
+    signed: bool
+    pairs: int
+    er: float
+    med: float
+    nmed: float
+    wce: int
+    mse: float
+    mred: float
+    bias: float
+    worst_relative: float
+    digest: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def product_table(subject: Subject, bits: int = 8, signed: bool = False) -> Array:
+    """All products, int64 (2^bits, 2^bits), a along the first axis.
+
+    subject : a name (`hwsim.units.multipliers.parse_multiplier`) or a multiplier of unsigned
+    integers; a function of two integers; or a table itself.  Axes of signed tables go from the
+    lowest integer up.
+
+    Raises ValueError for tables of another shape, TypeError for what is none of these.
+
+    >>> product_table("mitchell", 2).tolist()
+    [[0, 0, 0, 0], [0, 1, 2, 3], [0, 2, 4, 6], [0, 3, 6, 8]]
+    """
+    if isinstance(subject, IntegerMultiplier):
+        bits = subject.bits
+    if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MOST_BITS:
+        raise ValueError(f"bits={bits!r}: an integer from 1 to {MOST_BITS} is needed")
+    axis = _operands(bits, signed).tolist()
+    if isinstance(subject, np.ndarray):
+        return _checked(subject, len(axis))
+    if isinstance(subject, (str, IntegerMultiplier)):
+        if signed:
+            raise ValueError("signed=True: named multipliers are unsigned; pass a function")
+        multiplier = parse_multiplier(subject, bits) if isinstance(subject, str) else subject
+        return np.array([[multiply(multiplier, a, b) for b in axis] for a in axis], np.int64)
+    if not callable(subject):
+        raise TypeError(f"{type(subject).__name__}: a name, a multiplier, a function or a table")
+    return np.array([[int(subject(a, b)) for b in axis] for a in axis], np.int64)
+
+
+def multiplier_errors(
+    subject: Subject, bits: int = 8, signed: bool = False, name: str = ""
+) -> MultiplierErrors:
+    """Every error measure of a multiplier; parameters as for `product_table`.
+
+    >>> found = multiplier_errors("mitchell")
+    >>> found.wce, round(100 * found.mred, 6), found.digest
+    (4096, 3.787828, '163e78d5f9e70d86')
+    """
+    table = product_table(subject, bits, signed)
+    axis = _operands(table.shape[0].bit_length() - 1, signed)
+    exact = axis[:, None] * axis[None, :]
+    errors = table - exact
+    whole = exact != 0
+    relative = errors[whole] / exact[whole]
+    worst = float(relative[np.abs(relative).argmax()]) if relative.size else 0.0
+    size = np.abs(errors)
+    return MultiplierErrors(
+        name=name or (str(subject) if isinstance(subject, (str, IntegerMultiplier)) else "yours"),
+        bits=len(axis).bit_length() - 1,
+        signed=signed,
+        pairs=table.size,
+        er=float(np.count_nonzero(errors) / table.size),
+        med=float(size.mean()),
+        nmed=float(size.mean() / np.abs(exact).max()),
+        wce=int(size.max()),
+        mse=float((errors.astype(np.float64) ** 2).mean()),
+        mred=float(np.abs(relative).mean()) if relative.size else 0.0,
+        bias=float(relative.mean()) if relative.size else 0.0,
+        worst_relative=worst,
+        digest=hashlib.sha256(table.astype("<i4" if signed else "<u4").tobytes()).hexdigest()[:16],
+    )
+
+
+def _operands(bits: int, signed: bool) -> Array:
+    low = -(1 << (bits - 1)) if signed else 0
+    return np.arange(low, low + (1 << bits), dtype=np.int64)
+
+
+def _checked(table: Array, side: int) -> Array:
+    if table.shape != (side, side):
+        raise ValueError(f"a table of shape {table.shape}: ({side}, {side}) is needed")
+    if table.dtype.kind not in "iu":
+        raise TypeError(f"a table of dtype {table.dtype}: integers are needed")
+    return table.astype(np.int64)

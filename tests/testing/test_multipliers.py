@@ -1,0 +1,173 @@
+"""Integer multipliers: published errors and digests, and what any definition must obey."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsim import SpecError
+from hwsim.cli.multipliers import multiplier_command
+from hwsim.reference.multipliers import multiply
+from hwsim.testing import multiplier_errors, product_table
+from hwsim.units.multipliers import Drum, IterativeLog, Mitchell, Truncated, parse_multiplier
+
+NAMES = (
+    "exact",
+    "mitchell",
+    "ilm0",
+    "ilm1",
+    "ilm3",
+    "drum3",
+    "drum6",
+    "drum8",
+    "trunc5",
+    "trunc5c",
+)
+# MRED % of all 8-bit pairs, WCE; and MED where it is known.
+KNOWN: dict[str, tuple[float, int, float | None]] = {
+    "mitchell": (3.787828, 4096, 606.398148),
+    "ilm0": (8.913062, 16129, 1778.137589),
+    "ilm1": (0.833727, 3969, 188.633057),
+    "ilm2": (0.070809, 961, 18.429581),
+    "ilm3": (0.004753, 225, 1.485352),
+    "drum3": (12.095099, 14849, None),
+    "drum4": (5.886789, 7425, None),
+    "drum5": (2.839217, 3904, None),
+    "drum6": (1.301343, 2000, 232.830505),
+}
+DIGESTS = {
+    "exact": "f8085fc34b4305c0",
+    "mitchell": "163e78d5f9e70d86",
+    "ilm1": "3b2c0afbb4ad4447",
+    "drum4": "8ccb7eaa6a38aaa5",
+    "drum6": "54382b809e22d4e0",
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_published_errors(name: str) -> None:
+    mred, wce, med = KNOWN[name]
+    found = multiplier_errors(name)
+    assert (round(100 * found.mred, 6), found.wce) == (mred, wce)
+    assert med is None or round(found.med, 6) == med
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_digests(name: str) -> None:
+    assert multiplier_errors(name).digest == DIGESTS[name]
+
+
+def test_mitchell_in_full() -> None:
+    """Every measure of the published table, 4 and 8 bits; never above, at worst −1/9."""
+    wanted = {4: (47.2656, 2.175781, 0.00967014, 16, 3.000728, 15.3477)}
+    wanted[8] = (93.0923, 606.398148, 0.00932562, 4096, 3.787828, 974069.7667)
+    for bits, (er, med, nmed, wce, mred, mse) in wanted.items():
+        m = multiplier_errors(Mitchell(bits))
+        assert (round(100 * m.er, 4), round(m.med, 6), round(m.nmed, 8)) == (er, med, nmed)
+        assert (m.wce, round(100 * m.mred, 6), round(m.mse, 4)) == (wce, mred, mse)
+        assert m.worst_relative == pytest.approx(-1 / 9, abs=1e-12)
+        assert m.bias == -m.mred
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_laws_of_all(name: str) -> None:
+    """Commutative; logarithms are exact on powers of two; zero gives zero unless a constant is
+    added; the same products at a width that holds the operands."""
+    table = product_table(name)
+    assert (table == table.T).all()
+    if name in ("exact", "mitchell") or name.startswith("ilm"):
+        powers = 1 << np.arange(8)
+        assert (table[powers] == powers[:, None] * np.arange(256)).all()
+    if not name.startswith("trunc"):
+        assert not table[0].any()
+        assert (product_table(name, 9)[:256, :256] == table).all()
+
+
+@pytest.mark.parametrize("dropped", [0, 1, 3, 8, 15])
+def test_truncation_drops_columns(dropped: int) -> None:
+    """By NumPy's own bits: what is missing is the sum of the dropped partial products."""
+    x = np.arange(256)
+    missing = sum(
+        (((x[:, None] >> i) & 1) * ((x[None, :] >> j) & 1)) << (i + j)
+        for i in range(8)
+        for j in range(8)
+        if i + j < dropped
+    )
+    table = product_table(Truncated(8, dropped))
+    assert (x[:, None] * x - table == missing).all()
+    constant = product_table(Truncated(8, dropped, corrected=True)) - table
+    assert len(np.unique(constant)) == 1
+    step, mean = 1 << dropped, float(np.mean(missing))
+    assert constant[0, 0] % step == 0
+    assert abs(constant[0, 0] - mean) <= step / 2
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**16 - 1), st.integers(0, 2**16 - 1), st.integers(0, 6))
+def test_iterations_come_nearer(a: int, b: int, corrections: int) -> None:
+    """The error of n corrections is the product of the rests, and less than 4^-(n+1) of a·b."""
+    p = multiply(IterativeLog(16, corrections), a, b)
+    assert 0 <= (a * b - p) * 4 ** (corrections + 1) <= a * b
+    assert multiply(IterativeLog(16, 16), a, b) == a * b
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**16 - 1), st.integers(0, 2**16 - 1), st.integers(2, 16))
+def test_drum_keeps_its_bits(a: int, b: int, kept: int) -> None:
+    p = multiply(Drum(16, kept), a, b)
+    assert abs(p - a * b) <= a * b * ((1 + 2.0 ** -(kept - 1)) ** 2 - 1)
+    if a < 1 << kept and b < 1 << kept:
+        assert p == a * b
+
+
+def test_functions_and_tables_of_ones_own() -> None:
+    """mul8s_1KVA-like tables: a function, its table, signed operands."""
+    off = lambda a, b: a * b - (a * b) % 2  # noqa: E731
+    by_function = multiplier_errors(off, signed=True)
+    by_table = multiplier_errors(product_table(off, signed=True), signed=True)
+    assert by_function == by_table
+    assert (by_function.er, by_function.wce, by_function.med) == (0.25, 1, 0.25)
+    assert by_function.bits == 8
+    assert by_function.pairs == 65536
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: parse_multiplier("booth"), "multiplier 'booth': allowed are exact"),
+        (lambda: parse_multiplier("drum1"), "kept=1: an integer from 2 to 8"),
+        (lambda: parse_multiplier("trunc16"), "dropped=16: an integer from 0 to 15"),
+        (lambda: parse_multiplier("ilm9"), "corrections=9"),
+        (lambda: Mitchell(0), "bits=0"),
+        (lambda: multiply(Mitchell(8), 256, 1), "a=256: unsigned 8-bit"),
+        (lambda: multiply(Mitchell(8), 1, -1), "b=-1"),
+        (lambda: product_table("mitchell", 11), "bits=11: an integer from 1 to 10"),
+        (lambda: product_table("mitchell", signed=True), "signed=True: named multipliers"),
+        (lambda: product_table(np.zeros((256, 255), int)), r"shape \(256, 255\)"),
+        (lambda: product_table(np.zeros((256, 256))), "dtype float64: integers"),
+        (lambda: product_table(3), "int: a name, a multiplier, a function or a table"),  # type: ignore[arg-type]
+    ],
+)
+def test_bad_input(call: Any, message: str) -> None:
+    with pytest.raises((SpecError, ValueError, TypeError), match=message):
+        call()
+
+
+def test_the_command(tmp_path: Path) -> None:
+    runner, picture = CliRunner(), tmp_path / "map.png"
+    done = runner.invoke(multiplier_command, ["mitchell", "--out", str(picture)])
+    assert done.exit_code == 0, done.output
+    for text in ("65,536 pairs of unsigned 8-bit", "3.787828 %", "163e78d5f9e70d86"):
+        assert text in done.output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    file = tmp_path / "mine.npy"
+    np.save(file, product_table("drum4", 6).astype(np.uint16))
+    found = json.loads(runner.invoke(multiplier_command, [str(file), "--json"]).stdout)
+    assert found == multiplier_errors("drum4", 6, name="mine").to_dict()
