@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 @click.command("multiplier")
 @click.argument("spec")
-@click.option("--bits", default=8, show_default=True, help="Of each operand; 1 to 10.")
+@click.option("--bits", type=int, help="Of each operand, 1 to 10; by default 8, or a table's.")
 @click.option("--signed", is_flag=True, help="A table over signed operands.")
 @click.option("--out", type=click.Path(path_type=Path), help="Picture of the errors (png, svg).")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def multiplier_command(spec: str, bits: int, signed: bool, out: Path | None, as_json: bool) -> None:
+def multiplier_command(
+    spec: str, bits: int | None, signed: bool, out: Path | None, as_json: bool
+) -> None:
     """Errors of an approximate integer multiplier over all pairs of operands.
 
     \b
@@ -38,10 +40,17 @@ def multiplier_command(spec: str, bits: int, signed: bool, out: Path | None, as_
     """
     from hwsim.testing.errors import multiplier_errors, product_table
 
-    subject: Any = _table(Path(spec)) if spec.endswith(".npy") else spec
+    _check_picture(out)
+    subject: Any = spec
     if spec.endswith(".npy"):
-        bits = max(1, len(subject).bit_length() - 1)
-    table = product_table(subject, bits, signed)
+        if bits is not None:
+            raise ValueError(f"--bits {bits}: the table's side says how many bits there are")
+        subject, bits = _table(Path(spec))
+    try:
+        table = product_table(subject, 8 if bits is None else bits, signed)
+    except TypeError as error:
+        raise ValueError(f"{spec}: {error}") from error
+    bits = len(table).bit_length() - 1
     found = multiplier_errors(table, bits, signed, name=Path(spec).stem)
     if as_json:
         print_json(found.to_dict())
@@ -55,13 +64,29 @@ def multiplier_command(spec: str, bits: int, signed: bool, out: Path | None, as_
         click.echo(f"wrote {out}", err=True)
 
 
-def _table(path: Path) -> Any:
+def _check_picture(out: Path | None) -> None:
+    """Before anything is computed."""
+    if out is None:
+        return
+    if out.suffix not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"--out {out}: a file named *.png, *.svg or *.pdf is needed")
+    if not out.parent.is_dir():
+        raise ValueError(f"--out {out}: there is no folder {out.parent}")
+
+
+def _table(path: Path) -> tuple[Any, int]:
+    """A table of products, and the bits of its operands."""
     import numpy as np
 
-    table = np.load(path, allow_pickle=False)
-    if not isinstance(table, np.ndarray) or table.ndim != 2:
-        raise ValueError(f"{path}: one array of two dimensions is needed")
-    return table
+    try:
+        table = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path}: no array of numbers in NumPy's npy format") from error
+    side = table.shape[0] if isinstance(table, np.ndarray) and table.ndim == 2 else 0
+    if side not in (1 << k for k in range(1, 11)) or table.shape != (side, side):
+        shape = getattr(table, "shape", None)
+        raise ValueError(f"{path}: shape {shape}; a table of 2^bits by 2^bits, 1 to 10 bits")
+    return table, side.bit_length() - 1
 
 
 def _show(found: MultiplierErrors) -> None:

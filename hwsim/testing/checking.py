@@ -33,11 +33,13 @@ def check(
         named after it (``"e4m3:rtz:saturate"``).
     function : what is under test in the place of hwsim's own: ``function(x, fmt, rounding,
         overflow)`` for a format, ``function(a, b, unit, c)`` for a unit.
-    cases : outputs that a law of units compares where it draws; what can be compared in whole is.
+    cases : outputs that a law of units compares where it draws (a quarter of them for the error
+        bound and telemetry); what can be compared in whole is.
     seed : of the drawn operands.
     progress : called with a law's name, laws done, laws in all.
 
-    Raises SpecError where ``spec`` is none, ValueError for ``cases`` or ``seed``.
+    Raises SpecError where ``spec`` is none; ValueError for ``cases`` or ``seed``, where no law
+    applies (values that float64 does not hold), and for results of another shape than x.
 
     >>> report = check("e2m1:rne:saturate")
     >>> report.ok, report.verdicts[0].law, report.verdicts[0].cases
@@ -57,6 +59,8 @@ def check(
         if progress:
             progress(law.name, number, len(laws))
         verdicts.append(judged(law, subjects))
+    if all(verdict.skipped for verdict in verdicts):
+        raise ValueError(f"{spec}: no law applies: {verdicts[0].skipped}")
     return Report(_name(spec), tuple(verdicts), whole)
 
 

@@ -59,6 +59,9 @@ class Conversion:
         numbers = np.asarray(x, np.float64)
         values = self.function(numbers, self.fmt, self.rounding, self.overflow)
         result: Array = np.asarray(values, np.float64)
+        if result.shape != numbers.shape:
+            found = f"function: a result of shape {result.shape} for x of shape {numbers.shape}"
+            raise ValueError(f"{found}; an array of values, one for each, is needed")
         return result
 
     def around(self, x: Array) -> tuple[Array, Array]:
@@ -283,7 +286,7 @@ def _turned(subject: Conversion) -> Finding:
 
 def _held_by_float64(subject: Conversion) -> str:
     fmt = subject.fmt
-    wide = fmt.carried_as_codes or (isinstance(fmt, FixedFormat) and fmt.width > 50)
+    wide = fmt.carried_as_codes or (isinstance(fmt, FixedFormat) and fmt.width > 53)
     return "float64 does not hold its values" if wide else ""
 
 

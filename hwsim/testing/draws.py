@@ -64,9 +64,11 @@ def _floats(
     }[style]
     exponents = generator.integers(*ends, shape, endpoint=True)
     fractions = generator.integers(0, 1 << fmt.fraction_bits, shape) / 2.0**fmt.fraction_bits
-    signs = generator.choice([-1.0, 1.0, 1.0], shape)
+    signs = generator.choice([-1.0, 1.0, 1.0], shape) if fmt.signed else 1.0
     zeros = generator.random(shape) < generator.choice([0.0, 0.2])
     with np.errstate(under="ignore"):
         found = np.ldexp((1 + fractions) * signs, exponents)
-    drawn: Array = np.where(zeros, np.copysign(0.0, found), found)
+    if fmt.has_zero:
+        found = np.where(zeros, np.copysign(0.0, found), found)
+    drawn: Array = reference.round(found, fmt, overflow="saturate")  # the grid may be coarser there
     return drawn

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,8 @@ def product_table(subject: Subject, bits: int = 8, signed: bool = False) -> Arra
     integers; a function of two integers; or a table itself.  Axes of signed tables go from the
     lowest integer up.
 
-    Raises ValueError for tables of another shape, TypeError for what is none of these.
+    Raises ValueError for tables of another shape and products beyond 32 bits, TypeError for what is
+    none of these and for products that are no integers.
 
     >>> product_table("mitchell", 2).tolist()
     [[0, 0, 0, 0], [0, 1, 2, 3], [0, 2, 4, 6], [0, 3, 6, 8]]
@@ -65,7 +67,7 @@ def product_table(subject: Subject, bits: int = 8, signed: bool = False) -> Arra
         raise ValueError(f"bits={bits!r}: an integer from 1 to {MOST_BITS} is needed")
     axis = _operands(bits, signed).tolist()
     if isinstance(subject, np.ndarray):
-        return _checked(subject, len(axis))
+        return _checked(subject, len(axis), signed)
     if isinstance(subject, (str, IntegerMultiplier)):
         if signed:
             raise ValueError("signed=True: named multipliers are unsigned; pass a function")
@@ -73,7 +75,8 @@ def product_table(subject: Subject, bits: int = 8, signed: bool = False) -> Arra
         return np.array([[multiply(multiplier, a, b) for b in axis] for a in axis], np.int64)
     if not callable(subject):
         raise TypeError(f"{type(subject).__name__}: a name, a multiplier, a function or a table")
-    return np.array([[int(subject(a, b)) for b in axis] for a in axis], np.int64)
+    products = [[index(subject(a, b)) for b in axis] for a in axis]
+    return _checked(np.array(products, object), len(axis), signed)
 
 
 def multiplier_errors(
@@ -115,9 +118,14 @@ def _operands(bits: int, signed: bool) -> Array:
     return np.arange(low, low + (1 << bits), dtype=np.int64)
 
 
-def _checked(table: Array, side: int) -> Array:
+def _checked(table: Array, side: int, signed: bool) -> Array:
     if table.shape != (side, side):
         raise ValueError(f"a table of shape {table.shape}: ({side}, {side}) is needed")
-    if table.dtype.kind not in "iu":
+    if table.dtype.kind not in "iuO":
         raise TypeError(f"a table of dtype {table.dtype}: integers are needed")
+    low, high = (-(2**31), 2**31 - 1) if signed else (0, 2**32 - 1)
+    for product in (table.min(), table.max()):
+        if not low <= int(product) <= high:
+            kind = "signed" if signed else "unsigned"
+            raise ValueError(f"a product of {product}: {kind} 32-bit integers are needed")
     return table.astype(np.int64)

@@ -97,41 +97,72 @@ class Case:
         return f"a = {self.a[0].tolist()}, b = {self.b[:, 0].tolist()}{c}"
 
 
-Judge = Callable[[Case], tuple[Array, Array]]
+@dataclass(frozen=True)
+class Refused:
+    """An error in the place of a result."""
+
+    why: str
+
+
+Result = Array | Refused
+Judge = Callable[[Case], tuple[Callable[[], Array], Callable[[], Array]]]
+
+
+def attempt(call: Callable[[], Array], shape: tuple[int, ...]) -> Result:
+    """What a call gives, or how it fails; an array of another shape is a failure, too."""
+    try:
+        result = np.asarray(call())
+    except Exception as error:  # a user's function may raise anything
+        return Refused(f"{type(error).__name__}: {error}")
+    if result.shape != shape or result.dtype.kind not in "iuf":
+        return Refused(f"a result of shape {result.shape} and dtype {result.dtype}, not {shape}")
+    return result
 
 
 def compared(subject: Product, cases: Iterator[Case], judge: Judge, what: str) -> Finding:
     """Two results per case, which must be equal; the first difference with as few terms as show it.
 
-    A case on which both refuse (a NaN that a format cannot hold) counts as compared.
+    Outputs that both refuse (a NaN that a format cannot hold) count as compared, one by one.
     """
     count = 0
     for case in cases:
-        got, wanted = both(judge, case)
-        count += max(1, got.size)
-        wrong = np.argwhere(~equal(got, wanted))
-        if wrong.size:
-            at = tuple(wrong[0].tolist()) if wrong.shape[1] == 2 else (0, 0)
-            return Finding(count, _words(subject, _shrunk(case.output(*at), judge), judge, what))
+        for part in _parts(case, judge):
+            got, wanted = both(judge, part)
+            right = equal(got, wanted)
+            count += max(1, right.size)
+            wrong = np.argwhere(~right)
+            if wrong.size:
+                at = tuple(wrong[0].tolist())
+                return Finding(
+                    count, _words(subject, _shrunk(part.output(*at), judge), judge, what)
+                )
     return Finding(count)
 
 
-def both(judge: Judge, case: Case) -> tuple[Array, Array]:
-    try:
-        return judge(case)
-    except ValueError as error:
-        if "NaN" not in str(error):
-            raise
-        return np.zeros(0), np.zeros(0)
+def both(judge: Judge, case: Case) -> tuple[Result, Result]:
+    """Both results of a case."""
+    shape = (case.a.shape[0], case.b.shape[1])
+    one, other = judge(case)
+    return attempt(one, shape), attempt(other, shape)
 
 
-def equal(got: Array, wanted: Array) -> Array:
-    if got.shape != wanted.shape:
-        return np.zeros((1, 1), bool)
+def _parts(case: Case, judge: Judge) -> Iterator[Case]:
+    """The case; or its outputs, where one of them may be why both sides refuse it whole."""
+    m, n = case.a.shape[0], case.b.shape[1]
+    if m * n > 1 and all(isinstance(result, Refused) for result in both(judge, case)):
+        yield from (case.output(i, j) for i in range(m) for j in range(n))
+    else:
+        yield case
+
+
+def equal(got: Result, wanted: Result) -> Array:
+    """Where two results are the same: bits, but any NaN is any other; refusals are alike."""
+    if isinstance(got, Refused) or isinstance(wanted, Refused):
+        return np.full((1, 1), isinstance(got, Refused) and isinstance(wanted, Refused))
     if got.dtype.kind in "iu" or wanted.dtype.kind in "iu":
         return np.asarray(got == wanted)
-    both = np.isnan(got) & np.isnan(wanted)
-    same: Array = ((got == wanted) & (np.signbit(got) == np.signbit(wanted))) | both
+    alike = np.isnan(got) & np.isnan(wanted)
+    same: Array = ((got == wanted) & (np.signbit(got) == np.signbit(wanted))) | alike
     return same
 
 
@@ -139,8 +170,7 @@ def _shrunk(case: Case, judge: Judge) -> Case:
     """Terms, and c, are left out while the difference stays."""
 
     def differs(candidate: Case) -> bool:
-        got, wanted = both(judge, candidate)
-        return bool((~equal(got, wanted)).any())
+        return bool((~equal(*both(judge, candidate))).any())
 
     if not differs(case):  # only among its neighbours
         return case
@@ -149,12 +179,16 @@ def _shrunk(case: Case, judge: Judge) -> Case:
         smaller = [case.alone(k) for k in terms] if len(terms) > 2 else []
         smaller += [case.without(k) for k in terms]
         smaller += [] if case.c is None else [replace(case, c=None)]
-        case_next = next((candidate for candidate in smaller if differs(candidate)), None)
-        if case_next is None:
+        found = next((candidate for candidate in smaller if differs(candidate)), None)
+        if found is None:
             return case
-        case = case_next
+        case = found
 
 
 def _words(subject: Product, case: Case, judge: Judge, what: str) -> str:
-    got, wanted = (x.reshape(-1) for x in both(judge, case))
-    return f"{subject}: {case} gives {got.tolist()}, {what} {wanted.tolist()}"
+    got, wanted = map(_shown, both(judge, case))
+    return f"{subject}: {case} gives {got}, {what} {wanted}"
+
+
+def _shown(result: Result) -> str:
+    return result.why if isinstance(result, Refused) else str(result.reshape(-1).tolist())

@@ -104,4 +104,6 @@ def judged(law: Law, subjects: list[Any]) -> Verdict:
     total = Finding(0)
     for subject in chosen:
         total += law.judge(subject)
+    if not total.cases:
+        return Verdict(law.name, law.statement, 0, skipped="every case is refused")
     return Verdict(law.name, law.statement, total.cases, total.counterexample)

@@ -52,6 +52,51 @@ def test_hwsim_obeys_the_laws_of_units(unit: str) -> None:
     assert all(v.cases >= 50 for v in judged), report
 
 
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("int8xe4m3+fp16", "e4m3b2xe4m3b2+fp16", "e4m3_unsignedxe4m3+fp16", "fp64xint64+fp64:rup"),
+        *("e3m3b0xe3m3b0+fp32:daz", "e4m3xe4m3+fp16:out=int8", "e4m3xe4m3+int16:mul_add/fp16"),
+        *("e5m2xe5m2+e4m3:exact:rto:out=e2m3", "e4m3xe4m3+fp16:out=e2m1", "uint8xint8+uint12"),
+    ],
+)
+def test_right_arithmetic_is_never_called_broken(unit: str) -> None:
+    """Mixed, coarse, unsigned, flushed and wrapping units; all their single products count."""
+    report = check(unit, cases=60)
+    assert report.ok, report
+    about = hwsim.mac(unit)
+    pairs = report.verdicts[0]
+    few = max(about.a.width, about.b.width) > 8
+    assert pairs.cases >= (1 << 9 if few else 0.9 * 2 ** (about.a.width + about.b.width - 2))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b, unit, c: int(np.nan),
+        lambda a, b, unit, c: None,
+        lambda a, b, unit, c: 1.0,
+        lambda a, b, unit, c: np.full((a.shape[0], b.shape[1]), np.inf),
+        lambda a, b, unit, c: np.full((a.shape[0], b.shape[1]), np.nan),
+        lambda a, b, unit, c: hwsim.matmul(a, b, unit) * (a.shape[1] != 1),
+    ],
+    ids=["raises", "none", "scalar", "inf", "nan", "no single products"],
+)
+def test_functions_that_fail_are_broken(function: Callable[..., Any]) -> None:
+    report = check("e4m3xe4m3+fp16:out=e5m2", function, cases=40)
+    broken = {v.law for v in report.verdicts if not v.ok}
+    assert broken >= {"single products", "dot products"}, report
+
+
+def test_nothing_to_judge_is_no_success() -> None:
+    for name in ("int64", "fixed3.60"):
+        with pytest.raises(ValueError, match="no law applies: float64 does not hold its values"):
+            check(name)
+    assert check("int53:rne").ok
+    with pytest.raises(ValueError, match=r"function: a result of shape \(\) for x of shape"):
+        check("e4m3", lambda x, fmt, rounding, rule: 0.0)
+
+
 @settings(max_examples=15, deadline=None)
 @given(strategies.formats(8))
 def test_any_format_obeys_them(fmt: Format) -> None:

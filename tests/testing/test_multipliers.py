@@ -171,3 +171,49 @@ def test_the_command(tmp_path: Path) -> None:
     np.save(file, product_table("drum4", 6).astype(np.uint16))
     found = json.loads(runner.invoke(multiplier_command, [str(file), "--json"]).stdout)
     assert found == multiplier_errors("drum4", 6, name="mine").to_dict()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no array of numbers in NumPy's npy format"),
+        (b"not an array", "no array of numbers in NumPy's npy format"),
+        (np.zeros((4, 4)), "dtype float64: integers are needed"),
+        (np.zeros((3, 3), int), r"shape (3, 3); a table of 2^bits by 2^bits"),
+        (np.zeros(4, int), "shape (4,)"),
+        (np.full((2, 2), 2**40), "a product of 1099511627776: unsigned 32-bit"),
+        (np.full((2, 2), -1), "a product of -1: unsigned 32-bit"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_files_that_are_no_tables(tmp_path: Path, content: Any, message: str) -> None:
+    file = tmp_path / "table.npy"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        np.save(file, content)
+    done = CliRunner().invoke(multiplier_command, [str(file)])
+    assert isinstance(done.exception, ValueError)
+    assert message in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mitchell", "--out", "nowhere/x.png"], "there is no folder nowhere"),
+        (["mitchell", "--out", "x.bmp"], "a file named *.png, *.svg or *.pdf"),
+        (["mitchell", "--bits", "11"], "bits=11"),
+        (["mine.npy", "--bits", "4"], "the table's side says how many"),
+    ],
+)
+def test_options_that_do_not_fit(arguments: list[str], message: str) -> None:
+    done = CliRunner().invoke(multiplier_command, arguments)
+    assert isinstance(done.exception, ValueError)
+    assert message in str(done.exception)
+
+
+def test_functions_that_give_no_integers() -> None:
+    with pytest.raises(TypeError):
+        product_table(lambda a, b: 1.5 * a * b)  # type: ignore[arg-type, return-value]
+    with pytest.raises(ValueError, match="a product of"):
+        product_table(lambda a, b: 2**70)
