@@ -146,12 +146,13 @@ def main() -> None:
         environment = {k: v for k, v in os.environ.items() if k not in OVERRIDES} | CLEAN
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)
     sys.path[:0] = [str(HERE.parent), str(HERE.parent / "kernels")]
+    threads = two_threads()
     rows: list[Row] = []
     bare: dict[tuple[str, str], Row] = {}
     for case in _cases():
         rows.append(measure(case, bare))
         print(rows[-1].text, flush=True)
-    parts = (rows, conversions(), small_product(), two_threads())
+    parts = (rows, conversions(), small_product(), threads)
     target = HERE / "RESULTS.md"
     unfinished = target.with_suffix(".tmp")
     unfinished.write_text(report(*parts), encoding="utf-8")

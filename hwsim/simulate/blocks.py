@@ -32,6 +32,7 @@ from hwsim.simulate.elementwise import convert, read_only
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import prepare as prepare_finish
 from hwsim.simulate.grids import lane_scalars
+from hwsim.simulate.operands import PART
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.sums import finest_bit
@@ -83,7 +84,7 @@ class _Job:
         carrier, whole = CARRIERS[path.width]
         left = _left(a, rows, carrier, plan.negated)
         right = empty((batch, panels, k, wide), carrier)
-        _pack(b, right, threads if b.size > SMALL else 1)
+        _pack(b, right, threads if b.size >= PART else 1)
         out = empty((batch, rows, panels * wide), carrier)
         out[...] = -0.0 if plan.negated else 0.0
         if c is not None:
@@ -112,7 +113,7 @@ class _Job:
         share = -(-rows // (threads * ROWS)) * ROWS
         block = max(ROWS, min(BLOCK, rows if small else share))
         units = batch * self.b.shape[1] * -(-rows // block)
-        pieces = 1 if small or threads == 1 else min(units, 4 * threads)
+        pieces = 1 if small or threads == 1 else min(units, 8 * threads)
         tasks = []
         for i in range(pieces):
             first, last = units * i // pieces, units * (i + 1) // pieces
