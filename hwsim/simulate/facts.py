@@ -40,13 +40,13 @@ class Facts:
 
     @property
     def a_min(self) -> float:
-        """Smallest |a| but 0; infinite where there is none."""
-        return self._a.bottom
+        """No |a| but 0 is smaller; infinite where there is none."""
+        return _near(self._a.bottom)
 
     @property
     def b_min(self) -> float:
-        """Smallest |b| but 0."""
-        return self._b.bottom
+        """No |b| but 0 is smaller."""
+        return _near(self._b.bottom)
 
     @property
     def length(self) -> int:
@@ -110,6 +110,12 @@ class Facts:
         sums = float(largest_mass(rows, self._b.largest))
         # Its own rounding errors, and what products under the smallest subnormal lose.
         return sums * (1.0 + float(k + 2) * 2.0**-51) + float(k) * 2.0**-1074
+
+
+def _near(bottom: float) -> float:
+    """A lower bound that proofs can take powers of two from: those of two operands, and of sums
+    of 53 bits, stay floats."""
+    return bottom if math.isinf(bottom) else min(bottom, 2.0**400)
 
 
 class Unknown(NamedTuple):

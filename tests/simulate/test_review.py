@@ -41,6 +41,10 @@ CASES: dict[str, tuple[str, Any, Any, Any]] = {
     "the same, in floats": (
         *("int8xint8+e5m29", np.full((1, 16), 64), np.full((16, 1), 64), None),
     ),
+    "nothing but zeros on one side, and nothing small on the other": (
+        *("uint4xe11m45+e6m9:rtz:saturate_all", [[0.0, 0.0]], [[2.0**1022], [2.0**1021]], None),
+    ),
+    "the same in fp64": ("fp64xfp64+fp64", [[0.0, 0.0]], [[2.0**1023], [-(2.0**1023)]], None),
     "floats into fixed point in rdn": (
         *("e4m3xe4m3+e4m3:rdn:chunk4/fixed10.10", [[30.0, 1.0]], [[2.0], [1.0]], None),
     ),
