@@ -43,10 +43,11 @@ def partition(graph: Graph) -> Plan:
     """Cut ``graph`` into stages and load their segments."""
     stage_of = _stages(graph)
     rectified = _rectified(graph)
+    joined = set(rectified.values())
     count = max(stage_of.values(), default=0) + 1
     groups: list[list[tuple[int, onnx.NodeProto]]] = [[] for _ in range(count)]
     for index, node in graph.nodes:
-        if first_output(node) in rectified.values():
+        if first_output(node) in joined:
             continue
         groups[stage_of[first_output(node)] - is_simulated(node)].append((index, node))
     last = _last_reads(groups, graph.outputs)
