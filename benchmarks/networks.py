@@ -32,7 +32,7 @@ EXACT = "fp32xfp32+exact"
 # Images of a run: those of one mini-batch, and what takes a few seconds.
 IMAGES = {
     "squeezenet": 10,
-    "shufflenet": 24,
+    "shufflenet": 23,
     "bvlc_alexnet": 16,
     "zfnet512": 10,
     "inception_v1": 10,

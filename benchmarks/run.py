@@ -270,7 +270,7 @@ def _signature(known: Any, path: Any) -> Any:
         np.zeros((2, SLOTS), np.int64),
         np.zeros((1, 1, 1, 1)),
     )
-    return tuple(typeof(x) for x in (*arrays, 0, 0, 1, 1))
+    return tuple(typeof(x) for x in (*arrays, 0, 0, 1, 1, True))
 
 
 def conversions() -> list[str]:

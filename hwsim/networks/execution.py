@@ -227,13 +227,27 @@ def run_batch(
 
 
 def _run_segment(segment: Any, values: dict[str, list[Any]], count: int) -> None:
-    """Run a native segment once per call."""
+    """Run a native segment once per call; its results lie in one array where their shape does
+    not depend on the call, copied there while they are in cache."""
     lists: dict[str, list[Any]] = {name: [] for name in segment.outputs}
     for i in range(count):
         answer = segment.run({name: values[name][i] for name in segment.inputs})
         for name, value in answer.items():
-            lists[name].append(value)
+            lists[name] = _kept(lists[name], i, value, count)
     values.update(lists)
+
+
+def _kept(list_: list[Any], i: int, value: Any, count: int) -> list[Any]:
+    """The list with the value of call ``i``."""
+    if i == 0 and count > 1 and isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        list_ = Calls(np.empty((count, *value.shape), value.dtype))
+    if isinstance(list_, Calls):
+        if value.shape == list_.array.shape[1:] and value.dtype == list_.array.dtype:
+            list_.array[i] = value
+            return list_
+        list_ = list(list_[:i])
+    list_.append(value)
+    return list_
 
 
 def stack(layer: Layer, name: str, values: dict[str, list[Any]]) -> Operand:
@@ -256,3 +270,9 @@ def default_batch(call_bytes: int, limit: int = 128 << 20) -> int:
     """Calls per mini-batch that keep the largest operand, as it is and as it is rounded, and a
     result and an output of its size, under ``limit`` bytes."""
     return max(1, limit // max(1, 4 * call_bytes))
+
+
+def even_spans(calls: int, most: int) -> list[range]:
+    """As few mini-batches as hold ``calls``, of ``most`` at the most, as even as they can be."""
+    count = -(-calls // most)
+    return [range(calls * i // count, calls * (i + 1) // count) for i in range(count)]

@@ -18,7 +18,14 @@ from hwsim.networks.data import Data, DataLike, load_npz, read_data
 from hwsim.networks.dump import file_stems, write_readme
 from hwsim.networks.engine import TelemetryMode
 from hwsim.networks.errors import ModelError
-from hwsim.networks.execution import LayerRun, Progress, Settings, default_batch, run_batch
+from hwsim.networks.execution import (
+    LayerRun,
+    Progress,
+    Settings,
+    default_batch,
+    even_spans,
+    run_batch,
+)
 from hwsim.networks.graph import Graph, build_graph
 from hwsim.networks.partition import Plan, partition
 from hwsim.networks.report import LayerReport, RunReport
@@ -194,8 +201,7 @@ class Network:
         units = self._units(mac)
         calibration = calibration or self._calibration or self._default_calibration(data)
         calls = self._cut(data).feeds(data)
-        size = batch or default_batch(calibration.call_bytes)
-        spans = [range(i, min(i + size, len(calls))) for i in range(0, len(calls), size)]
+        spans = even_spans(len(calls), batch or default_batch(calibration.call_bytes))
         folder = None if dump is None else _folder(dump)
         if folder:
             write_readme(folder)

@@ -18,6 +18,7 @@ import onnx
 
 from hwsim.networks.graph import Graph
 from hwsim.networks.layers import Layer, make_layer
+from hwsim.networks.lrn import spelt_out
 from hwsim.networks.operators import domain, first_output, is_simulated, label, uses
 from hwsim.networks.runtime import Session, submodel
 
@@ -125,7 +126,7 @@ def _segment(
     read = dict.fromkeys(name for node in nodes for name in uses(node) if name not in made)
     inputs = [_declare(name, graph.types[name]) for name in read if name not in graph.constants]
     constants = [graph.constants[name] for name in read if name in graph.constants]
-    return submodel(graph.model, nodes, inputs, wanted, constants)
+    return submodel(graph.model, spelt_out(nodes), inputs, wanted, constants)
 
 
 def _declare(name: str, kind: onnx.TypeProto) -> onnx.ValueInfoProto:

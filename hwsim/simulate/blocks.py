@@ -67,6 +67,7 @@ class _Job:
     flags: Array
     counts: list[Array]
     lost: Array
+    fresh: bool  # sums start at zero, which the kernels write
 
     @classmethod
     def make(cls, facts: Facts, plan: Plan, level: int, threads: int) -> _Job:
@@ -86,17 +87,18 @@ class _Job:
         right = empty((batch, panels, k, wide), carrier)
         _pack(b, right, threads if b.size >= PART else 1)
         out = empty((batch, rows, panels * wide), carrier)
-        out[...] = -0.0 if plan.negated else 0.0
         if c is not None:
+            out[...] = 0.0
             out[:, :m, :n] = -c if plan.negated else c
         flagged = level != NONE and _limited(plan)
-        flags = np.zeros(out.shape if flagged else (1, 1, 1), whole)
+        flags = empty(out.shape if flagged else (1, 1, 1), whole)
         shape: tuple[int, ...] = (1, 1, 1, 1)
         if level == ALL:
             tiles = (batch, panels, rows // ROWS)
             shape = (2, *out.shape) if path.ordered else (1, *tiles)
         sizes = (batch, m, k, n)
-        return cls(plan, level, swapped, sizes, left, right, out, flags, [], np.zeros(shape))
+        fresh = c is None
+        return cls(plan, level, swapped, sizes, left, right, out, flags, [], np.zeros(shape), fresh)
 
     def run(self, threads: int) -> None:
         """All units of work, cut evenly; results do not depend on the cuts."""
@@ -120,7 +122,7 @@ class _Job:
             counts = np.zeros((2, SLOTS), np.int64)
             self.counts.append(counts)
             arrays = (self.a, self.b, self.out, self.flags, scalars, counts, self.lost)
-            tasks.append(partial(kernel, *arrays, first, last, block, step))
+            tasks.append(partial(kernel, *arrays, first, last, block, step, self.fresh))
         run_tiles(tasks, 1 if small else threads)
         if outer is None and self.level != ALL and kernel not in _known:
             _known.add(kernel)
@@ -198,7 +200,7 @@ def prepare(level: int) -> None:
         scalars = np.zeros((2, len(Scalars._fields)), carrier)
         counted = np.zeros((2, SLOTS), np.int64), np.zeros((1, 1, 1, 1))
         arrays = (read_only(left), right, out, flags, scalars, *counted)
-        run_kernel(path, None)(*arrays, 0, 0, ROWS, 1)
+        run_kernel(path, None)(*arrays, 0, 0, ROWS, 1, True)
     _prepare_operands()
 
 

@@ -68,8 +68,6 @@ def lanes(path: Path) -> int:
 def vectors(path: Path) -> int:
     """Vectors of columns in a tile: as many sums in flight as hide their latency, as few as
     leave registers for what each of them carries along."""
-    if path.ordered:
-        return 2
     flagged = path.level != NONE and path.limit != UNBOUNDED
     return 4 if WIDE and path.level != ALL and not flagged else 2
 
@@ -406,13 +404,15 @@ def _add_lost(tile: _Tile, lost: Vector, at: Any) -> None:
 def run_kernel(inner: Path, outer: Path | None) -> Any:
     """The driver for these datapaths:
 
-    run(a, b, out, flags, scalars, counts, lost, first, last, rows, step)
+    run(a, b, out, flags, scalars, counts, lost, first, last, rows, step, fresh)
 
     a (batch, m, k), b packed (batch, panels, k, columns), out and flags (batch, m, panels ·
     columns), all C-contiguous, m a multiple of ROWS; scalars (2, …); counts (2, SLOTS); lost
     (1, batch, panels, m / ROWS), or for ordered paths (2, batch, m, panels · columns), lost and
     mass.  Units of work ``first`` … ``last`` − 1 are blocks of ``rows`` rows
-    of one panel of one item; ``step`` is the chunk length, or how long a panel stays.
+    of one panel of one item; ``step`` is the chunk length, or how long a panel stays.  ``out``
+    holds what sums start from, unless they are ``fresh``: then nothing was written there yet;
+    nor ever into flags.
 
     Where overflows are counted, passes without one are the rule: they are watched, and done
     again where one occurs; after that, until the next tile, nothing is tried.
@@ -424,14 +424,22 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
     quick_parts = PANEL // vectors(quick) if quick else 0
     parts = PANEL // vectors(inner)
 
+    flagged = any(x.level != NONE and x.limit != UNBOUNDED for x in (inner, outer) if x)
+    wide, zero = columns(inner), Scalars._fields.index("start")
+
     @kernel
-    def run(a, b, out, flags, scalars, counts, lost, first, last, rows, step):  # type: ignore[no-untyped-def]
+    def run(a, b, out, flags, scalars, counts, lost, first, last, rows, step, fresh):  # type: ignore[no-untyped-def]
         m, length, panels = a.shape[1], a.shape[2], b.shape[1]
         blocks = (m + rows - 1) // rows
         for unit in range(first, last):
             top = (unit % blocks) * rows
             panel = unit // blocks % panels
             item = unit // blocks // panels
+            block = slice(top, min(m, top + rows)), slice(panel * wide, (panel + 1) * wide)
+            if fresh:  # while it is near
+                out[item][block] = scalars[1, zero]
+            if flagged:
+                flags[item][block] = 0
             for k in range(0, length, step):
                 stop = min(length, k + step)
                 calm = watches

@@ -23,6 +23,7 @@ from hwsim.networks import (
     run,
     shipped,
 )
+from hwsim.networks.execution import Calls, _run_segment, even_spans
 from hwsim.units import parse_unit
 from tests.networks.models import GraphBuilder
 from tests.networks.stub import ExactEngine
@@ -232,3 +233,26 @@ def test_inputs_are_not_changed_and_read_only_ones_do(digits: Network, images: A
     before = frozen.tobytes()
     digits.run({"image": frozen}, "int4xint4+int12")
     assert frozen.tobytes() == before
+
+
+@pytest.mark.parametrize("sizes", [(3, 3, 3), (3, 4, 3), (3, 3, 0)])
+def test_results_of_a_segment_lie_in_one_array_if_they_fit(sizes: tuple[int, ...]) -> None:
+    class Segment:
+        inputs, outputs = ("x",), ("y",)
+
+        def run(self, feeds: dict[str, Any]) -> dict[str, Any]:
+            return {"y": np.arange(float(feeds["x"]))}
+
+    values: dict[str, list[Any]] = {"x": list(sizes)}
+    _run_segment(Segment(), values, 3)
+    assert isinstance(values["y"], Calls) == (len(set(sizes)) == 1)
+    assert [value.tolist() for value in values["y"]] == [list(range(n)) for n in sizes]
+
+
+@pytest.mark.parametrize(("calls", "most"), [(24, 23), (1, 5), (10, 3), (6, 6), (0, 4)])
+def test_mini_batches_are_even(calls: int, most: int) -> None:
+    spans = even_spans(calls, most)
+    assert [i for span in spans for i in span] == list(range(calls))
+    sizes = {len(span) for span in spans} or {0}
+    assert max(sizes) <= most
+    assert max(sizes) - min(sizes) <= 1
