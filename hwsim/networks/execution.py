@@ -239,7 +239,9 @@ def _run_segment(segment: Any, values: dict[str, list[Any]], count: int) -> None
 
 def _kept(list_: list[Any], i: int, value: Any, count: int) -> list[Any]:
     """The list with the value of call ``i``."""
-    if i == 0 and count > 1 and isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+    # An array of scalars would give NumPy's scalars, which ONNX Runtime does not take.
+    plain = isinstance(value, np.ndarray) and value.ndim > 0 and value.dtype.kind in "biuf"
+    if i == 0 and count > 1 and plain:
         list_ = Calls(np.empty((count, *value.shape), value.dtype))
     if isinstance(list_, Calls):
         if value.shape == list_.array.shape[1:] and value.dtype == list_.array.dtype:
