@@ -58,6 +58,7 @@ logging.getLogger("hwsim").addHandler(logging.NullHandler())
 _WHERE = {
     "format": ("hwsim.formats", "as_format"),
     "mac": ("hwsim.units", "as_unit"),
+    "multiplier": ("hwsim.units", "multiplier"),
     **{name: ("hwsim.formats", name) for name in ("FixedFormat", "FloatFormat", "IntFormat")},
     **{
         name: ("hwsim.units", name)
@@ -70,6 +71,7 @@ _WHERE = {
             "Rescaling",
             "RoundedProduct",
             "Sequential",
+            "TableMultiplier",
             "Telemetry",
         )
     },
@@ -111,6 +113,7 @@ __all__ = [
     "Sequential",
     "SpecError",
     "Sweep",
+    "TableMultiplier",
     "Telemetry",
     "UnsupportedOperator",
     "conv2d",
@@ -122,6 +125,7 @@ __all__ = [
     "format",
     "mac",
     "matmul",
+    "multiplier",
     "reference",
     "requantize",
     "rescaling",

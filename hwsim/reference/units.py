@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hwsim.formats import FloatFormat, Format
+from hwsim.reference.multipliers import multiply as core_product
 from hwsim.reference.rounding import finite_range, round_value
 from hwsim.reference.values import (
     ZERO,
@@ -21,6 +22,8 @@ from hwsim.reference.values import (
     add,
     distance,
     equal,
+    finite,
+    from_int,
     less,
     multiply,
     to_float,
@@ -29,9 +32,11 @@ from hwsim.reference.values import (
 from hwsim.units import (
     Chunked,
     Exact,
+    IntegerMultiplier,
     MacUnit,
     Order,
     StepCounts,
+    TableMultiplier,
     Telemetry,
     has_subnormal_values,
 )
@@ -155,11 +160,35 @@ def operand(x: Value, fmt: Format, unit: MacUnit) -> Value:
 
 
 def product(x: Value, y: Value, unit: MacUnit) -> Value:
-    """x·y, exactly.  A zero is + where either operand is an integer or fixed point."""
+    """x·y, exactly or as the unit's core has it.  A zero is + where either operand is an integer or
+    fixed point."""
     exact = multiply(x, y)
+    if unit.core is not None and exact.is_finite:
+        exact = _by_core(x, y, unit, unit.core)
     if exact.is_zero and not (isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)):
         return zero()
     return exact
+
+
+def _by_core(x: Value, y: Value, unit: MacUnit, core: IntegerMultiplier) -> Value:
+    """The product of the significands, with the exact product's sign."""
+    (m, e), (n, f) = _significand(x, unit.a), _significand(y, unit.b)
+    negative = x.negative != y.negative
+    if isinstance(core, TableMultiplier) and core.signed:
+        signs = (-1 if v.negative else 1 for v in (x, y))
+        number = core_product(core, m * next(signs), n * next(signs))
+        return from_int(number, e + f) if number else zero(negative)
+    number = core_product(core, m, n)
+    return finite(negative != (number < 0), abs(number), e + f)
+
+
+def _significand(x: Value, fmt: Format) -> tuple[int, int]:
+    """(m, e) with |x| = m·2^e: the integer that the format's fraction bits are, the hidden one
+    included, none of a subnormal's zeros cut off."""
+    e = fmt.quantum_exponent
+    if isinstance(fmt, FloatFormat) and not x.is_zero:
+        e = max(x.leading_exponent - fmt.precision + 1, e)
+    return x.significand << (0 if x.is_zero else x.exponent - e), e
 
 
 def rounded_products(products: list[Value], unit: MacUnit) -> tuple[list[Value], int]:

@@ -1,7 +1,9 @@
 """MAC units: types, and the grammar of their names."""
 
 from hwsim.units.grammar import as_unit, parse_unit
+from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization, Rescaling
+from hwsim.units.tables import TableMultiplier, multiplier
 from hwsim.units.telemetry import StepCounts, Telemetry
 from hwsim.units.types import (
     Chunked,
@@ -21,6 +23,7 @@ __all__ = [
     "Chunked",
     "Exact",
     "ExactProduct",
+    "IntegerMultiplier",
     "MacUnit",
     "Multiplier",
     "Order",
@@ -29,9 +32,12 @@ __all__ = [
     "RoundedProduct",
     "Sequential",
     "StepCounts",
+    "TableMultiplier",
     "Telemetry",
     "as_unit",
     "has_subnormal_values",
     "is_integer",
+    "multiplier",
+    "parse_multiplier",
     "parse_unit",
 ]

@@ -1,6 +1,7 @@
 """Read a MAC unit's description.
 
-    unit   = A "x" B "+" ( ACC | "exact" ) { ":" option }
+    unit   = A "x" B [ ":" core ] "+" ( ACC | "exact" ) { ":" option }
+    core   = a name of `hwsim.units.multipliers` | ( "table" | "tables" ) "=" FILE | "table-" DIGEST
     option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "daz" | "out=" FMT | requant
     order  = "seq" | "chunk" N [ "/" FMT ] | "exact"
     requant = "requant" BITS [ "/" MODE [ "/" MODE ] ]
@@ -25,13 +26,16 @@ from hwsim.formats import (
     format_length,
     parse_format,
 )
+from hwsim.units.multipliers import KNOWN, IntegerMultiplier, parse_multiplier
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization
+from hwsim.units.tables import known_table, read_table
 from hwsim.units.types import (
     Chunked,
     Exact,
     MacUnit,
     RoundedProduct,
     Sequential,
+    core_bits,
     default_exact_accumulator,
 )
 
@@ -107,8 +111,10 @@ def parse_unit(text: str) -> MacUnit:
     a = reader.field("a")
     reader.expect("x", f"the format {a}")
     b = reader.field("b")
-    reader.expect("+", f"the format {b}")
     fields: dict[str, Any] = {"a": a, "b": b}
+    if reader.take(":"):
+        fields["core"] = _core(reader, core_bits(a, b))
+    reader.expect("+", f"the format {b}")
     if reader.word() == "exact":
         reader.take("exact")
         fields |= {"accumulator": default_exact_accumulator(a, b), "order": Exact()}
@@ -123,6 +129,25 @@ def parse_unit(text: str) -> MacUnit:
         place = _FIELD_OF_ROLE.get(error.part, error.part)
         start, length = reader.spans.get(place, (0, len(text)))
         raise SpecError(error.message, text, start, length) from None
+
+
+def _core(reader: _Reader, bits: int) -> IntegerMultiplier:
+    """Read what multiplies significands of ``bits`` bits: everything up to the next plus sign."""
+    word, start = reader.word("+"), reader.at
+    reader.spans["core"] = (start, len(word))
+    kind, _, file = word.partition("=")
+    try:
+        if file and kind in ("table", "tables"):
+            core: IntegerMultiplier = read_table(file, kind == "tables")
+        elif word.startswith("table-"):
+            core = known_table(word[len("table-") :])
+        else:
+            core = parse_multiplier(word, bits)
+    except SpecError as error:
+        known = (*KNOWN, "table=")
+        raise SpecError(error.message, reader.text, start, len(word), known) from None
+    reader.take(word)
+    return core
 
 
 def as_unit(mac: str | MacUnit) -> MacUnit:

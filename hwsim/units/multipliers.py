@@ -1,18 +1,26 @@
 """Multipliers of unsigned integers, exact and approximate, as values.
 
-Each is named by a word: ``exact``, ``mitchell``, ``ilm1``, ``drum6``, ``trunc4``, ``trunc4c``.
-`hwsim.reference.multipliers` says what they give.  They are no part of a MAC unit yet.
+Each is named by a word: ``exact``, ``mitchell``, ``mbm``, ``realm8``, ``ilm1``, ``drum6``,
+``trunc4``, ``trunc4c``; tables of products are in `hwsim.units.tables`.
+`hwsim.reference.multipliers` says what they give.  In a MAC unit (`MacUnit.core`) they multiply
+significands or magnitudes; the sign is the exact product's.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from hwsim.errors import SpecError
 
-MOST_BITS = 32
+MOST_BITS = 53
+ALLOWED = (
+    "exact, mitchell, mbm, realmN (N segments), ilmN (N corrections), drumN (N bits kept), truncN "
+    "or truncNc (N columns dropped)"
+)
+KNOWN = ("exact", "mitchell", "mbm", "realm8", "ilm1", "drum6", "trunc4", "trunc4c")
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,11 @@ class IntegerMultiplier:
     def __str__(self) -> str:
         return self.NAME
 
+    @property
+    def mirrored(self) -> IntegerMultiplier:
+        """The one that gives the same for exchanged operands: itself where it is symmetric."""
+        return self
+
 
 @dataclass(frozen=True)
 class ExactMultiplier(IntegerMultiplier):
@@ -43,6 +56,37 @@ class Mitchell(IntegerMultiplier):
 
     NAME: ClassVar[str] = "mitchell"
     SOURCE: ClassVar[str] = "Mitchell 1962, IRE Transactions on Electronic Computers EC-11(4)"
+
+
+@dataclass(frozen=True)
+class Mbm(Mitchell):
+    """Mitchell's product with 5/64 of 2^(k1 + k2) added, near the average of what it lacks (1/12
+    where x1 + x2 < 1 and where not, x = r/2^k): minimally biased.
+
+    Bits under the last of ``bits`` − 1 fraction bits are cut, and a product that would leave
+    2·bits bits stays without the addition.
+    """
+
+    NAME: ClassVar[str] = "mbm"
+    SOURCE: ClassVar[str] = "Saadat, Bokhari, Parameswaran 2018, IEEE TCAD 37(11)"
+
+
+@dataclass(frozen=True)
+class Realm(Mitchell):
+    """The same with ``segments``² additions: those of the segments of x1 and x2 that make the mean
+    relative error there 0, rounded to multiples of 2^-6 (`realm_additions`)."""
+
+    segments: int = 8
+    NAME: ClassVar[str] = "realm"
+    SOURCE: ClassVar[str] = "Saadat, Javaid, Ignjatovic, Parameswaran 2020, DATE"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.segments not in (2, 4, 8, 16):
+            raise SpecError(f"multiplier: segments={self.segments!r}: 2, 4, 8 or 16 are needed")
+
+    def __str__(self) -> str:
+        return f"{self.NAME}{self.segments}"
 
 
 @dataclass(frozen=True)
@@ -100,7 +144,13 @@ class Truncated(IntegerMultiplier):
         return f"{self.NAME}{self.dropped}{'c' * self.corrected}"
 
 
-_NAMES = re.compile(r"(exact|mitchell)|(ilm|drum)([0-9]{1,3})|trunc([0-9]{1,3})(c?)")
+_PLAIN: dict[str, type[IntegerMultiplier]] = {
+    kind.NAME: kind for kind in (ExactMultiplier, Mitchell, Mbm)
+}
+_NUMBERED: dict[str, Callable[[int, int], IntegerMultiplier]] = {
+    kind.NAME: kind for kind in (IterativeLog, Drum, Realm)
+}
+_NAMES = re.compile(r"([a-z]+?)([0-9]{1,3})?(c?)")
 
 
 def parse_multiplier(text: str, bits: int = 8) -> IntegerMultiplier:
@@ -110,15 +160,14 @@ def parse_multiplier(text: str, bits: int = 8) -> IntegerMultiplier:
     ('drum6', True)
     """
     found = _NAMES.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
-        allowed = "exact, mitchell, ilmN (N corrections), drumN (N bits kept), truncN or truncNc"
-        raise SpecError(f"multiplier {text!r}: allowed are {allowed} (N columns dropped)")
-    plain, kind, number, dropped, corrected = found.groups()
-    if plain:
-        return ExactMultiplier(bits) if plain == "exact" else Mitchell(bits)
-    if kind:
-        return IterativeLog(bits, int(number)) if kind == "ilm" else Drum(bits, int(number))
-    return Truncated(bits, int(dropped), bool(corrected))
+    kind, number, corrected = found.groups() if found else ("", None, "")
+    if number is None and not corrected and kind in _PLAIN:
+        return _PLAIN[kind](bits)
+    if number is not None and not corrected and kind in _NUMBERED:
+        return _NUMBERED[kind](bits, int(number))
+    if number is not None and kind == Truncated.NAME:
+        return Truncated(bits, int(number), bool(corrected))
+    raise SpecError(f"multiplier {text!r}: allowed are {ALLOWED}", known=KNOWN)
 
 
 def _require(name: str, value: object, low: int, high: int) -> None:

@@ -13,7 +13,9 @@ from typing import get_args
 
 from hwsim.errors import SpecError
 from hwsim.formats import ROUNDINGS, FixedFormat, FloatFormat, Format, IntFormat, check_overflow
+from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier
 from hwsim.units.requantization import Requantization
+from hwsim.units.tables import TableMultiplier
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,10 @@ class MacUnit:
     output : format of the result; None for that of the (outer) accumulator.
     daz : subnormal operands a and b count as zeros of their sign; c does not.
     requantization : how integer sums are scaled into an integer ``output``; None does not scale.
+    core : what multiplies the operands' significands (magnitudes of integers and fixed point, of
+        their width; a signed table the integers themselves); None is exact.  It has the bits of
+        the wider operand's, a table at least those.  The product's sign is the exact one's, and so
+        is what becomes of NaN and Inf.
 
     Raises SpecError where no hardware could obey the description.
 
@@ -86,6 +92,7 @@ class MacUnit:
     output: Format | None = None
     daz: bool = False
     requantization: Requantization | None = None
+    core: IntegerMultiplier | None = None
 
     def __post_init__(self) -> None:
         _require("a", self.a, Format)
@@ -100,6 +107,7 @@ class MacUnit:
             raise SpecError(f"overflow={self.overflow!r}: a rule's name or None is needed")
         if not isinstance(self.daz, bool):
             raise SpecError(f"daz={self.daz!r}: True or False is needed")
+        self._check_core()
         self._drop_defaults()
         for name, fmt in self.rounded_formats().items():
             if not fmt.has_zero or (isinstance(fmt, FloatFormat) and not fmt.signed):
@@ -132,6 +140,21 @@ class MacUnit:
             _require("multiplier's format", self.multiplier.format, Format | None)
         _require("output", self.output, Format | None)
 
+    def _check_core(self) -> None:
+        """The multiplier of significands fits them."""
+        if self.core is None:
+            return
+        _require("core", self.core, IntegerMultiplier)
+        bits, needed = self.core.bits, core_bits(self.a, self.b)
+        table = isinstance(self.core, TableMultiplier)
+        if bits < needed or (bits > needed and not table):
+            message = f"{self.core}: {bits} bits; {self.a} and {self.b} have {needed}"
+            raise SpecError(message, part="core")
+        if isinstance(self.core, TableMultiplier) and self.core.signed:
+            if not all(isinstance(f, FixedFormat) and f.signed for f in (self.a, self.b)):
+                message = f"{self.core}: its operands are signed; {self.a} and {self.b} are not"
+                raise SpecError(message, part="core")
+
     @staticmethod
     def _check_overflow(rule: str, fmt: Format) -> None:
         try:
@@ -152,6 +175,8 @@ class MacUnit:
                 change("multiplier", RoundedProduct())
         if self.output == self.outer_format:
             change("output", None)
+        if isinstance(self.core, ExactMultiplier):
+            change("core", None)
         if not has_subnormal_values(self.a) and not has_subnormal_values(self.b):
             change("daz", False)
         formats = self.rounded_formats().values()
@@ -209,7 +234,8 @@ class MacUnit:
         return {name: fmt for name, fmt in roles.items() if fmt is not None}
 
     def __str__(self) -> str:
-        parts = [f"{self.a}x{self.b}+{self.accumulator}"]
+        core = "" if self.core is None else f":{self.core}"
+        parts = [f"{self.a}x{self.b}{core}+{self.accumulator}"]
         if self.rounding != "rne":
             parts.append(self.rounding)
         if self.overflow is not None:
@@ -229,6 +255,11 @@ class MacUnit:
         if self.requantization is not None:
             parts.append(str(self.requantization))
         return ":".join(parts)
+
+
+def core_bits(a: Format, b: Format) -> int:
+    """Bits of the integers that a multiplier of significands meets."""
+    return max(f.precision if isinstance(f, FloatFormat) else f.width for f in (a, b))
 
 
 def is_integer(fmt: Format) -> bool:
