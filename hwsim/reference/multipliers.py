@@ -103,7 +103,7 @@ def _(multiplier: Truncated, a: int, b: int) -> int:
         for j in columns
         for i in range(max(0, j - n + 1), min(n, j + 1))
     )
-    return total + (_average(n, dropped) if multiplier.corrected else 0)
+    return total + (average_of_dropped(n, dropped) if multiplier.corrected else 0)
 
 
 def _with_addition(n: int, a: int, b: int, addition: Fraction) -> int:
@@ -186,8 +186,8 @@ def _kept(x: int, bits: int) -> int:
     return x if cut <= 0 else ((x >> cut) | 1) << cut
 
 
-def _average(n: int, dropped: int) -> int:
-    """The dropped columns' average as a multiple of 2^dropped, halves up."""
+def average_of_dropped(n: int, dropped: int) -> int:
+    """What a corrected truncated multiplier of n bits adds: the dropped columns' average as a multiple of 2^dropped, halves up."""
     heights = (min(j + 1, n, 2 * n - 1 - j) for j in range(dropped))
     mean = Fraction(sum(height << j for j, height in enumerate(heights)), 4)
     return int(mean / 2**dropped + Fraction(1, 2)) << dropped

@@ -17,8 +17,11 @@ from hwsim_kernels.datapath import (
     EMPTY,
     FULL,
     LARGEST,
+    MITCHELL,
     NONE,
+    PLAIN,
     SLOTS,
+    TERMS,
     TOUCHED,
     UNBOUNDED,
     Path,
@@ -27,6 +30,7 @@ from hwsim_kernels.datapath import (
 )
 
 from hwsim.formats import FloatFormat, Format
+from hwsim.simulate.cores import CARRIERS, NO_TABLE, laid_out
 from hwsim.simulate.datapaths import Plan, family
 from hwsim.simulate.elementwise import convert, read_only
 from hwsim.simulate.facts import Facts
@@ -41,7 +45,6 @@ from hwsim.units import Chunked, MacUnit
 
 Array = npt.NDArray[Any]
 
-CARRIERS = {width: (np.dtype(f"f{width // 8}"), np.dtype(f"i{width // 8}")) for width in (32, 64)}
 BLOCK = 64  # rows that use a panel while it is in cache
 SMALL = 1 << 20  # multiplications that are not worth a second thread
 
@@ -63,16 +66,19 @@ class _Job:
     sizes: tuple[int, int, int, int]  # batch, m, k, n as the kernels see them
     a: Array
     b: Array
+    table: Array
     out: Array
     flags: Array
     counts: list[Array]
     lost: Array
     fresh: bool  # sums start at zero, which the kernels write
+    terms: int  # planes of the operands
 
     @classmethod
     def make(cls, facts: Facts, plan: Plan, level: int, threads: int) -> _Job:
         path = plan.inner.path
-        a, b, c = facts.a, facts.b, facts.c
+        laid = laid_out(facts, plan)
+        a, b, c = laid.a, laid.b, facts.c
         wide = columns(path)
         # Lanes go along n, as operands lie in memory, unless that computes much more padding.
         plain, turned = _padded(a.shape[1], b.shape[2], wide), _padded(b.shape[2], a.shape[1], wide)
@@ -83,7 +89,7 @@ class _Job:
         (batch, m, k), n = a.shape, b.shape[2]
         panels, rows = -(-n // wide), -(-m // ROWS) * ROWS
         carrier, whole = CARRIERS[path.width]
-        left = _left(a, rows, carrier, plan.negated)
+        left = _left(a, rows, carrier, plan.negated and path.product in (PLAIN, TERMS))
         right = empty((batch, panels, k, wide), carrier)
         _pack(b, right, threads if b.size >= PART else 1)
         out = empty((batch, rows, panels * wide), carrier)
@@ -96,9 +102,9 @@ class _Job:
         if level == ALL:
             tiles = (batch, panels, rows // ROWS)
             shape = (2, *out.shape) if path.ordered else (1, *tiles)
-        sizes = (batch, m, k, n)
-        fresh = c is None
-        return cls(plan, level, swapped, sizes, left, right, out, flags, [], np.zeros(shape), fresh)
+        sizes = (batch, m, facts.length, n)
+        arrays = (left, right, laid.table, out, flags)
+        return cls(plan, level, swapped, sizes, *arrays, [], np.zeros(shape), c is None, laid.terms)
 
     def run(self, threads: int) -> None:
         """All units of work, cut evenly; results do not depend on the cuts."""
@@ -121,8 +127,8 @@ class _Job:
             first, last = units * i // pieces, units * (i + 1) // pieces
             counts = np.zeros((2, SLOTS), np.int64)
             self.counts.append(counts)
-            arrays = (self.a, self.b, self.out, self.flags, scalars, counts, self.lost)
-            tasks.append(partial(kernel, *arrays, first, last, block, step, self.fresh))
+            arrays = (self.a, self.b, self.table, self.out, self.flags, scalars, counts, self.lost)
+            tasks.append(partial(kernel, *arrays, first, last, block, step, self.fresh, self.terms))
         run_tiles(tasks, 1 if small else threads)
         if outer is None and self.level != ALL and kernel not in _known:
             _known.add(kernel)
@@ -164,7 +170,9 @@ class _Job:
         zeros = facts.zero_products
         padded = outputs * k - self._products()
         totals.zeros = zeros
-        steps, empty_ones = (outputs * k, outputs * chunks), (zeros + padded, counts[1, EMPTY])
+        known = plan.inner.path.product in (PLAIN, MITCHELL)
+        empty_inner = zeros + padded if known else counts[0, EMPTY]
+        steps, empty_ones = (outputs * k, outputs * chunks), (empty_inner, counts[1, EMPTY])
         paths = (plan.inner.path, plan.outer.path if plan.outer else None)
         for mine, row, path, all_of, none in zip(
             (totals.inner, totals.outer), counts, paths, steps, empty_ones, strict=True
@@ -199,8 +207,8 @@ def prepare(level: int) -> None:
         out, flags = np.zeros((1, 0, wide), carrier), np.zeros((1, 1, 1), whole)
         scalars = np.zeros((2, len(Scalars._fields)), carrier)
         counted = np.zeros((2, SLOTS), np.int64), np.zeros((1, 1, 1, 1))
-        arrays = (read_only(left), right, out, flags, scalars, *counted)
-        run_kernel(path, None)(*arrays, 0, 0, ROWS, 1, True)
+        arrays = (read_only(left), right, NO_TABLE[path.width], out, flags, scalars, *counted)
+        run_kernel(path, None)(*arrays, 0, 0, ROWS, 1, True, 1)
     _prepare_operands()
 
 

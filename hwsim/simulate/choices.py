@@ -32,6 +32,7 @@ from hwsim_kernels.datapath import (
 )
 
 from hwsim.formats import FixedFormat, FloatFormat
+from hwsim.simulate.cores import in_range
 from hwsim.simulate.grids import within_float32
 from hwsim.simulate.sums import Sum, float_or_inf
 from hwsim.units import Chunked
@@ -106,6 +107,10 @@ def _fits(sum: Sum) -> bool:
         return False
     if sum.precision > carrier.bits or sum.addend.bits > carrier.bits:
         return False
+    facts = sum.facts
+    sizes = (facts.a_max, facts.b_max, facts.a_min, facts.b_min)
+    if sum.inner and not in_range(unit, sizes, carrier.width):
+        return False
     low = min(sum.quantum, sum.addend.quantum) >= carrier.emin
     return low and sum.reach < 2.0**carrier.emax
 
@@ -114,6 +119,8 @@ def _native(sum: Sum) -> Choice | None:
     """The accumulator is the carrier, and the machine rounds: products need not even fit."""
     unit = sum.unit
     floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
+    if sum.inner and unit.core is not None:
+        return None
     plain = sum.fmt == sum.carrier.native and unit.rounding == "rne"
     if not floats or not plain or unit.overflow_of(sum.fmt) not in ("inf", "inf_always"):
         return None

@@ -192,7 +192,8 @@ def _border(fmt: Format) -> Any:
 @lru_cache(maxsize=256)
 def _mirrored(unit: MacUnit) -> MacUnit:
     """The unit with its operands exchanged: products, and signs of zero, are the same."""
-    return replace(unit, a=unit.b, b=unit.a)
+    core = None if unit.core is None else unit.core.mirrored
+    return replace(unit, a=unit.b, b=unit.a, core=core)
 
 
 def _pixel_bytes(x: Array, w: Array) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from hwsim_kernels.datapath import (
+    ALL,
     CLAMP,
     EXACT,
     HALF,
@@ -15,6 +16,7 @@ from hwsim_kernels.datapath import (
     NEAREST,
     NONE,
     NOTHING,
+    PLAIN,
     SCALE,
     STICKY,
     UNBOUNDED,
@@ -23,6 +25,7 @@ from hwsim_kernels.datapath import (
 
 from hwsim.formats import FloatFormat
 from hwsim.simulate.choices import Choice, choose
+from hwsim.simulate.cores import kind
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude
 from hwsim.simulate.sums import CARRIERS, WAYS, Addend, Bounds, Sum, product_of
@@ -70,6 +73,9 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
         return None
     if any(fmt.carried_as_codes for fmt in formats):
         return None
+    product_kind = kind(unit)
+    if product_kind is None or (product_kind != PLAIN and not facts.finite):
+        return None
     if level != NONE and any(fmt.lowest >= 0 for fmt in formats[2:]):
         return None  # overflow is watched for in magnitude
     kinds = {isinstance(fmt, FloatFormat) for fmt in formats[2:]}
@@ -90,6 +96,9 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
         first = choose(inner)
         if first is None:
             continue
+        if product_kind != PLAIN:  # its mass is not told by the operands' sums
+            path = first.path._replace(product=product_kind, ordered=level == ALL)
+            first = replace(first, path=path)
         outer = _outer(inner, first) if isinstance(unit.order, Chunked) else None
         second = choose(outer) if outer else None
         if outer is None or second is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from hwsim_kernels.datapath import lossless
 from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
 
 from hwsim import reference
@@ -18,6 +19,7 @@ from hwsim.formats import FloatFormat, Format
 from hwsim.simulate import wide
 from hwsim.simulate.blocks import run_plan
 from hwsim.simulate.conversions import round_values, value_dtype
+from hwsim.simulate.cores import expanded, out_of_core, rewritten
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_product, integer_product
 from hwsim.simulate.facts import Facts
@@ -29,7 +31,15 @@ from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
-from hwsim.units import Chunked, Exact, MacUnit, Telemetry, has_subnormal_values, is_integer
+from hwsim.units import (
+    Chunked,
+    Exact,
+    MacUnit,
+    Sequential,
+    Telemetry,
+    has_subnormal_values,
+    is_integer,
+)
 
 Array = npt.NDArray[Any]
 NOTHING = Telemetry()
@@ -42,6 +52,7 @@ def multiply(
     output holds: integers may come in floats, where no bit of theirs is lost."""
     if unit.daz:
         a, b = _flushed(a, unit.a), _flushed(b, unit.b)
+    unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
     done = _by_kernels(facts, unit, level, threads)
     if done is None and not wide.knows(unit):
@@ -56,7 +67,9 @@ def multiply(
     if level == NONE:
         return values, NOTHING
     outside = 0
-    if level == ALL and in_floats:
+    if level == ALL and unit.core is not None:
+        outside = out_of_core(facts, unit)
+    elif level == ALL and in_floats:
         outside = out_of_range(facts, unit, threads)
     elif level == ALL:
         outside = wide.out_of_range(facts, unit, threads)
@@ -84,6 +97,8 @@ def _by_kernels(
     facts: Facts, unit: MacUnit, level: int, threads: int
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
+    if unit.core is not None:
+        return _by_core(facts, unit, level, threads)
     if _in_codes(unit):
         return None
     if isinstance(unit.order, Exact):
@@ -104,6 +119,40 @@ def _by_kernels(
         return done
     stages = lower(unit, facts, level)
     return None if isinstance(stages, str) else tiled_product(facts, unit, stages, level, threads)
+
+
+def _by_core(
+    facts: Facts, unit: MacUnit, level: int, threads: int
+) -> tuple[Array, Totals] | None:
+    """The same of products that are approximate: of parts that multiply exactly, or by kernels."""
+    if isinstance(unit.order, Exact):
+        return _lossless(facts, unit, level, threads)
+    if _in_codes(unit):
+        return None
+    longer = expanded(unit, facts)
+    done = integer_product(longer[1], longer[0], level, threads) if longer else None
+    if done is not None:
+        return done
+    paths = plan(unit, facts, level)
+    if paths is not None:
+        return run_plan(facts, paths, level, threads)
+    return _without_overflow(facts, unit, level, threads)
+
+
+def _lossless(
+    facts: Facts, unit: MacUnit, level: int, threads: int
+) -> tuple[Array, Totals] | None:
+    """The exact total as a sequential sum in float64 that never rounds; then it is rounded."""
+    if level != NONE or facts.c is not None:
+        return None
+    exact = replace(unit, order=Sequential(), accumulator=FloatFormat(11, 53), overflow=None)
+    paths = plan(replace(exact, output=None), facts, level)
+    if paths is None or not lossless(paths.inner.path):
+        return None
+    values, totals = run_plan(facts, paths, level, threads)
+    fmt = unit.accumulator
+    rules = (unit.rounding, unit.overflow_of(fmt))
+    return wide.round_array(values, exact.accumulator, fmt, rules, totals.struck)[0], totals
 
 
 def _without_overflow(

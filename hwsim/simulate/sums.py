@@ -11,6 +11,7 @@ from typing import NamedTuple
 from hwsim_kernels.datapath import AWAY, NEAREST, TRUNCATE, UP
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.simulate import cores
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude, significant_bits
 from hwsim.units import Chunked, MacUnit
@@ -178,7 +179,26 @@ def product_of(unit: MacUnit, facts: Bounds) -> Addend:
         quantum += finest_bit(fmt, least)
         top = magnitude(fmt)
         largest *= min(top, Fraction(most)) if math.isfinite(most) else top
+    if unit.core is not None:
+        return _by_core(unit, facts, quantum)
     return Addend(bits, quantum, largest, facts.mass, f"{unit.a}x{unit.b}")
+
+
+def _by_core(unit: MacUnit, facts: Bounds, quantum: int) -> Addend:
+    """The product that an approximate multiplier gives."""
+    tops = zip((unit.a, unit.b), (facts.a_max, facts.b_max), strict=True)
+    sizes = [min(float_or_inf(magnitude(f)), x) if math.isfinite(x) else math.inf for f, x in tops]
+    about = cores.bound(unit)
+    what = f"{unit.a}x{unit.b}:{unit.core}"
+    if not all(map(math.isfinite, sizes)):
+        return Addend(about.bits, quantum, math.inf, math.inf, what)
+    largest = cores.largest_product(unit, *sizes)
+    if about.growth is not None:
+        mass = facts.mass * about.growth * 1.0000001
+    else:  # zeros, whose significands have the finest unit, may have products
+        mass = float_or_inf(largest) * facts.length * 1.0000001
+        quantum = unit.a.quantum_exponent + unit.b.quantum_exponent
+    return Addend(about.bits, quantum, largest, mass, what)
 
 
 def finest_bit(fmt: Format, least: float) -> int:

@@ -50,7 +50,8 @@ NO_FLAGS = np.empty(0, np.uint8)
 
 def knows(unit: MacUnit) -> bool:
     """Whether the kernels know every part of the unit."""
-    return isinstance(unit.multiplier, MULTIPLIERS) and isinstance(unit.order, ORDERS)
+    parts = isinstance(unit.multiplier, MULTIPLIERS) and isinstance(unit.order, ORDERS)
+    return parts and unit.core is None
 
 
 def holds_codes(fmt: Format) -> bool:

@@ -22,8 +22,8 @@ from hwsim_kernels.datapath import (
     ALL,
     INTEGERS,
     LARGEST,
-    NATIVE,
     NONE,
+    PLAIN,
     SLOT,
     UNBOUNDED,
     Path,
@@ -35,6 +35,7 @@ from hwsim_kernels.datapath import (
     plus,
     used,
 )
+from hwsim_kernels.multiply import ROWS, addends
 from hwsim_kernels.vectors import (
     FLOATS,
     I64,
@@ -55,7 +56,6 @@ FUSED = bool(FEATURES.get("fma", True))  # without the instruction llvm.fma woul
 WIDE = bool(FEATURES.get("avx512f", False))  # 32 registers of 512 bits; else 16 of 256
 VECTOR_BITS = 512 if WIDE else 256
 
-ROWS = 4
 SMALL = 1 << 15  # bytes: finding an address takes longer than lines that are crossed
 K_BLOCK = 512  # of a panel of b that stays in the second-level cache under all rows
 
@@ -69,7 +69,8 @@ def vectors(path: Path) -> int:
     """Vectors of columns in a tile: as many sums in flight as hide their latency, as few as
     leave registers for what each of them carries along."""
     flagged = path.level != NONE and path.limit != UNBOUNDED
-    return 4 if WIDE and path.level != ALL and not flagged else 2
+    free = path.level != ALL and not flagged and path.product == PLAIN
+    return 4 if WIDE and free else 2
 
 
 PANEL = 4 if WIDE else 2  # vectors of a panel of b; a tile is a part of it
@@ -80,7 +81,7 @@ def columns(path: Path) -> int:
     return PANEL * lanes(path)
 
 
-RADIX = (2, 4, 5, 5, 2, 2, 2, 3, 2, 2)  # of Path's fields, the width as 32 · (1 + digit)
+RADIX = (2, 4, 5, 5, 2, 2, 2, 3, 2, 2, 4)  # of Path's fields, the width as 32 · (1 + digit)
 
 
 def code_of(path: Path | None) -> int:
@@ -102,9 +103,9 @@ def path_of(code: int) -> Path | None:
     for radix in reversed(RADIX):
         digits.insert(0, code % radix)
         code //= radix
-    width, sums, rounding, limit, floor, signs, own, level, watched, ordered = digits
+    width, sums, rounding, limit, floor, signs, own, level, watched, ordered, product = digits
     flags = (bool(floor), bool(signs), bool(own))
-    rest = (level, bool(watched), bool(ordered))
+    rest = (level, bool(watched), bool(ordered), product)
     return Path(32 * (1 + width), sums, rounding, limit, *flags, *rest)
 
 
@@ -144,6 +145,13 @@ class _Tile:
             found[name] = bits(vector) if name in INTEGERS else vector
         return Scalars(**found)
 
+    def right(self, at: Any, spot: Any, v: int) -> Vector:
+        """Vector ``v`` of b at a place along k."""
+        item, _, panel, part = at
+        first = self.builder.mul(part, I64(self.vectors * self.lanes))
+        column = self.builder.add(first, I64(v * self.lanes))
+        return Vector(self.builder, self.load(self.address("b", item, panel, spot, column), self.kind))
+
     def spots(self, name: str, at: Any, *before: Any) -> list[Any]:
         """Pointers to the vectors of the tile in ``out`` or another array of its shape, row by
         row."""
@@ -163,13 +171,13 @@ class _Tile:
         ]
 
 
-ARRAYS = ("a", "b", "out", "flags", "scalars", "counts", "lost")
+ARRAYS = ("a", "b", "table", "out", "flags", "scalars", "counts", "lost")
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def tile_pass(typing_context, inner, outer, a, b, out, flags, scalars, counts, lost, at):  # type: ignore[no-untyped-def]
+def tile_pass(typing_context, inner, outer, a, b, table, out, flags, scalars, counts, lost, at):  # type: ignore[no-untyped-def]
     """One register tile over k0 ≤ k < k1; ``at`` is (item, row, panel,
-    part of the panel, k0, k1).
+    part of the panel, k0, k1, terms of a product).
 
     Without ``outer`` the tile of ``out`` is the accumulator; with it the sum of these k starts at
     zero and then enters the tile as a chunk sum.  Returns whether the pass counts: a watched one
@@ -180,17 +188,18 @@ def tile_pass(typing_context, inner, outer, a, b, out, flags, scalars, counts, l
     paths = path_of(inner.literal_value), path_of(outer.literal_value)
 
     def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        place = cgutils.unpack_tuple(builder, values[9])
-        tile = _Tile(context, builder, signature.args[2:9], values[2:9], paths[0])
+        place = cgutils.unpack_tuple(builder, values[10])
+        tile = _Tile(context, builder, signature.args[2:10], values[2:10], paths[0])
         return _emit(tile, paths[1], place)
 
-    return types.boolean(inner, outer, a, b, out, flags, scalars, counts, lost, at), codegen
+    given = (inner, outer, a, b, table, out, flags, scalars, counts, lost, at)
+    return types.boolean(*given), codegen
 
 
 def _emit(tile: _Tile, outer: Path | None, place: Any) -> Any:
     """Emit the pass; whether it counts (i1), which only a watched one can deny."""
     builder, path = tile.builder, tile.path
-    *at, k0, k1 = place
+    *at, k0, k1, terms = place
     spots = tile.spots("out", at)
     g = tile.scalars(0)
     sums = [g.start.value if outer else tile.load(spot, tile.kind) for spot in spots]
@@ -198,7 +207,7 @@ def _emit(tile: _Tile, outer: Path | None, place: Any) -> Any:
     names = used(path)
     own = _own_starts(tile, at)
     state = [*sums, *struck, *own, *(_start(tile, name) for name in names)]
-    end = counted_loop(builder, k0, k1, state, partial(_body, tile, g, at))
+    end = counted_loop(builder, k0, k1, state, partial(_body, tile, g, at, terms))
     ends, own, tally = _split(tile, end)
     if "largest" in tally:
         tally["largest"] = reduce(maximum, own["largest"])
@@ -211,26 +220,24 @@ def _emit(tile: _Tile, outer: Path | None, place: Any) -> Any:
     return kept
 
 
-def _body(tile: _Tile, g: Scalars, at: Any, k: Any, now: Any) -> list[Any]:
+def _body(tile: _Tile, g: Scalars, at: Any, terms: Any, k: Any, now: Any) -> list[Any]:
     """All steps of one k: the state after it."""
-    builder, path = tile.builder, tile.path
-    item, row, panel, part = at
+    path = tile.path
     many, names = ROWS * tile.vectors, used(path)
     ends, own, tally = _split(tile, now)
     accs, flags = ends[:many], ends[many:]
     n = Tally(**tally)
-    right = [_right(tile, item, panel, part, k, v) for v in range(tile.vectors)]
+    product_at = addends(tile, at, k, terms, FUSED)
     for r in range(ROWS):
-        number = builder.load(tile.address("a", item, builder.add(row, I64(r)), k))
-        x = splat(builder, number, tile.lanes)
         for v in range(tile.vectors):
             i = r * tile.vectors + v
-            # The product is exact but for NATIVE sums, which are defined as fused.
-            product = Term(x, right[v], FUSED or path.sums == NATIVE)
+            product = product_at(r, v)
             if not names:
                 accs[i] = add(accs[i], product, g, path).y
                 continue
             mine = {name: own[name][i % len(own[name])] for name in own}
+            if "empty" in names:
+                n = n._replace(empty=plus(n.empty, product.value.eq(0.0)))
             accs[i], n, over = counted(accs[i], product, g, path, n._replace(**mine))
             for name in own:
                 own[name][i % len(own[name])] = getattr(n, name)
@@ -350,13 +357,6 @@ def _store_flags(tile: _Tile, flags: list[Vector], at: Any) -> None:
         tile.store(tile.builder.or_(before, flag.value), spot)
 
 
-def _right(tile: _Tile, item: Any, panel: Any, part: Any, k: Any, v: int) -> Vector:
-    first = tile.builder.mul(part, I64(tile.vectors * tile.lanes))
-    column = tile.builder.add(first, I64(v * tile.lanes))
-    pointer = tile.address("b", item, panel, k, column)
-    return Vector(tile.builder, tile.load(pointer, tile.kind))
-
-
 def _start(tile: _Tile, name: str) -> Any:
     """A count, a maximum or a sum at zero."""
     wide = ir.VectorType(FLOATS[64], tile.lanes)
@@ -404,9 +404,10 @@ def _add_lost(tile: _Tile, lost: Vector, at: Any) -> None:
 def run_kernel(inner: Path, outer: Path | None) -> Any:
     """The driver for these datapaths:
 
-    run(a, b, out, flags, scalars, counts, lost, first, last, rows, step, fresh)
+    run(a, b, table, out, flags, scalars, counts, lost, first, last, rows, step, fresh, terms)
 
-    a (batch, m, k), b packed (batch, panels, k, columns), out and flags (batch, m, panels ·
+    a (batch, m, k), b packed (batch, panels, k, columns), k counting planes (`multiply`), of which
+    there are ``terms`` for TERMS; out and flags (batch, m, panels ·
     columns), all C-contiguous, m a multiple of ROWS; scalars (2, …); counts (2, SLOTS); lost
     (1, batch, panels, m / ROWS), or for ordered paths (2, batch, m, panels · columns), lost and
     mass.  Units of work ``first`` … ``last`` − 1 are blocks of ``rows`` rows
@@ -428,8 +429,8 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
     wide, zero = columns(inner), Scalars._fields.index("start")
 
     @kernel
-    def run(a, b, out, flags, scalars, counts, lost, first, last, rows, step, fresh):  # type: ignore[no-untyped-def]
-        m, length, panels = a.shape[1], a.shape[2], b.shape[1]
+    def run(a, b, table, out, flags, scalars, counts, lost, first, last, rows, step, fresh, terms):  # type: ignore[no-untyped-def]
+        m, length, panels = a.shape[1], a.shape[2] // terms, b.shape[1]
         blocks = (m + rows - 1) // rows
         for unit in range(first, last):
             top = (unit % blocks) * rows
@@ -448,16 +449,36 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
                     if watches:
                         part = 0
                         while calm and part < quick_parts:
-                            at = (item, row, panel, part, k, stop)
+                            at = (item, row, panel, part, k, stop, terms)
                             calm = tile_pass(
-                                quick_code, outer_code, a, b, out, flags, scalars, counts, lost, at
+                                quick_code,
+                                outer_code,
+                                a,
+                                b,
+                                table,
+                                out,
+                                flags,
+                                scalars,
+                                counts,
+                                lost,
+                                at,
                             )
                             part += calm
                         done = part * (PANEL // quick_parts) if watches else 0
                     for part in range(done * parts // PANEL, parts):
-                        at = (item, row, panel, part, k, stop)
+                        at = (item, row, panel, part, k, stop, terms)
                         tile_pass(
-                            inner_code, outer_code, a, b, out, flags, scalars, counts, lost, at
+                            inner_code,
+                            outer_code,
+                            a,
+                            b,
+                            table,
+                            out,
+                            flags,
+                            scalars,
+                            counts,
+                            lost,
+                            at,
                         )
 
     return run

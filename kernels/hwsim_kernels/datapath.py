@@ -41,6 +41,9 @@ NOTHING, NEAREST, TRUNCATE, UP, AWAY = range(5)
 # circle.
 UNBOUNDED, CLAMP, SCALE, HALF, TURN = range(5)
 
+# What is added: x·y, or what `hwsim_kernels.multiply` says.
+PLAIN, TERMS, MITCHELL, TABLE = range(4)
+
 # How much is counted.
 NONE, COUNTS, ALL = range(3)
 
@@ -68,6 +71,7 @@ class Path(NamedTuple):
     watched: bool = False
     # Lost mass per output and in k order, for where float64 sums of it round.
     ordered: bool = False
+    product: int = PLAIN
 
 
 class Scalars(NamedTuple):
@@ -282,6 +286,7 @@ def used(path: Path) -> tuple[str, ...]:
     names = ["largest"] if path.watched or path.level == ALL else []
     if path.level == NONE:
         return tuple(names)
+    names += ["empty"] * (path.product in (TERMS, TABLE))  # of others the operands tell
     names += ["overflow"] * (path.limit != UNBOUNDED)
     if not lossless(path):
         names += ["touched", "partial"]

@@ -215,6 +215,17 @@ def lane_values(x: Vector) -> list[Any]:
     return [x.builder.extract_element(x.value, ir.Constant(I32, i)) for i in range(count)]
 
 
+def looked_up(table: Any, indices: Vector) -> Vector:
+    """Entries, as wide as the indices, of an array that begins at ``table``."""
+    builder, count = indices.builder, indices.value.type.count
+    kind = FLOATS[indices.width]
+    found = ir.Constant(ir.VectorType(kind, count), ir.Undefined)
+    for i, number in enumerate(lane_values(indices)):
+        entry = builder.load(builder.gep(table, [number]))
+        found = builder.insert_element(found, entry, ir.Constant(I32, i))
+    return Vector(builder, found)
+
+
 Body = Callable[[Any, Sequence[Any]], Sequence[Any]]
 
 
