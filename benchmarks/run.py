@@ -264,13 +264,14 @@ def _signature(known: Any, path: Any) -> Any:
     arrays = (
         left,
         np.zeros((1, 1, 1, blocked.columns(path)), carrier),
+        np.zeros(1, carrier),
         np.zeros((1, 0, blocked.columns(path)), carrier),
         np.zeros((1, 1, 1), whole),
         np.zeros((2, len(Scalars._fields)), carrier),
         np.zeros((2, SLOTS), np.int64),
         np.zeros((1, 1, 1, 1)),
     )
-    return tuple(typeof(x) for x in (*arrays, 0, 0, 1, 1, True))
+    return tuple(typeof(x) for x in (*arrays, 0, 0, 1, 1, True, 1))
 
 
 def conversions() -> list[str]:

@@ -1,7 +1,8 @@
 """What a MAC unit, or a single operation, is made of: descriptions to lists of parts.
 
 Choices, the same for every unit (none is fitted to a price):
-* significands multiply in an array, sums ripple (`hwsim.costs.primitives`);
+* significands multiply in an array, sums ripple (`hwsim.costs.primitives`); approximate
+  multipliers are those of `hwsim.costs.cores`, between magnitudes of two's complement operands;
 * subnormal operands of a floating-point unit are normalised on entry, subnormal results are
   shifted onto their grid; formats without subnormals mask and flush instead, and operands
   under ``daz`` are masked;
@@ -34,8 +35,17 @@ from hwsim.costs.blocks import (
     out_of_range,
     placement,
 )
+from hwsim.costs.cores import core_pieces
 from hwsim.formats import FixedFormat, FloatFormat, Format
-from hwsim.units import Chunked, Exact, MacUnit, Requantization, has_subnormal_values
+from hwsim.units import (
+    Chunked,
+    Exact,
+    IntegerMultiplier,
+    MacUnit,
+    Requantization,
+    TableMultiplier,
+    has_subnormal_values,
+)
 
 EXACT_GUARD_BITS = 16  # sums of up to 65 536 products of largest magnitude cannot overflow
 
@@ -71,10 +81,15 @@ def _exact_bits(product: Number) -> int:
     return 1 + EXACT_GUARD_BITS + product.high - product.low + 1
 
 
-def multiplier_pieces(a: Format, b: Format, normalise: bool) -> list[Piece]:
-    """Decode both operands and multiply exactly; ``normalise`` removes leading zeros first."""
+def multiplier_pieces(
+    a: Format, b: Format, normalise: bool, core: IntegerMultiplier | None = None
+) -> list[Piece]:
+    """Decode both operands and multiply, exactly but for a ``core``; ``normalise`` removes leading
+    zeros first."""
     product = product_of(a, b)
     pieces = [Piece("significand multiplier", t.multiplier(_bits(a), _bits(b)), _times(a, b))]
+    if core is not None:
+        pieces = [*_signs(a, b, core), *core_pieces(core)]
     if not product.floating:
         return pieces
     decode = fields_decoder(a) + fields_decoder(b)
@@ -95,6 +110,17 @@ def multiplier_pieces(a: Format, b: Format, normalise: bool) -> list[Piece]:
     ]
 
 
+def _signs(a: Format, b: Format, core: IntegerMultiplier) -> list[Piece]:
+    """Magnitudes of two's complement operands, and the product's sign."""
+    if isinstance(core, TableMultiplier) and core.signed:
+        return []
+    signed = [f.width for f in (a, b) if isinstance(f, FixedFormat) and f.signed]
+    if not signed:
+        return []
+    total = sum(map(t.complementer, signed)) + t.complementer(_bits(a) + _bits(b)) + t.XOR
+    return [Piece("magnitudes and sign", total, "two's complement")]
+
+
 def mac_pieces(unit: MacUnit) -> list[Piece]:
     """The parts of ``unit``, in the order data meets them."""
     if unit.daz:  # operands are masked as those of formats without subnormals are
@@ -104,7 +130,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     in_float = isinstance(unit.product_format or unit.accumulator, FloatFormat) and not (
         exact and unit.product_format is None
     )
-    pieces = multiplier_pieces(unit.a, unit.b, normalise=in_float)
+    pieces = multiplier_pieces(unit.a, unit.b, in_float, unit.core)
     if unit.product_format is not None:
         fmt = unit.product_format
         pieces += convert(product, fmt, unit.rounding, unit.overflow_of(fmt), "product")

@@ -114,7 +114,7 @@ class _Job:
         formats = (plan.unit.accumulator, plan.unit.outer_format)
         scalars = _scalars(*formats, path.width, plan.negated)
         order = plan.unit.order
-        step = order.length if isinstance(order, Chunked) else K_BLOCK
+        step = order.length if isinstance(order, Chunked) else max(1, K_BLOCK // self.terms)
         batch, _, k, n = self.sizes
         rows = self.out.shape[1]
         small = batch * rows * k * n <= SMALL

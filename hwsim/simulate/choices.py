@@ -18,6 +18,7 @@ from hwsim_kernels.datapath import (
     EXACT,
     HALF,
     INNOCUOUS,
+    MITCHELL,
     NATIVE,
     NEAREST,
     NONE,
@@ -32,7 +33,7 @@ from hwsim_kernels.datapath import (
 )
 
 from hwsim.formats import FixedFormat, FloatFormat
-from hwsim.simulate.cores import in_range
+from hwsim.simulate.cores import both_floats, in_range, kind
 from hwsim.simulate.grids import within_float32
 from hwsim.simulate.sums import Sum, float_or_inf
 from hwsim.units import Chunked
@@ -202,7 +203,7 @@ def _integer_zero(sum: Sum, floor: bool) -> bool:
     """Whether a zero product of an integer, which is +0, may meet a sum of −0: the machine would
     give the product its factors' sign."""
     unit = sum.unit
-    if isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat):
+    if both_floats(unit) or (sum.inner and kind(unit) == MITCHELL):  # its masks clear the sign
         return False
     negative = floor or unit.rounding == "rdn" or sum.facts.c_minus_zero
     return sum.fmt.has_negative_zero and negative

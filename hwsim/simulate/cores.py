@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from hwsim_kernels import planes
 from hwsim_kernels.datapath import MITCHELL, PLAIN, TABLE, TERMS
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.reference.multipliers import average_of_dropped, multiply
+from hwsim.simulate.elementwise import read_only
 from hwsim.simulate.facts import Facts
 from hwsim.units import IntegerMultiplier, MacUnit, TableMultiplier
 from hwsim.units.multipliers import Drum, IterativeLog, Mbm, Mitchell, Realm, Truncated
@@ -37,8 +39,14 @@ KINDS: dict[type[IntegerMultiplier], int] = {
     TableMultiplier: TABLE,
 }
 MOST_TABLE_BITS = 8
+MOST_SCALE = 900
 LEAST_NORMAL = {32: 2.0**-126, 64: 2.0**-1022}
 MOST_NORMAL = {32: 2.0**127, 64: 2.0**1023}
+
+
+def both_floats(unit: MacUnit) -> bool:
+    """Whether zero products have the sign of their operands: else they are +0."""
+    return isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
 
 
 class Laid(NamedTuple):
@@ -64,7 +72,15 @@ def kind(unit: MacUnit) -> int | None:
     if unit.core is None:
         return PLAIN
     found = KINDS.get(type(unit.core))
+    if not _scalable(unit):
+        return None
     return None if found == TABLE and unit.core.bits > MOST_TABLE_BITS else found
+
+
+def _scalable(unit: MacUnit) -> bool:
+    """Whether significands are scaled by normal powers of two."""
+    sizes = [(-f.quantum_exponent, f.largest) for f in (unit.a, unit.b)]
+    return all(finest <= MOST_SCALE and top < 2**MOST_SCALE for finest, top in sizes)
 
 
 @lru_cache(maxsize=1 << 8)
@@ -97,7 +113,7 @@ def rewritten(unit: MacUnit, a: Array, b: Array) -> tuple[MacUnit, Array, Array]
     """A unit that multiplies exactly what this one's core makes of its operands; the same where
     the core does not work like that."""
     core = unit.core
-    if not isinstance(core, Drum):
+    if not isinstance(core, Drum) or not _scalable(unit):
         return unit, a, b
     formats = [_wider(fmt) for fmt in (unit.a, unit.b)]
     exact = replace(unit, a=formats[0], b=formats[1], core=None)
@@ -113,10 +129,14 @@ def _wider(fmt: Format) -> Format:
 
 def kept(x: Array, fmt: Format, count: int) -> Array:
     """Values with ``count`` bits from their leading one, the last of them 1 where any was cut."""
-    parts = _parts(x, fmt)
-    cut = np.maximum(_length(parts.significand) - count, 0)
-    cleared = (parts.significand >> cut) | (cut > 0)
-    return _value(parts, cleared << cut, x.dtype)
+    out = np.empty_like(x, order="C")
+    planes.kept(read_only(x), out[None], *_scale(fmt), count)
+    return out
+
+
+def _scale(fmt: Format) -> tuple[int, int]:
+    """Precision (an int64's for fixed point) and the exponent of the smallest significands."""
+    return (fmt.precision if isinstance(fmt, FloatFormat) else 4096), fmt.quantum_exponent
 
 
 class _Parts(NamedTuple):
@@ -139,120 +159,98 @@ def _parts(x: Array, fmt: Format) -> _Parts:
     return _Parts(np.ldexp(fraction, exponent - unit).astype(np.int64), unit, np.signbit(wide))
 
 
-def _length(x: Array) -> Array:
-    """Bits of nonnegative integers."""
-    return np.where(x == 0, 0, np.frexp(x.astype(np.float64))[1]).astype(np.int64)
-
-
-def _value(parts: _Parts, significand: Array, dtype: Any) -> Array:
-    """Values of other significands, with the signs and exponents of these."""
-    size = np.ldexp(significand.astype(np.float64), parts.exponent)
-    signed: Array = np.where(parts.negative, -size, size)
-    return signed.astype(dtype)
-
-
 # --- planes ---------------------------------------------------------------------------------------
 def laid_out(facts: Facts, plan: Any) -> Laid:
     """A product's operands as the plan's kernel takes them."""
     path, unit = plan.inner.path, plan.unit
-    table = NO_TABLE[path.width]
     if path.product == PLAIN:
-        return Laid(facts.a, facts.b, table, 1)
-    floats, whole = CARRIERS[path.width]
+        return Laid(facts.a, facts.b, NO_TABLE[path.width], 1)
     if path.product == TERMS:
-        a, b = terms(unit, facts.a, facts.b)
-        return Laid(_woven(a, 2), _woven(b, 1), table, len(a))
+        return Laid(*terms(unit, facts, path.width), NO_TABLE[path.width], term_count(unit))
+    core = unit.core
+    assert core is not None
     if path.product == MITCHELL:
-        a, b = _logarithms(facts.a, facts.b, floats, whole, plan.negated)
-        return Laid(_woven(a, 2), _woven(b, 1), table, 2)
-    assert unit.core is not None
-    table = _products(unit.core, floats)
-    a = _looked(facts.a, unit.a, unit.core, unit.core.bits, (floats, whole), plan.negated)
-    b = _looked(facts.b, unit.b, unit.core, 0, (floats, whole), False)
-    return Laid(_woven(a, 2), _woven(b, 1), table, 2)
+        sides = [
+            _logarithms(x, i, path.width, i == 0 and plan.negated, both_floats(unit))
+            for i, x in enumerate((facts.a, facts.b))
+        ]
+        return Laid(*sides, NO_TABLE[path.width], 2)
+    table = _products(core, CARRIERS[path.width][0])
+    signed, lowest = isinstance(core, TableMultiplier) and core.signed, 0
+    if isinstance(core, TableMultiplier):
+        lowest = core.lowest
+    sides = []
+    for i, (x, fmt) in enumerate(((facts.a, unit.a), (facts.b, unit.b))):
+        woven, out, whole = _woven(x, i, 2, path.width)
+        rule = (0 if i else core.bits, signed, lowest, i == 0 and plan.negated)
+        planes.entries(read_only(x), out, whole, *_scale(fmt), rule)
+        sides.append(woven)
+    return Laid(*sides, table, 2)
 
 
-def _woven(planes: list[Array], axis: int) -> Array:
-    """Planes one after the other at each k, which is ``axis``."""
-    together = np.stack(planes, axis=axis + 1)
-    shape = planes[0].shape
-    return together.reshape(*shape[:axis], shape[axis] * len(planes), *shape[axis + 1 :])
+def _woven(x: Array, side: int, count: int, width: int) -> tuple[Array, Array, Array]:
+    """Room for ``count`` planes of operand a (side 0) or b, one after the other at each k, and
+    views of it by plane, as floats and as integers."""
+    floats, whole = CARRIERS[width]
+    batch, rows, last = x.shape
+    shape = (batch, rows, last, count) if side == 0 else (batch, rows, count, last)
+    room = np.empty(shape, floats)
+    flat = (batch, rows, last * count) if side == 0 else (batch, rows * count, last)
+    order = (3, 0, 1, 2) if side == 0 else (2, 0, 1, 3)
+    view = room.transpose(order)
+    return room.reshape(flat), view, view.view(whole)
 
 
-def terms(unit: MacUnit, a: Array, b: Array) -> tuple[list[Array], list[Array]]:
-    """Values xₜ, yₜ whose products add to the core's, each with its operand's sign."""
-    x, y = _parts(a, unit.a), _parts(b, unit.b)
+def term_count(unit: MacUnit) -> int:
+    """Exact products that add to the core's."""
     core = unit.core
     if isinstance(core, IterativeLog):
-        pairs = _iterations(x.significand, y.significand, core.corrections)
-    else:
-        assert isinstance(core, Truncated)
-        pairs = _columns(x.significand, y.significand, core)
-    left = [_value(x, first, a.dtype) for first, _ in pairs]
-    return left, [_value(y, second, b.dtype) for _, second in pairs]
+        return 2 * min(core.corrections + 1, core.bits)
+    assert isinstance(core, Truncated)
+    return len(_masks(core)[0])
 
 
-def _iterations(a: Array, b: Array, corrections: int) -> list[tuple[Array, Array]]:
-    """2^k1·b + r1·2^k2, then the same of r1 and r2."""
-    pairs = []
-    for _ in range(corrections + 1):
-        first, second = _leading(a), _leading(b)
-        pairs += [(first, b), (a - first, second)]
-        a, b = a - first, b - second
-        if not a.any() or not b.any():
-            break
-    return pairs
+def terms(unit: MacUnit, facts: Facts, width: int) -> tuple[Array, Array]:
+    """Planes of values xₜ, yₜ whose products add to the core's, each with its operand's sign."""
+    core, sides = unit.core, []
+    for i, (x, fmt) in enumerate(((facts.a, unit.a), (facts.b, unit.b))):
+        woven, out, _ = _woven(x, i, term_count(unit), width)
+        if isinstance(core, IterativeLog):
+            planes.iterations(read_only(x), out, *_scale(fmt), bool(i))
+        else:
+            assert isinstance(core, Truncated)
+            planes.columns(read_only(x), out, *_scale(fmt), _masks(core)[i])
+        sides.append(woven)
+    return sides[0], sides[1]
 
 
-def _leading(x: Array) -> Array:
-    return np.where(x == 0, 0, np.int64(1) << np.maximum(_length(x) - 1, 0))
-
-
-def _columns(a: Array, b: Array, core: Truncated) -> list[tuple[Array, Array]]:
-    """Each bit of a that meets dropped columns, times what is left of b; the other bits, times b;
-    and the constant."""
-    pairs = []
-    low = min(core.dropped, core.bits)
-    for i in range(low):
-        lost = core.dropped - i
-        if lost < core.bits:
-            pairs.append((a & (1 << i), (b >> lost) << lost))
-    pairs.append(((a >> low) << low, b))
+@lru_cache(maxsize=1 << 8)
+def _masks(core: Truncated) -> tuple[Array, Array]:
+    """Bits of both operands in each term: a bit of a that meets dropped columns, and the bits of b
+    that it still meets; the other bits of a, and all of b; 1 and the constant, negated."""
+    low, every = min(core.dropped, core.bits), (1 << 62) - 1
+    pairs = [
+        (1 << i, every ^ ((1 << (core.dropped - i)) - 1))
+        for i in range(low)
+        if core.dropped - i < core.bits
+    ]
+    pairs.append((every ^ ((1 << low) - 1), every))
     if core.corrected:
-        pairs.append((np.ones_like(a), np.full_like(b, average_of_dropped(core.bits, core.dropped))))
-    return pairs
+        pairs.append((-1, -average_of_dropped(core.bits, core.dropped)))
+    a, b = np.array(pairs, np.int64).T.copy()
+    return a, b
 
 
-def _logarithms(
-    a: Array, b: Array, floats: Any, whole: Any, negated: bool
-) -> tuple[list[Array], list[Array]]:
-    """Planes of MITCHELL: bits, and masks that leave a zero its sign."""
-    one = np.ones((), floats).view(whole)
-    sign = np.array(-0.0, floats).view(whole)
-    found = []
-    for x, change in ((a, negated), (b, False)):
-        values = -x.astype(floats) if change else x.astype(floats)
-        zero = values == 0
-        bits = np.copysign(np.where(zero, floats.type(1), values), values).view(whole)
-        found.append([bits, np.where(zero, sign, whole.type(-1))])
-    found[1][0] = found[1][0] - one
-    first, second = ([plane.view(floats) for plane in planes] for planes in found)
-    return first, second
-
-
-def _looked(
-    x: Array, fmt: Format, core: IntegerMultiplier, shift: int, kinds: Any, negated: bool
-) -> list[Array]:
-    """Planes of TABLE: a part of the index, and the sign with the power of two."""
-    floats, whole = kinds
-    parts = _parts(x, fmt)
-    significand, negative = parts.significand, parts.negative
-    if isinstance(core, TableMultiplier) and core.signed:
-        significand = np.where(negative, -significand, significand) - core.lowest
-        negative = np.zeros_like(negative)
-    scale = np.ldexp(1.0, parts.exponent)
-    scale = np.where(negative ^ negated, -scale, scale)
-    return [(significand << shift).astype(whole).view(floats), scale.astype(floats)]
+def _logarithms(x: Array, side: int, width: int, negated: bool, signed: bool) -> Array:
+    """Planes of MITCHELL: bits, and masks that leave a zero its sign, or nothing where zero
+    products have none (not ``signed``)."""
+    floats, whole = CARRIERS[width]
+    woven, _, out = _woven(x, side, 2, width)
+    bits = np.ascontiguousarray(x, floats).view(whole)
+    one, sign = (whole.type(np.array(v, floats).view(whole)) for v in (1.0, -0.0))
+    left = sign if signed else whole.type(0)
+    planes.logarithms(read_only(bits), out, one, sign, (bool(side), negated, left))
+    return woven
 
 
 @lru_cache(maxsize=32)
@@ -270,9 +268,8 @@ def expanded(unit: MacUnit, facts: Facts) -> tuple[MacUnit, Facts] | None:
     core = unit.core
     if kind(unit) != TERMS or (isinstance(core, Truncated) and core.corrected):
         return None
-    a, b = terms(unit, facts.a, facts.b)
-    plain = replace(unit, core=None)
-    return plain, Facts(_woven(a, 2), _woven(b, 1), facts.c)
+    width = 8 * max(facts.a.itemsize, facts.b.itemsize)
+    return replace(unit, core=None), Facts(*terms(unit, facts, width), facts.c)
 
 
 def largest_product(unit: MacUnit, a_max: float, b_max: float) -> Fraction:
@@ -289,6 +286,11 @@ def _top_exponent(fmt: Format, largest: float) -> int:
     if not isinstance(fmt, FloatFormat):
         return fmt.quantum_exponent
     return max(math.frexp(largest)[1] - fmt.precision, fmt.quantum_exponent)
+
+
+def _leading(x: Array) -> Array:
+    """The leading ones of nonnegative integers."""
+    return np.where(x == 0, 0, np.int64(1) << np.maximum(np.frexp(x.astype(float))[1] - 1, 0))
 
 
 # --- exact totals ---------------------------------------------------------------------------------
@@ -318,8 +320,10 @@ def products_of_row(unit: MacUnit, row: Array, b: Array) -> Array:
     core, found = unit.core, kind(unit)
     assert core is not None
     if found == TERMS:
-        left, right = terms(unit, row[:, None].astype(np.float64), b.astype(np.float64))
-        return np.asarray(sum(p * q for p, q in zip(left, right, strict=True)))
+        left, right = terms(unit, Facts(row[None, None], b[None], None), 64)
+        count = term_count(unit)
+        both = left.reshape(-1, count, 1) * right.reshape(-1, count, b.shape[1])
+        return np.asarray(both.sum(axis=1))
     negative = x.negative ^ y.negative
     if found == TABLE:
         table = _products(core, CARRIERS[64][0])

@@ -121,9 +121,7 @@ def _by_kernels(
     return None if isinstance(stages, str) else tiled_product(facts, unit, stages, level, threads)
 
 
-def _by_core(
-    facts: Facts, unit: MacUnit, level: int, threads: int
-) -> tuple[Array, Totals] | None:
+def _by_core(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Array, Totals] | None:
     """The same of products that are approximate: of parts that multiply exactly, or by kernels."""
     if isinstance(unit.order, Exact):
         return _lossless(facts, unit, level, threads)
@@ -139,9 +137,7 @@ def _by_core(
     return _without_overflow(facts, unit, level, threads)
 
 
-def _lossless(
-    facts: Facts, unit: MacUnit, level: int, threads: int
-) -> tuple[Array, Totals] | None:
+def _lossless(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Array, Totals] | None:
     """The exact total as a sequential sum in float64 that never rounds; then it is rounded."""
     if level != NONE or facts.c is not None:
         return None

@@ -15,7 +15,7 @@ from hwsim.formats import FixedFormat, FloatFormat
 from hwsim.testing.draws import STYLES, values
 from hwsim.testing.products import Array, Case, Judge, Product, Refused, both, compared, equal, ours
 from hwsim.testing.verdicts import Finding, Law
-from hwsim.units import ExactProduct, MacUnit, Sequential
+from hwsim.units import ExactProduct, MacUnit, Sequential, TableMultiplier
 
 PAIRS = 1 << 16  # products of two codes: all of them where there are no more
 Sides = tuple[Callable[[], Array], Callable[[], Array]]
@@ -59,7 +59,8 @@ def _dots(subject: Product) -> Finding:
 def _commutes(subject: Product) -> Finding:
     def judge(case: Case) -> Sides:
         c, unit = None if case.c is None else case.c.T, subject.unit
-        turned = partial(subject, case.b.T, case.a.T, c, a=unit.b, b=unit.a)
+        core = None if unit.core is None else unit.core.mirrored
+        turned = partial(subject, case.b.T, case.a.T, c, a=unit.b, b=unit.a, core=core)
         return partial(subject, case.a, case.b, case.c), lambda: turned().T
 
     return compared(subject, subject.draws(), judge, "operands exchanged give")
@@ -289,9 +290,14 @@ def _integer(fmt: Any) -> bool:
 def _signed_integers(s: Product, rule: str) -> bool:
     u = s.unit
     formats = (u.a, u.b, u.accumulator)
-    plain = isinstance(u.order, Sequential) and isinstance(u.multiplier, ExactProduct)
+    plain = isinstance(u.order, Sequential) and _multiplies(u)
     ends = u.output is None and u.requantization is None and not u.daz
     return plain and ends and all(map(_integer, formats)) and u.overflow_of(u.accumulator) == rule
+
+
+def _multiplies(unit: MacUnit) -> bool:
+    """Whether exact products enter the sum."""
+    return isinstance(unit.multiplier, ExactProduct) and unit.core is None
 
 
 def _values(s: Product) -> bool:
@@ -303,12 +309,13 @@ def _mirrors(s: Product) -> bool:
     u = s.unit
     formats = [u.a, *u.rounded_formats().values()]
     wraps = "wrap" in {u.overflow_of(fmt) for fmt in formats[1:]}
-    return _values(s) and not wraps and all(f.lowest == -f.largest for f in formats)
+    free = not (isinstance(u.core, TableMultiplier) and u.core.signed)
+    return _values(s) and free and not wraps and all(f.lowest == -f.largest for f in formats)
 
 
 def _one_step(s: Product) -> bool:
     u = s.unit
-    plain = isinstance(u.order, Sequential) and isinstance(u.multiplier, ExactProduct)
+    plain = isinstance(u.order, Sequential) and _multiplies(u)
     rules = {u.overflow_of(fmt) for fmt in u.rounded_formats().values()}
     signed = u.accumulator.lowest < 0
     return _values(s) and plain and u.output is None and "wrap" not in rules and signed
@@ -329,7 +336,7 @@ def _has_ones(s: Product) -> bool:
         for f in formats
         if f.lowest <= -1 <= 1 <= f.largest
     )
-    ones = ones and not u.daz
+    ones = ones and not u.daz and u.core is None
     return _values(s) and ones and all(f.lowest <= -1 and f.largest >= 1 for f in formats)
 
 
@@ -366,7 +373,7 @@ UNIT_LAWS = (
         "exact where it fits",
         "sums of −1, 0, 1 that the accumulator holds are exact",
         _exact,
-        _when("−1 or 1 is no value of some format", _has_ones),
+        _when("−1 or 1 is no value of some format, or products are approximate", _has_ones),
     ),
     Law(
         "threads, tiles, batches",
@@ -378,19 +385,21 @@ UNIT_LAWS = (
         "monotone",
         "R(c + a·b) never falls as c grows",
         _monotone,
-        _when("not one rounding per step", _one_step),
+        _when("not one rounding of an exact product per step", _one_step),
     ),
     Law(
         "between rdn and rup",
         "one step lies between, and is one of both",
         _directed,
-        _when("not one rounding per step", _one_step),
+        _when("not one rounding of an exact product per step", _one_step),
     ),
     Law(
         "error bound",
         "|f − Σ| ≤ ((1 + u)^(K+1) − 1)·Σ|terms| + K·η",
         _bounded,
-        _when("no wide float accumulator with one rounding per step", _float_sums),
+        _when(
+            "no wide float accumulator with one rounding of an exact product per step", _float_sums
+        ),
     ),
     Law(
         "wraps",

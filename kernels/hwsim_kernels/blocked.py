@@ -22,6 +22,7 @@ from hwsim_kernels.datapath import (
     ALL,
     INTEGERS,
     LARGEST,
+    MITCHELL,
     NONE,
     PLAIN,
     SLOT,
@@ -69,7 +70,7 @@ def vectors(path: Path) -> int:
     """Vectors of columns in a tile: as many sums in flight as hide their latency, as few as
     leave registers for what each of them carries along."""
     flagged = path.level != NONE and path.limit != UNBOUNDED
-    free = path.level != ALL and not flagged and path.product == PLAIN
+    free = path.level != ALL and not flagged and path.product in (PLAIN, MITCHELL)
     return 4 if WIDE and free else 2
 
 
@@ -150,7 +151,9 @@ class _Tile:
         item, _, panel, part = at
         first = self.builder.mul(part, I64(self.vectors * self.lanes))
         column = self.builder.add(first, I64(v * self.lanes))
-        return Vector(self.builder, self.load(self.address("b", item, panel, spot, column), self.kind))
+        return Vector(
+            self.builder, self.load(self.address("b", item, panel, spot, column), self.kind)
+        )
 
     def spots(self, name: str, at: Any, *before: Any) -> list[Any]:
         """Pointers to the vectors of the tile in ``out`` or another array of its shape, row by

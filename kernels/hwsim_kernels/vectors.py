@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba.core import cgutils
 
+GATHERS = bool(get_host_cpu_features().get("avx512f", False))
 I32, I64 = ir.IntType(32), ir.IntType(64)
 FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
 ORDERED = {"<", ">", "<=", ">=", "=="}
@@ -217,9 +219,20 @@ def lane_values(x: Vector) -> list[Any]:
 
 def looked_up(table: Any, indices: Vector) -> Vector:
     """Entries, as wide as the indices, of an array that begins at ``table``."""
-    builder, count = indices.builder, indices.value.type.count
-    kind = FLOATS[indices.width]
-    found = ir.Constant(ir.VectorType(kind, count), ir.Undefined)
+    builder, count, width = indices.builder, indices.value.type.count, indices.width
+    kind = ir.VectorType(FLOATS[width], count)
+    if GATHERS and count * width == 512:
+        word = {32: "dps", 64: "qpd"}[width]
+        name = f"llvm.x86.avx512.mask.gather.{word}.512"
+        mask = ir.VectorType(ir.IntType(1), count)
+        parts = [kind, table.type, indices.value.type, mask, I32]
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, parts), name
+        )
+        every = ir.Constant(mask, [1] * count)
+        given = [ir.Constant(kind, None), table, indices.value, every, I32(width // 8)]
+        return Vector(builder, builder.call(function, given))
+    found = ir.Constant(kind, ir.Undefined)
     for i, number in enumerate(lane_values(indices)):
         entry = builder.load(builder.gep(table, [number]))
         found = builder.insert_element(found, entry, ir.Constant(I32, i))
