@@ -28,6 +28,8 @@ def multiplier_command(
     SPEC is one of
       exact       a·b
       mitchell    logarithms added (Mitchell 1962)
+      mbm         the same, minimally biased (Saadat 2018)
+      realmN      the same with N × N additions (Saadat 2020)
       ilmN        iterative logarithmic, N corrections
       drumN       N bits kept from the leading one
       truncN      the lowest N columns of partial products dropped; truncNc: a constant added

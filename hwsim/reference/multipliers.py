@@ -187,7 +187,8 @@ def _kept(x: int, bits: int) -> int:
 
 
 def average_of_dropped(n: int, dropped: int) -> int:
-    """What a corrected truncated multiplier of n bits adds: the dropped columns' average as a multiple of 2^dropped, halves up."""
+    """What a corrected truncated multiplier of n bits adds: the dropped columns' average as a
+    multiple of 2^dropped, halves up."""
     heights = (min(j + 1, n, 2 * n - 1 - j) for j in range(dropped))
     mean = Fraction(sum(height << j for j, height in enumerate(heights)), 4)
     return int(mean / 2**dropped + Fraction(1, 2)) << dropped

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.blocked import K_BLOCK, ROWS, columns, empty, pack, run_kernel
+from hwsim_kernels.blocked import K_BLOCK, columns, empty, pack, run_kernel
 from hwsim_kernels.datapath import (
     ALL,
     EMPTY,
@@ -28,6 +28,7 @@ from hwsim_kernels.datapath import (
     Scalars,
     lossless,
 )
+from hwsim_kernels.multiply import ROWS
 
 from hwsim.formats import FloatFormat, Format
 from hwsim.simulate.cores import CARRIERS, NO_TABLE, laid_out

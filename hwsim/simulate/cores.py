@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels import planes
-from hwsim_kernels.datapath import MITCHELL, PLAIN, TABLE, TERMS
+from hwsim_kernels.datapath import MITCHELL, PLAIN, ROW, SIGNED_WORDS, TABLE, TERMS, WORDS
+from hwsim_kernels.vectors import GATHERS, PERMUTES_WORDS
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.reference.multipliers import average_of_dropped, multiply
@@ -65,6 +66,7 @@ class Bound(NamedTuple):
     bits: int
     growth: float | None
     largest: int
+    lowest: int = 0
 
 
 def kind(unit: MacUnit) -> int | None:
@@ -83,14 +85,31 @@ def _scalable(unit: MacUnit) -> bool:
     return all(finest <= MOST_SCALE and top < 2**MOST_SCALE for finest, top in sizes)
 
 
+def kind_in(unit: MacUnit, found: int, width: int) -> int:
+    """The same, ``found``, in a carrier of ``width`` bits: a table's rows may fit registers."""
+    if found != TABLE or not GATHERS:
+        return found
+    assert unit.core is not None
+    if unit.core.bits <= 4 and width == 32:
+        return ROW
+    about = bound(unit)
+    if unit.core.bits > 8 or not PERMUTES_WORDS:
+        return TABLE
+    signed = isinstance(unit.core, TableMultiplier) and about.lowest < 0
+    if signed:
+        return SIGNED_WORDS if about.lowest >= -(2**15) and about.largest < 2**15 else TABLE
+    return WORDS if about.bits <= 16 else TABLE
+
+
 @lru_cache(maxsize=1 << 8)
 def bound(unit: MacUnit) -> Bound:
     """Bounds of the products of the unit's core."""
     core = unit.core
     bits = sum(f.precision if isinstance(f, FloatFormat) else f.width for f in (unit.a, unit.b))
     if isinstance(core, TableMultiplier):
-        largest = int(np.abs(np.frombuffer(core.entries, "<i8")).max())
-        return Bound(max(1, largest.bit_length()), None, largest)
+        entries = np.frombuffer(core.entries, "<i8")
+        largest = int(np.abs(entries).max())
+        return Bound(max(1, largest.bit_length()), None, largest, int(entries.min()))
     if isinstance(core, Truncated) and core.corrected:
         largest = (1 << bits) + average_of_dropped(core.bits, core.dropped)
         return Bound(bits + 1, None, largest)
@@ -174,18 +193,18 @@ def laid_out(facts: Facts, plan: Any) -> Laid:
             _logarithms(x, i, path.width, i == 0 and plan.negated, both_floats(unit))
             for i, x in enumerate((facts.a, facts.b))
         ]
-        return Laid(*sides, NO_TABLE[path.width], 2)
-    table = _products(core, CARRIERS[path.width][0])
+        return Laid(sides[0], sides[1], NO_TABLE[path.width], 2)
+    table, stride = _table(core, path.product, path.width)
     signed, lowest = isinstance(core, TableMultiplier) and core.signed, 0
     if isinstance(core, TableMultiplier):
         lowest = core.lowest
     sides = []
     for i, (x, fmt) in enumerate(((facts.a, unit.a), (facts.b, unit.b))):
         woven, out, whole = _woven(x, i, 2, path.width)
-        rule = (0 if i else core.bits, signed, lowest, i == 0 and plan.negated)
+        rule = (0 if i else stride, signed, lowest, i == 0 and plan.negated)
         planes.entries(read_only(x), out, whole, *_scale(fmt), rule)
         sides.append(woven)
-    return Laid(*sides, table, 2)
+    return Laid(sides[0], sides[1], table, 2)
 
 
 def _woven(x: Array, side: int, count: int, width: int) -> tuple[Array, Array, Array]:
@@ -254,6 +273,20 @@ def _logarithms(x: Array, side: int, width: int, negated: bool, signed: bool) ->
 
 
 @lru_cache(maxsize=32)
+def _table(core: IntegerMultiplier, product: int, width: int) -> tuple[Array, int]:
+    """The core's products as the kernel takes them, and the logarithm of a row's length."""
+    table, side = _products(core, CARRIERS[width][0]), 1 << core.bits
+    if product == TABLE:
+        return table, core.bits
+    stride = 4 if product == ROW else 8
+    rows = np.zeros((side, 1 << stride), table.dtype)
+    rows[:, :side] = table.reshape(side, side)
+    if product != ROW:
+        rows = rows.astype(np.int64).astype(np.uint16)
+    return rows.ravel(), stride
+
+
+@lru_cache(maxsize=32)
 def _products(core: IntegerMultiplier, floats: Any) -> Array:
     """The core's products, a outer, in the carrier."""
     if isinstance(core, TableMultiplier):
@@ -290,7 +323,10 @@ def _top_exponent(fmt: Format, largest: float) -> int:
 
 def _leading(x: Array) -> Array:
     """The leading ones of nonnegative integers."""
-    return np.where(x == 0, 0, np.int64(1) << np.maximum(np.frexp(x.astype(float))[1] - 1, 0))
+    powers: Array = np.where(
+        x == 0, 0, np.int64(1) << np.maximum(np.frexp(x.astype(float))[1] - 1, 0)
+    )
+    return powers
 
 
 # --- exact totals ---------------------------------------------------------------------------------
@@ -338,4 +374,5 @@ def products_of_row(unit: MacUnit, row: Array, b: Array) -> Array:
         one = _leading(first) * _leading(second)
         size = np.where(rest < one, one + rest, 2 * rest) * ((first > 0) & (second > 0))
     size = np.ldexp(size.astype(np.float64), x.exponent + y.exponent)
-    return np.where(negative, -size, size)
+    products: Array = np.where(negative, -size, size)
+    return products

@@ -25,7 +25,7 @@ from hwsim_kernels.datapath import (
 
 from hwsim.formats import FloatFormat
 from hwsim.simulate.choices import Choice, choose
-from hwsim.simulate.cores import kind
+from hwsim.simulate.cores import kind, kind_in
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude
 from hwsim.simulate.sums import CARRIERS, WAYS, Addend, Bounds, Sum, product_of
@@ -97,7 +97,8 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
         if first is None:
             continue
         if product_kind != PLAIN:  # its mass is not told by the operands' sums
-            path = first.path._replace(product=product_kind, ordered=level == ALL)
+            found = kind_in(unit, product_kind, carrier.width)
+            path = first.path._replace(product=found, ordered=level == ALL)
             first = replace(first, path=path)
         outer = _outer(inner, first) if isinstance(unit.order, Chunked) else None
         second = choose(outer) if outer else None

@@ -78,11 +78,8 @@ def integer_product(
     facts: Facts, unit: MacUnit, level: int, threads: int
 ) -> tuple[Array, Totals] | None:
     """Integer sums in which no step can overflow, or whose overflow is modular and uncounted."""
-    formats = (unit.a, unit.b, *unit.rounded_formats().values())
-    if not all(map(is_integer, formats)) or not isinstance(unit.multiplier, ExactProduct):
-        return None
-    inside = all(_holds(fmt, facts) for fmt in (unit.accumulator, unit.outer_format))
-    if level == ALL or not (inside or (level == NONE and _modular(unit))):
+    inside = holds_integers(facts, unit, level)
+    if inside is None:
         return None
     total = _integer_total(facts, unit, threads)
     if total is None:
@@ -90,6 +87,17 @@ def integer_product(
     if not inside:
         total = _wrapped(total.astype(np.int64, copy=False), unit.outer_format)
     return total, Totals(total.shape, level)
+
+
+def holds_integers(facts: Facts, unit: MacUnit, level: int) -> bool | None:
+    """Whether no step of integer sums can overflow; None where it matters that one may."""
+    formats = (unit.a, unit.b, *unit.rounded_formats().values())
+    if not all(map(is_integer, formats)) or not isinstance(unit.multiplier, ExactProduct):
+        return None
+    inside = all(_holds(fmt, facts) for fmt in (unit.accumulator, unit.outer_format))
+    if level == ALL or not (inside or (level == NONE and _modular(unit))):
+        return None
+    return inside
 
 
 def _modular(unit: MacUnit) -> bool:

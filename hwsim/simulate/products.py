@@ -21,7 +21,7 @@ from hwsim.simulate.blocks import run_plan
 from hwsim.simulate.conversions import round_values, value_dtype
 from hwsim.simulate.cores import expanded, out_of_core, rewritten
 from hwsim.simulate.datapaths import plan
-from hwsim.simulate.exact import exact_product, integer_product
+from hwsim.simulate.exact import exact_product, holds_integers, integer_product
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import holds_nan
 from hwsim.simulate.grids import fits_float64_grid
@@ -127,7 +127,8 @@ def _by_core(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Arr
         return _lossless(facts, unit, level, threads)
     if _in_codes(unit):
         return None
-    longer = expanded(unit, facts)
+    # No product of parts exceeds the exact one, which bounds are of.
+    longer = None if holds_integers(facts, unit, level) is None else expanded(unit, facts)
     done = integer_product(longer[1], longer[0], level, threads) if longer else None
     if done is not None:
         return done

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from hwsim.reference.multipliers import multiply
 from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
+from hwsim.units.tables import TableMultiplier
 
 Array = npt.NDArray[Any]
 MOST_BITS = 10  # of operands whose pairs are all multiplied
@@ -61,6 +62,10 @@ def product_table(subject: Subject, bits: int = 8, signed: bool = False) -> Arra
     >>> product_table("mitchell", 2).tolist()
     [[0, 0, 0, 0], [0, 1, 2, 3], [0, 2, 4, 6], [0, 3, 6, 8]]
     """
+    if isinstance(subject, TableMultiplier):
+        bits, signed = subject.bits, subject.signed
+        table = np.frombuffer(subject.entries, "<i8").reshape(1 << bits, -1)
+        return _checked(table, 1 << bits, signed)
     if isinstance(subject, IntegerMultiplier):
         bits = subject.bits
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MOST_BITS:
@@ -88,6 +93,7 @@ def multiplier_errors(
     >>> found.wce, round(100 * found.mred, 6), found.digest
     (4096, 3.787828, '163e78d5f9e70d86')
     """
+    signed = subject.signed if isinstance(subject, TableMultiplier) else signed
     table = product_table(subject, bits, signed)
     axis = _operands(table.shape[0].bit_length() - 1, signed)
     exact = axis[:, None] * axis[None, :]

@@ -62,7 +62,7 @@ class TableMultiplier(IntegerMultiplier):
     def mirrored(self) -> TableMultiplier:
         """The table of exchanged operands."""
         side = 1 << self.bits
-        view = memoryview(self.entries).cast("q", (side, side)).tolist()
+        view: Any = memoryview(self.entries).cast("q", (side, side)).tolist()
         turned = [[row[b] for row in view] for b in range(side)]
         same = turned == view
         return self if same else TableMultiplier(self.bits, _packed(turned), self.signed)

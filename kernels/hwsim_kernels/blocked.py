@@ -25,8 +25,10 @@ from hwsim_kernels.datapath import (
     MITCHELL,
     NONE,
     PLAIN,
+    SIGNED_WORDS,
     SLOT,
     UNBOUNDED,
+    WORDS,
     Path,
     Scalars,
     Tally,
@@ -70,6 +72,8 @@ def vectors(path: Path) -> int:
     """Vectors of columns in a tile: as many sums in flight as hide their latency, as few as
     leave registers for what each of them carries along."""
     flagged = path.level != NONE and path.limit != UNBOUNDED
+    if path.product in (WORDS, SIGNED_WORDS):
+        return 32 // lanes(path)  # a register of their indices
     free = path.level != ALL and not flagged and path.product in (PLAIN, MITCHELL)
     return 4 if WIDE and free else 2
 
@@ -82,7 +86,7 @@ def columns(path: Path) -> int:
     return PANEL * lanes(path)
 
 
-RADIX = (2, 4, 5, 5, 2, 2, 2, 3, 2, 2, 4)  # of Path's fields, the width as 32 · (1 + digit)
+RADIX = (2, 4, 5, 5, 2, 2, 2, 3, 2, 2, 7)  # of Path's fields, the width as 32 · (1 + digit)
 
 
 def code_of(path: Path | None) -> int:

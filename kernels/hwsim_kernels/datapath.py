@@ -42,7 +42,8 @@ NOTHING, NEAREST, TRUNCATE, UP, AWAY = range(5)
 UNBOUNDED, CLAMP, SCALE, HALF, TURN = range(5)
 
 # What is added: x·y, or what `hwsim_kernels.multiply` says.
-PLAIN, TERMS, MITCHELL, TABLE = range(4)
+PLAIN, TERMS, MITCHELL, TABLE, ROW, WORDS, SIGNED_WORDS = range(7)
+TABLES = (TABLE, ROW, WORDS, SIGNED_WORDS)
 
 # How much is counted.
 NONE, COUNTS, ALL = range(3)
@@ -286,7 +287,7 @@ def used(path: Path) -> tuple[str, ...]:
     names = ["largest"] if path.watched or path.level == ALL else []
     if path.level == NONE:
         return tuple(names)
-    names += ["empty"] * (path.product in (TERMS, TABLE))  # of others the operands tell
+    names += ["empty"] * (path.product in (TERMS, *TABLES))  # of others the operands tell
     names += ["overflow"] * (path.limit != UNBOUNDED)
     if not lossless(path):
         names += ["touched", "partial"]

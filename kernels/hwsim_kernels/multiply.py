@@ -9,6 +9,9 @@ MITCHELL  logarithms added: bits of x, plus bits of y less those of 1, are those
           first plane of a zero is that of ±1.
 TABLE     an entry of ``table`` times two powers of two: the planes are parts of its index, as
           integers, and the powers.
+ROW       the same where a row of the table, all that one operand a meets, has 16 floats: they are
+          permuted in a register.
+WORDS     the same where it has 256 16-bit words (SIGNED_WORDS: signed ones), in eight registers.
 """
 
 from __future__ import annotations
@@ -17,15 +20,31 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from hwsim_kernels.datapath import MITCHELL, NATIVE, TABLE, TERMS, Path, Term
+from llvmlite import ir
+
+from hwsim_kernels.datapath import (
+    MITCHELL,
+    NATIVE,
+    ROW,
+    SIGNED_WORDS,
+    TABLES,
+    TERMS,
+    WORDS,
+    Path,
+    Term,
+)
 from hwsim_kernels.vectors import (
+    I32,
     I64,
+    Choice,
     Vector,
     bits,
     counted_loop,
     floats,
     fma,
+    lane_values,
     looked_up,
+    permuted,
     splat,
 )
 
@@ -35,7 +54,7 @@ Place = Callable[[int, int], Term]  # row and vector of a tile
 
 def planes(path: Path, terms: int) -> int:
     """Numbers of an operand at each k."""
-    return {TERMS: terms, MITCHELL: 2, TABLE: 2}.get(path.product, 1)
+    return {TERMS: terms, MITCHELL: 2, **dict.fromkeys(TABLES, 2)}.get(path.product, 1)
 
 
 def addends(tile: Any, at: Any, k: Any, terms: Any, fused: bool) -> Place:
@@ -56,7 +75,9 @@ def addends(tile: Any, at: Any, k: Any, terms: Any, fused: bool) -> Place:
     fused = fused or tile.path.sums == NATIVE
     if kind == MITCHELL:
         return lambda r, v: Term(_mitchell(left(r), right[v]))
-    if kind == TABLE:
+    if kind in (WORDS, SIGNED_WORDS):
+        return _words(tile, at, spots, right, kind == SIGNED_WORDS)
+    if kind in TABLES:
         return lambda r, v: Term(_entry(tile, left(r), right[v]))
     return lambda r, v: Term(left(r)[0], right[v][0], fused)
 
@@ -72,8 +93,38 @@ def _mitchell(x: list[Vector], y: list[Vector]) -> Vector:
 
 
 def _entry(tile: Any, x: list[Vector], y: list[Vector]) -> Vector:
-    found = looked_up(tile.address("table", 0), bits(x[0]) + bits(y[0]))
+    if tile.path.product == ROW:
+        first = tile.builder.bitcast(lane_values(x[0])[0], I32)
+        row = tile.load(tile.address("table", tile.builder.sext(first, I64)), tile.kind)
+        found = permuted(Vector(tile.builder, row), bits(y[0]))
+    else:
+        found = looked_up(tile.address("table", 0), bits(x[0]) + bits(y[0]))
     return found * (x[1] * y[1])
+
+
+def _words(tile: Any, at: Any, spots: list[Any], right: Any, signed: bool) -> Place:
+    """So many vectors at a time that their indices are the words of one register, for every row."""
+    builder, many = tile.builder, 32 // tile.lanes
+    groups = [
+        Choice.of([bits(right[v + i][0]) for i in range(many)])
+        for v in range(0, tile.vectors, many)
+    ]
+
+    @cache
+    def found(r: int) -> list[Vector]:
+        index = lane_values(bits(_left(tile, at, spots[0], r)))[0]
+        start = builder.sext(index, I64) if index.type != I64 else index
+        kind = ir.VectorType(ir.IntType(16), 32)
+        parts = [
+            tile.load(tile.address("table", builder.add(start, I64(32 * i))), kind, 2)
+            for i in range(8)
+        ]
+        return [found for group in groups for found in group.of_row(parts, signed)]
+
+    def term(r: int, v: int) -> Term:
+        return Term(found(r)[v] * (_left(tile, at, spots[1], r) * right[v][1]))
+
+    return term
 
 
 def _sums(tile: Any, at: Any, first: Any, terms: Any) -> Place:

@@ -9,13 +9,14 @@ Another backend traces the same text over its own values: nothing here knows abo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
 from numba.core import cgutils
 
 GATHERS = bool(get_host_cpu_features().get("avx512f", False))
+PERMUTES_WORDS = bool(get_host_cpu_features().get("avx512bw", False))
 I32, I64 = ir.IntType(32), ir.IntType(64)
 FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
 ORDERED = {"<", ">", "<=", ">=", "=="}
@@ -237,6 +238,70 @@ def looked_up(table: Any, indices: Vector) -> Vector:
         entry = builder.load(builder.gep(table, [number]))
         found = builder.insert_element(found, entry, ir.Constant(I32, i))
     return Vector(builder, found)
+
+
+def permuted(row: Vector, indices: Vector) -> Vector:
+    """Lanes of a vector of 16 floats, by integers 0 … 15: one instruction where `GATHERS`."""
+    kinds = [row.value.type, indices.value.type]
+    name = "llvm.x86.avx512.permvar.sf.512"
+    function = cgutils.get_or_insert_function(
+        row.builder.module, ir.FunctionType(kinds[0], kinds), name
+    )
+    return row.like(row.builder.call(function, [row.value, indices.value]))
+
+
+class Choice(NamedTuple):
+    """Which of 256 words 32 lanes want: the six low bits of their indices, and masks of the two
+    high ones."""
+
+    builder: Any
+    low: Any
+    odd: Any
+    upper: Any
+
+    count: int  # of vectors that they come from
+
+    @classmethod
+    def of(cls, indices: list[Vector]) -> Choice:
+        """Of the lanes of vectors, one after the other."""
+        builder, lanes = indices[0].builder, 32 // len(indices)
+        wide = ir.VectorType(ir.IntType(16), 32)
+        parts = [builder.trunc(x.value, ir.VectorType(ir.IntType(16), lanes)) for x in indices]
+        while len(parts) > 1:
+            every = ir.Constant(ir.VectorType(I32, 2 * lanes), list(range(2 * lanes)))
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [builder.shuffle_vector(*pair, every) for pair in pairs]
+            lanes *= 2
+        index = parts[0]
+        zero = ir.Constant(wide, None)
+        masks = [
+            builder.icmp_signed("!=", builder.and_(index, ir.Constant(wide, [bit] * 32)), zero)
+            for bit in (64, 128)
+        ]
+        return cls(builder, index, *masks, len(indices))
+
+    def of_row(self, parts: list[Any], signed: bool) -> list[Vector]:
+        """The words of a row, which are eight vectors of 32, as vectors of floats."""
+        builder, wide = self.builder, self.low.type
+        name = "llvm.x86.avx512.vpermi2var.hi.512"
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(wide, [wide] * 3), name
+        )
+        quarters = [
+            builder.call(function, [parts[i], self.low, parts[i + 1]]) for i in range(0, 8, 2)
+        ]
+        lower = builder.select(self.odd, quarters[1], quarters[0])
+        upper = builder.select(self.odd, quarters[3], quarters[2])
+        words = builder.select(self.upper, upper, lower)
+        extend = builder.sext if signed else builder.zext
+        lanes, found = 32 // self.count, []
+        for start in range(0, 32, lanes):
+            places = ir.Constant(ir.VectorType(I32, lanes), list(range(start, start + lanes)))
+            part = builder.shuffle_vector(words, words, places)
+            whole = extend(part, ir.VectorType(I32, lanes))
+            kind = ir.VectorType(FLOATS[512 // lanes], lanes)
+            found.append(Vector(builder, builder.sitofp(whole, kind)))
+        return found
 
 
 Body = Callable[[Any, Sequence[Any]], Sequence[Any]]

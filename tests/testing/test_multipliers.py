@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from hwsim import SpecError
 from hwsim.cli.multipliers import multiplier_command
-from hwsim.reference.multipliers import multiply
+from hwsim.reference.multipliers import multiply, realm_addition, realm_additions
 from hwsim.testing import multiplier_errors, product_table
 from hwsim.units.multipliers import Drum, IterativeLog, Mitchell, Truncated, parse_multiplier
 
@@ -217,3 +218,28 @@ def test_functions_that_give_no_integers() -> None:
         product_table(lambda a, b: 1.5 * a * b)  # type: ignore[arg-type, return-value]
     with pytest.raises(ValueError, match="a product of"):
         product_table(lambda a, b: 2**70)
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "low", "high"),
+    [("mbm", 2.58, -7.64, 7.81), ("realm4", 1.38, -6, 6), ("realm16", 0.42, -2.08, 2.08)],
+)
+def test_published_errors_of_16_bit_operands(
+    name: str, mean: float, low: float, high: float
+) -> None:
+    """Mean relative errors and peaks of 16-bit MBM and REALM (the latter from the abstract of the
+    DATE 2020 paper: 0.4 %, 2.08 %), on seeded operands."""
+    multiplier, rng = parse_multiplier(name, 16), random.Random(5)
+    pairs = [(rng.randrange(1, 1 << 16), rng.randrange(1, 1 << 16)) for _ in range(20_000)]
+    errors = [100 * (multiply(multiplier, a, b) / (a * b) - 1) for a, b in pairs]
+    assert sum(map(abs, errors)) / len(errors) == pytest.approx(mean, abs=0.02)
+    assert low <= min(errors)
+    assert max(errors) <= high
+
+
+def test_no_addition_of_realm_lies_near_a_tie() -> None:
+    for segments in (2, 4, 8, 16):
+        axis = [i / segments for i in range(segments)]
+        parts = [64 * realm_addition(x, y, 1 / segments) % 1 for x in axis for y in axis]
+        assert min(abs(part - 0.5) for part in parts) > 1e-6
+        assert max(map(max, realm_additions(segments))) <= 16
