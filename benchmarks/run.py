@@ -105,6 +105,8 @@ E6M9 = "e5m2xe5m2+e6m9"
 
 
 def _cases() -> list[Case]:
+    from hwsim.units.catalogue import UNITS
+
     cases = []
     for chunk in ("", ":chunk64"):
         for data in FLOATS:
@@ -141,8 +143,12 @@ def _cases() -> list[Case]:
         Case("bf16xbf16+fp32"),
         Case("fp16xfp16+e8m15"),
         Case("e4m3xe4m3+fp16:mul_add"),
-        Case("fp32xfp32+exact"),
+        Case("fp32xfp32+fp32:exact"),
     ]
+    known = {case.unit for case in cases if not case.telemetry}
+    for entry in UNITS:  # the catalogue's page shows what they reach
+        kind = "int8" if entry.unit.startswith(("int", "uint", "fixed")) else "normal"
+        cases += [Case(entry.unit, kind)] if entry.unit not in known else []
     return cases
 
 

@@ -60,13 +60,13 @@ class Laid(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """What proofs know of a core's products: significant bits; how much larger than |a·b| they may
-    be; and the largest product of significands where only that is known."""
+    """What proofs know of a core's products: significant bits; and that of significands m and n
+    none exceeds growth·m·n + constant.  signed : whether some of them are negative."""
 
     bits: int
-    growth: float | None
-    largest: int
-    lowest: int = 0
+    growth: float
+    constant: int = 0
+    signed: bool = False
 
 
 def kind(unit: MacUnit) -> int | None:
@@ -95,9 +95,8 @@ def kind_in(unit: MacUnit, found: int, width: int) -> int:
     about = bound(unit)
     if unit.core.bits > 8 or not PERMUTES_WORDS:
         return TABLE
-    signed = isinstance(unit.core, TableMultiplier) and about.lowest < 0
-    if signed:
-        return SIGNED_WORDS if about.lowest >= -(2**15) and about.largest < 2**15 else TABLE
+    if about.signed:
+        return SIGNED_WORDS if about.bits < 16 else TABLE
     return WORDS if about.bits <= 16 else TABLE
 
 
@@ -109,13 +108,12 @@ def bound(unit: MacUnit) -> Bound:
     if isinstance(core, TableMultiplier):
         entries = np.frombuffer(core.entries, "<i8")
         largest = int(np.abs(entries).max())
-        return Bound(max(1, largest.bit_length()), None, largest, int(entries.min()))
+        return Bound(max(1, largest.bit_length()), 0.0, largest, bool(entries.min() < 0))
     if isinstance(core, Truncated) and core.corrected:
-        largest = (1 << bits) + average_of_dropped(core.bits, core.dropped)
-        return Bound(bits + 1, None, largest)
+        return Bound(bits + 1, 1.0, average_of_dropped(core.bits, core.dropped))
     if isinstance(core, (Mbm, Realm)):
-        return Bound(2 * core.bits, 1.25, 0)  # no addition exceeds 1/4 of 2^(k1 + k2)
-    return Bound(bits, 1.0, 0)
+        return Bound(2 * core.bits, 1.25)  # no addition exceeds 1/4 of 2^(k1 + k2)
+    return Bound(bits, 1.0)
 
 
 def in_range(unit: MacUnit, sizes: tuple[float, float, float, float], width: int) -> bool:
@@ -305,13 +303,10 @@ def expanded(unit: MacUnit, facts: Facts) -> tuple[MacUnit, Facts] | None:
     return replace(unit, core=None), Facts(*terms(unit, facts, width), facts.c)
 
 
-def largest_product(unit: MacUnit, a_max: float, b_max: float) -> Fraction:
-    """|a·b| by the core at most, where |a| and |b| are at most these finite bounds."""
-    about = bound(unit)
-    if about.growth is not None:
-        return Fraction(about.growth) * Fraction(a_max) * Fraction(b_max)
+def largest_constant(unit: MacUnit, a_max: float, b_max: float) -> Fraction:
+    """What a product may exceed its growth·|a·b| by, |a| and |b| being at most finite bounds."""
     exponents = sum(_top_exponent(f, x) for f, x in ((unit.a, a_max), (unit.b, b_max)))
-    return about.largest * Fraction(2) ** exponents
+    return bound(unit).constant * Fraction(2) ** exponents
 
 
 def _top_exponent(fmt: Format, largest: float) -> int:
@@ -334,8 +329,8 @@ def out_of_core(facts: Facts, unit: MacUnit) -> int:
     """Outputs whose exact c + Σ p is finite and lies outside the unit's (outer) accumulator."""
     fmt = unit.outer_format
     high = min(float(fmt.largest), -float(fmt.lowest)) / (1 + 2.0**-50)
-    growth = bound(unit).growth
-    if growth is not None and facts.sum_bound * growth + facts.c_max <= high:
+    about = bound(unit)
+    if not about.constant and facts.sum_bound * about.growth + facts.c_max <= high:
         return 0
     outside = 0
     for item, i in np.ndindex(*facts.a.shape[:2]):

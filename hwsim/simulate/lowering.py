@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from hwsim_kernels.datapath import MITCHELL, PLAIN, TABLE, TERMS
 from hwsim_kernels.float64 import ALL, CHEAP, NONE
 from hwsim_kernels.rounding64 import EXACT, INNOCUOUS, STICKY
 from hwsim_kernels.scalars import Grid64
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.simulate.cores import kind, rewritten
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import (
@@ -195,6 +197,8 @@ def _grid(unit: MacUnit, fmt: Format) -> Grid64:
 
 def describe(unit: MacUnit) -> tuple[str, ...]:
     """The proofs for ``unit`` on finite data of unknown size, with nothing counted."""
+    if unit.core is not None:
+        return _describe_core(unit)
     if isinstance(unit.order, Exact):
         bits = "BLAS where 53 bits hold the sum or decide its rounding, else 32-bit digits of it"
         problem = fits_float64_grid(unit.accumulator)
@@ -208,3 +212,31 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     if isinstance(stages, str):
         return (f"integers of any width, slowly: {stages}",)
     return tuple(stage.proof for stage in stages if stage is not None)
+
+
+KERNELS = {
+    TERMS: "the parts' exact products are added first",
+    MITCHELL: "the bits of two floats are added",
+    TABLE: "entries of a table of significands",
+}
+
+
+def _describe_core(unit: MacUnit) -> tuple[str, ...]:
+    """How an approximate multiplier is computed, and the proof of the sum."""
+    nothing = np.zeros((1, 1, 1))
+    exact = rewritten(unit, nothing, nothing)[0]
+    if exact.core is None:
+        return (
+            f"{unit.core}: its operands are rewritten, and multiplied exactly",
+            *describe(exact),
+        )
+    ends = [(float(f.largest), float(f.smallest)) for f in (unit.a, unit.b)]
+    data = Unknown(a_max=ends[0][0], b_max=ends[1][0], a_min=ends[0][1], b_min=ends[1][1])
+    how = KERNELS.get(kind(unit) or PLAIN)
+    if isinstance(unit.order, Exact) and how:
+        return (f"{unit.core}: {how}", "float64 where it holds every sum, else the exact reference")
+    paths = plan(unit, data, NONE) if how else None
+    if how is None or paths is None:
+        return (f"{unit.core}: the exact reference, slowly",)
+    proofs = [choice.proof for choice in (paths.inner, paths.outer) if choice is not None]
+    return (f"{unit.core}: {how}", *proofs)

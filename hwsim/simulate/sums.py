@@ -192,13 +192,14 @@ def _by_core(unit: MacUnit, facts: Bounds, quantum: int) -> Addend:
     what = f"{unit.a}x{unit.b}:{unit.core}"
     if not all(map(math.isfinite, sizes)):
         return Addend(about.bits, quantum, math.inf, math.inf, what)
-    largest = cores.largest_product(unit, *sizes)
-    if about.growth is not None:
-        mass = facts.mass * about.growth * 1.0000001
-    else:  # zeros, whose significands have the finest unit, may have products
-        mass = float_or_inf(largest) * facts.length * 1.0000001
+    constant = cores.largest_constant(unit, *sizes)
+    growth = Fraction(about.growth)
+    largest = growth * Fraction(sizes[0]) * Fraction(sizes[1]) + constant
+    mass = facts.mass * about.growth if about.growth else 0.0
+    mass += float_or_inf(constant) * facts.length
+    if constant:  # zeros, whose significands have the finest unit, may have products
         quantum = unit.a.quantum_exponent + unit.b.quantum_exponent
-    return Addend(about.bits, quantum, largest, mass, what)
+    return Addend(about.bits, quantum, largest, mass * 1.0000001, what)
 
 
 def finest_bit(fmt: Format, least: float) -> int:

@@ -14,13 +14,13 @@ from hwsim_kernels._jit import KERNEL_HASH
 
 import hwsim
 from hwsim.networks.files import write_atomically
-from tests.exhaustive import chains, conversions, pairs
+from tests.exhaustive import catalogue, chains, conversions, pairs
 from tests.exhaustive.spaces import Part
 from tests.hostile import suite
 
 RECORD = Path(__file__).resolve().parent.parent / "exhaustive.json"
-PROOFS = ("choices", "datapaths", "grids", "sums")  # what chooses a kernel and its numbers
-SECTIONS: dict[str, Any] = {"hostile": suite, "conversions": conversions}
+PROOFS = ("choices", "cores", "datapaths", "grids", "sums")  # what chooses a kernel and its numbers
+SECTIONS: dict[str, Any] = {"hostile": suite, "conversions": conversions, "catalogue": catalogue}
 SECTIONS |= {"chains": chains, "pairs": pairs}
 
 
@@ -74,7 +74,11 @@ def run_all(
     digest = hashlib.sha256()
     for job, part in zip(jobs, parts, strict=True):
         digest.update(f"{job} {part.digest}".encode())
-    return {"cases": sum(part.cases for part in parts), "digest": digest.hexdigest()}
+    record = {"cases": sum(part.cases for part in parts), "digest": digest.hexdigest()}
+    if jobs and SECTIONS[jobs[0].section] is catalogue:  # its page says so of each
+        units = {job.arguments[0]: part.cases for job, part in zip(jobs, parts, strict=True)}
+        return {**record, "units": units}
+    return record
 
 
 def read_record() -> dict[str, Any]:

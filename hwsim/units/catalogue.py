@@ -1,0 +1,46 @@
+"""Representative MAC units, at least one for each part that a description can name.
+
+`make exhaustive` compares each with the reference, `make bench` times each, and the docs' catalogue
+page says what there is of it.  Adding a part is adding a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class UnitEntry:
+    """A unit, the part that it stands for, and where that is defined."""
+
+    unit: str
+    part: str
+    source: str
+
+
+UNITS = (
+    UnitEntry("e4m3xe4m3+fp16", "fused products, sequential", "IEEE 754-2019; OCP OFP8 1.0"),
+    UnitEntry("e5m2xe5m2+e6m9:saturate", "saturating float sums", "Wang et al. 2018"),
+    UnitEntry("e5m2xe5m2+e6m9:chunk64", "chunks", "Wang et al. 2018, figure 3a"),
+    UnitEntry("e4m3xe4m3+fp16:rtz", "directed rounding", "IEEE 754-2019 §4.3.2"),
+    UnitEntry("fp16xfp16+fp32", "native sums", "IEEE 754-2019"),
+    UnitEntry("e4m3xe4m3+fp16:mul_add", "rounded products", "IEEE 754-2019 §5.4.1"),
+    UnitEntry("fp32xfp32+fp32:exact", "exact sums", "Kulisch 2013"),
+    UnitEntry("int8xint8+int32", "integers that wrap", "two's complement"),
+    UnitEntry("int8xint8+int16:saturate", "integers that saturate", "two's complement"),
+    UnitEntry("fixed1.6xfixed1.6+fixed7.8", "fixed point", "two's complement"),
+    UnitEntry("int8xint8:mitchell+int16:saturate", "mitchell", "Mitchell 1962"),
+    UnitEntry("e5m2xe5m2:mitchell+e6m9:saturate", "mitchell on significands", "Mitchell 1962"),
+    UnitEntry("int8xint8:mbm+int16:saturate", "mbm", "Saadat et al. 2018"),
+    UnitEntry("int8xint8:realm8+int16:saturate", "realm", "Saadat et al. 2020"),
+    UnitEntry("int8xint8:ilm1+int16:saturate", "ilm", "Babić, Avramović, Bulić 2011"),
+    UnitEntry("int8xint8:drum4+int16:saturate", "drum", "Hashemi, Bahar, Reda 2015"),
+    UnitEntry("int8xint8:trunc4+int16:saturate", "trunc", "Schulte, Swartzlander 1993"),
+    UnitEntry("int8xint8:trunc4c+int16:saturate", "trunc, corrected", "the same"),
+)
+MISSING = (
+    "a power-of-two operand's shifter with guard bits",
+    "the logarithmic multiplier with its conversion table",
+    "XNOR-popcount on packed words",
+    "a codebook's product table, and its bin-accumulate form",
+)
