@@ -106,7 +106,7 @@ def _value_text(reference: Any, code: int, fmt: Format) -> str:
 
 def fields(name: str, fmt: Format, source: str) -> dict[str, Any]:
     """What there is to say about a format, by name."""
-    from hwsim.formats import FloatFormat
+    from hwsim.formats import CodebookFormat, FixedFormat, FloatFormat, LogFormat
 
     facts: dict[str, Any] = {"format": name, "width_bits": fmt.width, "signed": fmt.signed}
     if isinstance(fmt, FloatFormat):
@@ -117,8 +117,12 @@ def fields(name: str, fmt: Format, source: str) -> dict[str, Any]:
             "specials": fmt.specials,
             "exponent_field_0": fmt.zero_field,
         }
-    else:
+    elif isinstance(fmt, (FixedFormat, LogFormat)):
         facts |= {"integer_bits": fmt.integer_bits, "fraction_bits": fmt.fraction_bits}
+    if isinstance(fmt, LogFormat):
+        facts |= {"bias": fmt.exponent_bias, "nearest_in": f"{fmt.domain} domain"}
+    if isinstance(fmt, CodebookFormat):
+        facts |= {"values": len(fmt.values), "entries_in": str(fmt.entry or "float64")}
     facts |= {
         "largest": number(fmt.largest),
         "lowest": number(fmt.lowest),
@@ -127,6 +131,8 @@ def fields(name: str, fmt: Format, source: str) -> dict[str, Any]:
         "infinity": fmt.has_inf,
         "nan": hex(fmt.nan_code) if isinstance(fmt, FloatFormat) and fmt.has_nan else False,
         "negative_zero": fmt.has_negative_zero,
+        "zero": fmt.has_zero,
+        "exact_values": fmt.has_exact_values,
         "overflow_by_default": fmt.default_overflow,
         "source": source,
     }

@@ -13,6 +13,7 @@ from hwsim.units.types import (
     RoundedProduct,
     Sequential,
     has_subnormal_values,
+    has_whole_values,
     is_integer,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "Telemetry",
     "as_unit",
     "has_subnormal_values",
+    "has_whole_values",
     "is_integer",
     "parse_unit",
 ]
