@@ -20,7 +20,7 @@ MOST_CODES = 256  # formats of up to 8 bits are listed value by value
 @click.command("formats")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def formats_command(as_json: bool) -> None:
-    """List the named formats.  Any eXmY, intN, uintN, fixedI.F works unlisted."""
+    """List the named formats.  Any eXmY, intN, fixedI.F, logI.F, pow2_N works unlisted."""
     from rich.table import Table
 
     from hwsim.formats import CATALOGUE, IntFormat
@@ -43,7 +43,9 @@ def formats_command(as_json: bool) -> None:
     screen = console()
     screen.print(table)
     screen.print(
-        "and every intN, uintN to 64 bits, fixedI.F, eXmY: hwsim format NAME", highlight=False
+        "and every intN, uintN to 64 bits, fixedI.F, eXmY, logI.F, pow2_N, codebook_A_B_C: "
+        "hwsim format NAME",
+        highlight=False,
     )
 
 
@@ -58,6 +60,7 @@ def format_command(name: str, as_json: bool) -> None:
       hwsim format e4m3
       hwsim format e6m9
       hwsim format fixed3.4
+      hwsim format codebook_n1_n0.25_0_0.25_1
     """
     from hwsim.formats import CATALOGUE, parse_format
 

@@ -71,7 +71,7 @@ _NF4 = """
 """
 TABLES = (
     Entry("binary", CodebookFormat((-1, 1)), "Courbariaux 2015, 1511.00363; XNOR-Net, 1603.05279"),
-    Entry("ternary", IntFormat(2, symmetric=True), "Li, Zhang, Liu 2016, arXiv 1605.04711"),
+    Entry("ternary", LogFormat(1, domain="linear"), "Li, Zhang, Liu 2016, arXiv 1605.04711"),
     Entry("pow2_4", LogFormat(3), "Miyashita 2016, arXiv 1603.01025: base 2; pow2_N of N bits"),
     Entry("log4.1", LogFormat(4, 1), "Miyashita 2016, arXiv 1603.01025: base √2; any logI.F"),
     Entry("lns8", LogFormat(4, 3, has_zero=False), "LNS-Madam, Zhao 2021, arXiv 2106.13914"),

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class CodebookFormat(TableFormat):
         object.__setattr__(self, "entry", fmt)
         if not 2 <= len(numbers) <= 1 << MOST_BITS:
             raise SpecError(f"codebook of {len(numbers)} values: 2 … {1 << MOST_BITS} are needed")
-        for low, high in zip(numbers, numbers[1:], strict=False):
+        for low, high in pairwise(numbers):
             if low >= high:
                 raise SpecError(
                     f"codebook: {float(high)} follows {float(low)}; ascending, distinct values"

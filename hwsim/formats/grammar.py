@@ -153,4 +153,3 @@ def _log(m: re.Match[str]) -> LogFormat:
         has_zero="nozero" not in fields,
         domain="linear" if "linear" in fields else "log",
     )
-

@@ -63,7 +63,7 @@ class LogFormat(TableFormat):
         if self.bias is None:
             object.__setattr__(self, "bias", self.first_field)
         require_int("bias", self.bias, -(2**21), 2**21)
-        if not 1 <= self.field_bits or self.width > MOST_BITS:
+        if self.field_bits < 1 or self.width > MOST_BITS:
             raise SpecError(
                 f"format {self._spelling()}: {self.field_bits} exponent bits and {self.width} in "
                 f"all; at least 1 and at most {MOST_BITS} are needed"

@@ -329,7 +329,7 @@ class FixedFormat:
         return f"{sign}fixed{self.integer_bits}.{self.fraction_bits}" + "_sym" * self.symmetric
 
     def __str__(self) -> str:
-        return short_names().get(self) or self._spelling()
+        return self._spelling()
 
 
 class IntFormat(FixedFormat):

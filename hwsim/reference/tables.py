@@ -78,7 +78,8 @@ def exceeds_root(x: Fraction, power: int, degree: int) -> bool:
     """Whether x > 2^(power / degree), for a dyadic x > 0 and an irrational root: x^degree is
     compared with 2^power."""
     exponent = 1 - x.denominator.bit_length()  # x = numerator · 2^exponent
-    return (x.numerator**degree).bit_length() > power - exponent * degree
+    raised: int = x.numerator**degree
+    return raised.bit_length() > power - exponent * degree
 
 
 # --- codes ----------------------------------------------------------------------------------------

@@ -29,7 +29,14 @@ from hwsim.memory import check_memory
 from hwsim.simulate import wide
 from hwsim.simulate.elementwise import convert, has_codes, has_table, is_direct, target
 from hwsim.simulate.environment import in_ieee_arithmetic
-from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64, powers, rounding_mode, within_float32
+from hwsim.simulate.grids import (
+    code_fields,
+    fits_float64_grid,
+    grid64,
+    powers,
+    rounding_mode,
+    within_float32,
+)
 from hwsim.simulate.inputs import as_codes, as_whole, carrier_exact, check_out, result_array
 from hwsim.simulate.tables import decode_codes, round_numbers, table_codes
 

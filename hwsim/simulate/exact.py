@@ -79,7 +79,9 @@ def integer_product(
 ) -> tuple[Array, Totals] | None:
     """Integer sums in which no step can overflow, or whose overflow is modular and uncounted."""
     whole = all(map(has_whole_values, (unit.a, unit.b)))
-    if not (whole and all(map(is_integer, unit.rounded_formats().values()))) or not isinstance(unit.multiplier, ExactProduct):
+    if not (whole and all(map(is_integer, unit.rounded_formats().values()))) or not isinstance(
+        unit.multiplier, ExactProduct
+    ):
         return None
     inside = all(_holds(fmt, facts) for fmt in (unit.accumulator, unit.outer_format))
     if level == ALL or not (inside or (level == NONE and _modular(unit))):

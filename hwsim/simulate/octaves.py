@@ -68,7 +68,10 @@ def _chain(steps: Steps, fmt: LogFormat) -> tuple[int, Chain] | None:
             first = key
         exponent = (key >> digits) - _bias(steps)
         field = code - fmt.exponent_bias - (exponent << fmt.fraction_bits)
-        if code > fmt.first_field and found.setdefault(key & int(steps.bits.fraction), field) != field:
+        if (
+            code > fmt.first_field
+            and found.setdefault(key & int(steps.bits.fraction), field) != field
+        ):
             return None
     chain = sorted(found.items())
     return (first, chain) if len(chain) == 1 << fmt.fraction_bits else None

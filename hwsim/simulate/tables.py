@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property, partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -178,7 +179,7 @@ def _buckets(steps: Steps, entries: Array) -> tuple[Any, ...] | None:
     above = list(steps.keys[base:])
     below = [-key for key in steps.keys[:base]][::-1]  # magnitudes from which entries descend
     rest = [[m for m in side if m > 1] for side in (above, below)]
-    alike = [a ^ b for side in rest for a, b in zip(side, side[1:], strict=False)]
+    alike = [a ^ b for side in rest for a, b in pairwise(side)]
     digits = int(steps.bits.digits)
     shift = min([digits, *(x.bit_length() - 1 for x in alike)])
     ends = [m >> shift for side in rest for m in side] or [1]

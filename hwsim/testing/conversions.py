@@ -320,6 +320,9 @@ def _linear(subject: Conversion) -> bool:
 
 
 def _parity_is_known(subject: Conversion) -> bool:
+    """Of rne, rna and rto: in the log domain nothing is a tie."""
+    if subject.rounding in NEAREST and not _linear(subject):
+        return False
     one_bit = isinstance(subject.fmt, FloatFormat) and subject.fmt.precision == 1
     return subject.fmt.has_zero and not one_bit
 
@@ -356,7 +359,9 @@ CONVERSION_LAWS = (
         "ties",
         "rne to the even code, rna away from zero",
         _tied,
-        _when("not to nearest", lambda s: s.rounding in NEAREST and _parity_is_known(s) and _linear(s)),
+        _when(
+            "not to nearest", lambda s: s.rounding in NEAREST and _parity_is_known(s) and _linear(s)
+        ),
     ),
     Law(
         "toward zero",

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def _between(fmt: TableFormat) -> Iterable[Fraction]:
     if fmt.width > ALL_CODES:
         last = len(numbers) - 1
         numbers = [numbers[k] for k in sorted({last * k // 128 for k in range(129)})]
-    for low, high in zip(numbers, numbers[1:], strict=False):
+    for low, high in pairwise(numbers):
         yield from (abs(low + (high - low) * k / 8) for k in EIGHTHS)
     yield from (abs(x) * k for x in (numbers[0], numbers[-1]) for k in (1, 2, 3))
     if isinstance(fmt, LogFormat):
