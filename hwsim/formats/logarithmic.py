@@ -52,8 +52,6 @@ class LogFormat(TableFormat):
     has_zero: bool = True
     domain: str = "log"
 
-    symmetric = True
-
     def __post_init__(self) -> None:
         require_int("integer_bits", self.integer_bits, 0, MOST_BITS)
         require_int("fraction_bits", self.fraction_bits, 0, MOST_FRACTION_BITS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cached_property
-from typing import ClassVar
 
 MOST_BITS = 16  # of a code: 65 536 entries
 
@@ -26,7 +25,6 @@ class TableFormat:
     domain: str = "linear"
     # Whether values are what they stand for; else the floats nearest to that.
     has_exact_values: bool = True
-    symmetric: ClassVar[bool] = False  # codes are a sign and a magnitude
 
     @property
     def width(self) -> int:
@@ -42,6 +40,12 @@ class TableFormat:
     def values_by_code(self) -> dict[int, Fraction]:
         """The value of every code that has one."""
         return {code: value for value, code in self.entries}
+
+    @cached_property
+    def mirrored(self) -> bool:
+        """Whether −v is a value wherever v is."""
+        values = [value for value, _ in self.entries]
+        return values == [-value for value in reversed(values)]
 
     @cached_property
     def largest(self) -> Fraction:
