@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from hwsim_kernels.tables import OCTAVE, Octaves
+from hwsim_kernels.tables import CHAINS, Octaves
 
 from hwsim.formats import LogFormat
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 Chain = list[tuple[int, int]]  # of the fraction: step, and the field from there on
 
 
-def octaves(steps: Steps, target: np.dtype[Any]) -> tuple[Any, ...] | None:
-    """What `hwsim_kernels.tables.by_octaves` takes, for codes or values of ``target``; None where
-    that is not proved to give every entry."""
+def octaves(steps: Steps, target: np.dtype[Any]) -> tuple[list[int], list[int], Octaves] | None:
+    """What `hwsim_kernels.tables.in_octaves` takes, for codes or values of ``target``: steps of the
+    fraction, entries, and the rest; None where that is not proved to give every entry."""
     fmt = steps.fmt
-    if not isinstance(fmt, LogFormat) or 1 << fmt.fraction_bits > OCTAVE:
+    if not isinstance(fmt, LogFormat) or 1 << fmt.fraction_bits > CHAINS[-1]:
         return None
     found = _chain(steps, fmt)
     if found is None or not _holds(steps, fmt, found):
@@ -44,11 +44,7 @@ def octaves(steps: Steps, target: np.dtype[Any]) -> tuple[Any, ...] | None:
         floor=-1 if fmt.signed else _field_at(fmt, 0 if fmt.has_zero else smallest, target),
         signed_from=first if fmt.has_zero else 1,
     )
-    missing = OCTAVE - len(keys)
-    keys += [int(np.iinfo(whole).max)] * missing
-    entries += entries[-1:] * missing
-    tuples = (tuple(map(whole, keys)), tuple(map(whole, entries)))
-    return (*tuples, steps.bits, Octaves(*map(whole, numbers)))
+    return keys, [0, *entries], numbers
 
 
 def _bias(steps: Steps) -> int:
@@ -86,7 +82,7 @@ def _holds(steps: Steps, fmt: LogFormat, found: tuple[int, Chain]) -> bool:
 
 
 def _entry(steps: Steps, fmt: LogFormat, found: tuple[int, Chain], key: int) -> int:
-    """The code that `by_octaves` gives."""
+    """The code that `in_octaves` gives."""
     (first, chain), digits = found, int(steps.bits.digits)
     m = key if key >= 0 else -1 - key
     if key < 0 and not fmt.signed:

@@ -6,7 +6,7 @@ then as keys: integers in the order of floats (`hwsim_kernels.tables`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property, partial
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels import tables as kernels
-from hwsim_kernels.tables import CHAIN, Bits, Buckets
+from hwsim_kernels.tables import CHAINS, Bits, Buckets
 
 from hwsim import reference
 from hwsim.formats import LogFormat, TableFormat
@@ -144,10 +144,12 @@ def kernel_of(
     steps = steps_of(fmt, rounding, source)
     entries = _as_integers(fmt, target)[np.array(steps.places)]
     narrow = target.itemsize <= source.itemsize
-    if narrow and len(steps.keys) <= CHAIN:
-        return _chain(steps, entries)
+    if narrow and len(steps.keys) <= CHAINS[-2]:
+        return chained(steps, steps.keys, entries)
     if narrow and (found := octaves(steps, target)):
-        return partial(_run, kernels.by_octaves, found)
+        return chained(steps, *found)
+    if narrow and len(steps.keys) <= CHAINS[-1]:
+        return chained(steps, steps.keys, entries)
     if found := _buckets(steps, entries):
         return partial(_run, kernels.by_buckets, found)
     return partial(_run, kernels.by_search, (np.array(steps.keys), entries, steps.bits))
@@ -164,13 +166,17 @@ def _as_integers(fmt: TableFormat, target: np.dtype[Any]) -> Array:
     return np.array([float(value) for value, _ in fmt.entries], target).view(f"i{target.itemsize}")
 
 
-def _chain(steps: Steps, entries: Array) -> Kernel:
-    """All steps one after another; those that are missing lie beyond every float."""
-    keys = np.full(CHAIN, np.iinfo(steps.whole).max, steps.whole)
-    keys[: len(steps.keys)] = steps.keys
-    found = np.full(CHAIN + 1, entries[-1]).astype(steps.whole)
+def chained(
+    steps: Steps, keys: Sequence[int], entries: Sequence[int] | Array, fields: Sequence[int] = ()
+) -> Kernel:
+    """All keys one after another; those that are missing lie beyond every float."""
+    count = next(count for count in CHAINS if count >= len(keys))
+    ascending = np.full(count, np.iinfo(steps.whole).max, steps.whole)
+    ascending[: len(keys)] = keys
+    found = np.full(count + 1, entries[-1]).astype(steps.whole)
     found[: len(entries)] = entries
-    return partial(_run, kernels.by_chain, (keys, found, np.array(steps.bits, steps.whole)))
+    numbers = np.array([*steps.bits, *fields], steps.whole)
+    return partial(_run, kernels.chain_kernel(count, bool(fields)), (ascending, found, numbers))
 
 
 def _buckets(steps: Steps, entries: Array) -> tuple[Any, ...] | None:
