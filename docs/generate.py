@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.costs import NODES, compare_anchors
-from hwsim.formats import ALIASES, CATALOGUE, Entry, FixedFormat, FloatFormat
+from hwsim.formats import ALIASES, CATALOGUE, Entry, FixedFormat, FloatFormat, TableFormat
 
 ROOT = Path(__file__).parent.parent
 SHOWN_WIDTHS = (1, 4, 8, 16, 32)
@@ -67,6 +67,22 @@ def integers() -> str:
             rows.append([*cells, fmt.default_overflow, entry.source])
     headings = ("name", "width", "lowest", "largest", "step", "overflow", "source")
     return table(headings, rows)
+
+
+def tables() -> str:
+    """The catalogue's formats that are tables."""
+    rows = []
+    for entry in CATALOGUE.values():
+        fmt = entry.format
+        if isinstance(fmt, TableFormat):
+            cells = (fmt.width, len(fmt.entries), *map(_shown, (fmt.lowest, fmt.largest)))
+            smallest = "–" if fmt.largest == fmt.smallest else _shown(fmt.smallest)
+            rows.append([f"`{entry.name}`", *map(str, cells), smallest, entry.source])
+    return table(("name", "width", "values", "lowest", "largest", "smallest", "source"), rows)
+
+
+def _shown(value: Fraction) -> str:
+    return str(value.numerator) if value.denominator == 1 else f"{float(value):.8g}"
 
 
 def aliases() -> str:
@@ -154,6 +170,7 @@ def nodes() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "floats": floats,
     "integers": integers,
+    "tables": tables,
     "aliases": aliases,
     "disagreements": disagreements,
     "anchors": anchors,

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from hwsim import reference as reference
     from hwsim.costs import Cost as Cost
     from hwsim.costs import cost as cost
+    from hwsim.formats import CodebookFormat as CodebookFormat
     from hwsim.formats import FixedFormat as FixedFormat
     from hwsim.formats import FloatFormat as FloatFormat
     from hwsim.formats import IntFormat as IntFormat
+    from hwsim.formats import LogFormat as LogFormat
     from hwsim.formats import as_format as format
     from hwsim.networks import Network as Network
     from hwsim.networks import RunReport as RunReport
@@ -59,7 +61,10 @@ _WHERE = {
     "format": ("hwsim.formats", "as_format"),
     "mac": ("hwsim.units", "as_unit"),
     "multiplier": ("hwsim.units", "multiplier"),
-    **{name: ("hwsim.formats", name) for name in ("FixedFormat", "FloatFormat", "IntFormat")},
+    **{
+        name: ("hwsim.formats", name)
+        for name in ("CodebookFormat", "FixedFormat", "FloatFormat", "IntFormat", "LogFormat")
+    },
     **{
         name: ("hwsim.units", name)
         for name in (
@@ -97,6 +102,7 @@ _WHERE = {
 
 __all__ = [
     "Chunked",
+    "CodebookFormat",
     "Cost",
     "Exact",
     "ExactProduct",
@@ -104,6 +110,7 @@ __all__ = [
     "FloatFormat",
     "HwsimError",
     "IntFormat",
+    "LogFormat",
     "MacUnit",
     "Network",
     "Requantization",

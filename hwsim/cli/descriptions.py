@@ -20,7 +20,7 @@ MOST_CODES = 256  # formats of up to 8 bits are listed value by value
 @click.command("formats")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def formats_command(as_json: bool) -> None:
-    """List the named formats.  Any eXmY, intN, uintN, fixedI.F works unlisted."""
+    """List the named formats.  Any eXmY, intN, fixedI.F, logI.F, pow2_N works unlisted."""
     from rich.table import Table
 
     from hwsim.formats import CATALOGUE, IntFormat
@@ -43,7 +43,9 @@ def formats_command(as_json: bool) -> None:
     screen = console()
     screen.print(table)
     screen.print(
-        "and every intN, uintN to 64 bits, fixedI.F, eXmY: hwsim format NAME", highlight=False
+        "and every intN, uintN to 64 bits, fixedI.F, eXmY, logI.F, pow2_N, codebook_A_B_C: "
+        "hwsim format NAME",
+        highlight=False,
     )
 
 
@@ -58,6 +60,7 @@ def format_command(name: str, as_json: bool) -> None:
       hwsim format e4m3
       hwsim format e6m9
       hwsim format fixed3.4
+      hwsim format codebook_n1_n0.25_0_0.25_1
     """
     from hwsim.formats import CATALOGUE, parse_format
 
@@ -106,7 +109,7 @@ def _value_text(reference: Any, code: int, fmt: Format) -> str:
 
 def fields(name: str, fmt: Format, source: str) -> dict[str, Any]:
     """What there is to say about a format, by name."""
-    from hwsim.formats import FloatFormat
+    from hwsim.formats import CodebookFormat, FixedFormat, FloatFormat, LogFormat
 
     facts: dict[str, Any] = {"format": name, "width_bits": fmt.width, "signed": fmt.signed}
     if isinstance(fmt, FloatFormat):
@@ -117,8 +120,12 @@ def fields(name: str, fmt: Format, source: str) -> dict[str, Any]:
             "specials": fmt.specials,
             "exponent_field_0": fmt.zero_field,
         }
-    else:
+    elif isinstance(fmt, (FixedFormat, LogFormat)):
         facts |= {"integer_bits": fmt.integer_bits, "fraction_bits": fmt.fraction_bits}
+    if isinstance(fmt, LogFormat):
+        facts |= {"bias": fmt.exponent_bias, "nearest_in": f"{fmt.domain} domain"}
+    if isinstance(fmt, CodebookFormat):
+        facts |= {"values": len(fmt.values), "entries_in": str(fmt.entry or "float64")}
     facts |= {
         "largest": number(fmt.largest),
         "lowest": number(fmt.lowest),
@@ -127,6 +134,8 @@ def fields(name: str, fmt: Format, source: str) -> dict[str, Any]:
         "infinity": fmt.has_inf,
         "nan": hex(fmt.nan_code) if isinstance(fmt, FloatFormat) and fmt.has_nan else False,
         "negative_zero": fmt.has_negative_zero,
+        "zero": fmt.has_zero,
+        "exact_values": fmt.has_exact_values,
         "overflow_by_default": fmt.default_overflow,
         "source": source,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hwsim.costs import primitives as t
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, GridFormat
 
 FLAGS = 4  # sign, zero, Inf, NaN travel beside a number inside a floating-point unit
 GUARD_ROUND_STICKY = 3
@@ -41,7 +41,7 @@ class Number:
     floating: bool
 
 
-def number_of(fmt: Format) -> Number:
+def number_of(fmt: GridFormat) -> Number:
     """How values of ``fmt`` travel once decoded."""
     low = fmt.quantum_exponent
     if isinstance(fmt, FloatFormat):
@@ -57,7 +57,7 @@ def exponent_bits(*numbers: Number) -> int:
     return t.bits_for(high - low + 1) + 1
 
 
-def fields_decoder(fmt: Format) -> int:
+def fields_decoder(fmt: GridFormat) -> int:
     """Hidden bit, zero and special codes of a float; nothing for fixed point."""
     if isinstance(fmt, FixedFormat):
         return 0
@@ -75,14 +75,14 @@ def normaliser(bits: int) -> int:
     return t.leading_zero_counter(bits) + t.shifter(bits, bits - 1)
 
 
-def needs_normaliser(fmt: Format) -> bool:
+def needs_normaliser(fmt: GridFormat) -> bool:
     """Whether values of ``fmt`` may have leading zeros on entry to a floating-point unit."""
     if isinstance(fmt, FloatFormat):
         return fmt.has_subnormals and fmt.precision > 1
     return fmt.width > 1
 
 
-def out_of_range(fmt: Format, overflow: str) -> int:
+def out_of_range(fmt: GridFormat, overflow: str) -> int:
     """Detect overflow and replace the result by a constant: one AND and one OR per bit."""
     if overflow == "wrap":
         return 0
@@ -93,7 +93,7 @@ def out_of_range(fmt: Format, overflow: str) -> int:
     return detect + 2 * t.AND * fmt.width
 
 
-def special_results(fmt: Format) -> int:
+def special_results(fmt: GridFormat) -> int:
     """NaN and Inf operands override the result; nothing where ``fmt`` has neither."""
     if not (fmt.has_inf or fmt.has_nan):
         return 0
@@ -110,7 +110,7 @@ def small_results(fmt: FloatFormat, bits: int, exponent: int) -> int:
     return amount + clamp + t.shifter(bits, reach, sticky=True)
 
 
-def convert(value: Number, fmt: Format, rounding: str, overflow: str, role: str) -> list[Piece]:
+def convert(value: Number, fmt: GridFormat, rounding: str, overflow: str, role: str) -> list[Piece]:
     """Round ``value`` into ``fmt``: normalise, round, and handle overflow."""
     target = number_of(fmt)
     exponent = exponent_bits(value, target)

@@ -13,7 +13,7 @@ from html import escape
 from hwsim.costs.blocks import Piece
 from hwsim.costs.nodes import Node, node_named
 from hwsim.costs.structure import mac_pieces, operation_pieces
-from hwsim.formats import FixedFormat, FloatFormat, Format, parse_format
+from hwsim.formats import Format, parse_format
 from hwsim.units import Chunked, MacUnit, parse_unit
 
 MODEL = "transistor count × energy per transistor"
@@ -133,7 +133,7 @@ def operation_cost(
 def _format(fmt: str | Format) -> Format:
     if isinstance(fmt, str):
         return parse_format(fmt)
-    if not isinstance(fmt, (FloatFormat, FixedFormat)):
+    if not isinstance(fmt, Format):
         raise TypeError(f"format={fmt!r}: a format or its name is needed")
     return fmt
 

@@ -36,7 +36,8 @@ from hwsim.costs.blocks import (
     placement,
 )
 from hwsim.costs.cores import core_pieces
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, shifts, sign_flip
+from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat
 from hwsim.units import (
     Chunked,
     Exact,
@@ -52,7 +53,7 @@ EXACT_GUARD_BITS = 16  # sums of up to 65 536 products of largest magnitude cann
 
 def product_of(a: Format, b: Format) -> Number:
     """The exact product on its wires."""
-    x, y = number_of(a), number_of(b)
+    x, y = number_beside(a, b), number_beside(b, a)
     return Number(
         x.bits + y.bits,
         x.low + y.low,
@@ -87,9 +88,17 @@ def multiplier_pieces(
     """Decode both operands and multiply, exactly but for a ``core``; ``normalise`` removes leading
     zeros first."""
     product = product_of(a, b)
-    pieces = [Piece("significand multiplier", t.multiplier(_bits(a), _bits(b)), _times(a, b))]
+    if BINARY in (a, b):
+        return sign_flip(b if a == BINARY else a, normalise)
+    for power, other in ((a, b), (b, a)):
+        if shifts(power, other):
+            return shift(power, other)
+    tables = look_up(a) + look_up(b)
+    a, b = decoded(a), decoded(b)
+    array = [Piece("significand multiplier", t.multiplier(_bits(a), _bits(b)), _times(a, b))]
     if core is not None:
-        pieces = [*_signs(a, b, core), *core_pieces(core)]
+        array = [*_signs(a, b, core), *core_pieces(core)]
+    pieces = [*tables, *array]
     if not product.floating:
         return pieces
     decode = fields_decoder(a) + fields_decoder(b)
@@ -110,7 +119,7 @@ def multiplier_pieces(
     ]
 
 
-def _signs(a: Format, b: Format, core: IntegerMultiplier) -> list[Piece]:
+def _signs(a: GridFormat, b: GridFormat, core: IntegerMultiplier) -> list[Piece]:
     """Magnitudes of two's complement operands, and the product's sign."""
     if isinstance(core, TableMultiplier) and core.signed:
         return []
@@ -162,7 +171,7 @@ def _masked(fmt: Format) -> Format:
     return fmt
 
 
-def requantizer(how: Requantization, wide: Format, fmt: Format) -> list[Piece]:
+def requantizer(how: Requantization, wide: GridFormat, fmt: GridFormat) -> list[Piece]:
     """Multiplier, shifters and rounders, zero point and clamp; they work once per output."""
     product = wide.width + how.multiplier_bits
     if how.high_rounding is None:
@@ -186,7 +195,7 @@ def _requant_rounder(kept: int, dropped: int, mode: str) -> int:
     return t.rounder(kept, dropped, "rna" if mode == "half-up" else mode)
 
 
-def accumulate(value: Number, fmt: Format, unit: MacUnit, fused: bool) -> list[Piece]:
+def accumulate(value: Number, fmt: GridFormat, unit: MacUnit, fused: bool) -> list[Piece]:
     """fmt ← R(fmt + value) by the unit's rules, and the register that holds it."""
     overflow = unit.overflow_of(fmt)
     if isinstance(fmt, FloatFormat):
@@ -219,7 +228,7 @@ def _exact_sum(unit: MacUnit, product: Number) -> list[Piece]:
 
 def operation_pieces(operation: str, a: Format, b: Format) -> list[Piece]:
     """One addition (a = b) or one multiplication, rounded to nearest even."""
-    if operation == "add" and a == b:
+    if operation == "add" and a == b and isinstance(a, GridFormat):
         return _addition(a)
     if operation == "mul" and isinstance(a, FixedFormat) and isinstance(b, FixedFormat):
         return multiplier_pieces(a, b, normalise=False)  # the product keeps all its bits
@@ -234,7 +243,7 @@ def operation_pieces(operation: str, a: Format, b: Format) -> list[Piece]:
     )
 
 
-def _addition(fmt: Format) -> list[Piece]:
+def _addition(fmt: GridFormat) -> list[Piece]:
     if isinstance(fmt, FixedFormat):
         return [Piece("adder", t.adder(fmt.width), f"{fmt.width} bits, wraps")]
     value = number_of(fmt)
@@ -250,9 +259,9 @@ def _rank(name: str, bits: int, exponent: int) -> Piece:
     return Piece(name, t.register(bits + exponent + FLAGS), "one pipeline rank")
 
 
-def _bits(fmt: Format) -> int:
+def _bits(fmt: GridFormat) -> int:
     return fmt.precision if isinstance(fmt, FloatFormat) else fmt.width
 
 
-def _times(a: Format, b: Format) -> str:
+def _times(a: GridFormat, b: GridFormat) -> str:
     return f"{_bits(a)} × {_bits(b)} bits"

@@ -1,16 +1,20 @@
 """Number formats: types, names and the catalogue.  Imports nothing of hwsim but its errors."""
 
 from hwsim.formats.catalogue import ALIASES, CATALOGUE, Entry
+from hwsim.formats.checks import power_of_two
+from hwsim.formats.codebook import CodebookFormat
 from hwsim.formats.grammar import LATER, as_format, format_length, parse_format
+from hwsim.formats.logarithmic import LogFormat
+from hwsim.formats.tables import TableFormat
 from hwsim.formats.types import (
     OVERFLOWS,
     ROUNDINGS,
     FixedFormat,
     FloatFormat,
     Format,
+    GridFormat,
     IntFormat,
     check_overflow,
-    power_of_two,
 )
 
 __all__ = [
@@ -19,11 +23,15 @@ __all__ = [
     "LATER",
     "OVERFLOWS",
     "ROUNDINGS",
+    "CodebookFormat",
     "Entry",
     "FixedFormat",
     "FloatFormat",
     "Format",
+    "GridFormat",
     "IntFormat",
+    "LogFormat",
+    "TableFormat",
     "as_format",
     "check_overflow",
     "format_length",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hwsim.formats.codebook import CodebookFormat
+from hwsim.formats.logarithmic import LogFormat
 from hwsim.formats.types import FixedFormat, FloatFormat, Format, IntFormat
 
 
@@ -55,14 +57,33 @@ FLOATS = (
     ),
 )
 INTEGERS = tuple(
-    Entry(str(fmt), fmt, "two's complement" if fmt.signed else "unsigned binary")
-    for signed in (True, False)
-    for fmt in (IntFormat(bits, signed) for bits in range(1, 33))
+    Entry(f"{prefix}int{bits}", IntFormat(bits, signed=not prefix), source)
+    for prefix, source in (("", "two's complement"), ("u", "unsigned binary"))
+    for bits in range(1, 33)
 )
 FIXED = (Entry("fixed8.8", FixedFormat(8, 8), "two's complement, an example of fixedI.F"),)
+# QLoRA's constants: quantiles of the normal distribution, in float32.
+_NF4 = """
+    -1 -0.6961928009986877 -0.5250730514526367 -0.39491748809814453 -0.28444138169288635
+    -0.18477343022823334 -0.09105003625154495 0 0.07958029955625534 0.16093020141124725
+    0.24611230194568634 0.33791524171829224 0.44070982933044434 0.5626170039176941
+    0.7229568362236023 1
+"""
+TABLES = (
+    Entry("binary", CodebookFormat((-1, 1)), "Courbariaux 2015, 1511.00363; XNOR-Net, 1603.05279"),
+    Entry("ternary", LogFormat(1, domain="linear"), "Li, Zhang, Liu 2016, arXiv 1605.04711"),
+    Entry("pow2_4", LogFormat(3), "Miyashita 2016, arXiv 1603.01025: base 2; pow2_N of N bits"),
+    Entry("log4.1", LogFormat(4, 1), "Miyashita 2016, arXiv 1603.01025: base √2; any logI.F"),
+    Entry("lns8", LogFormat(4, 3, has_zero=False), "LNS-Madam, Zhao 2021, arXiv 2106.13914"),
+    Entry(
+        "nf4",
+        CodebookFormat(map(float, _NF4.split()), FloatFormat(8, 24)),
+        "QLoRA, Dettmers 2023, arXiv 2305.14314, appendix E",
+    ),
+)
 
-CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in FLOATS + INTEGERS + FIXED}
-SHORT_NAMES = {e.format: e.name for e in FLOATS if isinstance(e.format, FloatFormat)}
+CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in FLOATS + INTEGERS + FIXED + TABLES}
+SHORT_NAMES: dict[Format, str] = {e.format: e.name for e in FLOATS + TABLES}
 
 # What ml_dtypes and torch mean by their names; NumPy's integers are spelled as ours.
 ALIASES = {

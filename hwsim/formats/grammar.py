@@ -3,7 +3,10 @@
 format = name in the catalogue | alias
        | "e" X "m" Y [ "b" B ] [ "ieee" | "fn" | "fnuz" | "none" | "merged" ] { "_" field }
        | ( "int" | "uint" ) N [ "_sym" ]  |  ( "fixed" | "ufixed" ) I "." F [ "_sym" ]
+       | ( "log" I "." F | "pow2_" N ) [ "b" B ] { "_unsigned" | "_nozero" | "_linear" }
+       | "codebook" [ "_" format ] "_" NUMBER { "_" NUMBER }  |  "codebook=" FILE ".txt"
 field  = "nosub" | "normal0" | "unsigned" | "nozero"
+NUMBER = [ "n" ] digits [ "." digits ] [ "e" [ "n" ] digits ]
 B      = digits, or "n" digits for a negative bias
 """
 
@@ -14,6 +17,13 @@ from typing import cast
 
 from hwsim.errors import SpecError
 from hwsim.formats.catalogue import ALIASES, CATALOGUE
+from hwsim.formats.codebook import (
+    FILE,
+    NUMBER,
+    codebook_of_file,
+    codebook_of_words,
+)
+from hwsim.formats.logarithmic import LogFormat
 from hwsim.formats.types import (
     FixedFormat,
     FloatFormat,
@@ -30,9 +40,15 @@ _FLOAT = re.compile(
 )
 _FIXED = re.compile(rf"(?P<u>u?)fixed(?P<i>{_N})\.(?P<f>{_N})(?P<sym>_sym)?")
 _INT = re.compile(rf"(?P<u>u?)int(?P<n>{_N})(?P<sym>_sym)?")
-# Block, logarithmic and posit formats: known by name, so that the error does not guess a typo.
+_LOG = re.compile(
+    rf"(?:log(?P<i>{_N})\.(?P<f>{_N})|pow2_(?P<n>{_N}))(?:b(?P<bias>n?{_N}))?"
+    r"(?P<fields>(?:_(?:unsigned|nozero|linear))*)"
+)
+_NUMBERS = re.compile(rf"{NUMBER}(?:_{NUMBER})*")
+_FILE = re.compile(f"codebook=({FILE})")
+# Block and posit formats: known by name, so that the error does not guess a typo.
 LATER = re.compile(
-    r"(?:(?:mx(?:fp|int)|nvfp|posit|lns|log)[0-9]+(?:_[a-z0-9]*?)?|binary[0-9]+p[0-9]+[a-z]*?)"
+    r"(?:(?:mx(?:fp|int)|nvfp|posit)[0-9]+(?:_[a-z0-9]*?)?|binary[0-9]+p[0-9]+[a-z]*?)"
     r"(?=[x+:/]|$)"
 )
 _NAMES = re.compile("|".join(sorted(map(re.escape, [*CATALOGUE, *ALIASES]), key=len, reverse=True)))
@@ -40,8 +56,25 @@ _NAMES = re.compile("|".join(sorted(map(re.escape, [*CATALOGUE, *ALIASES]), key=
 
 def format_length(text: str, start: int) -> int:
     """Length of the longest format name that begins at ``text[start]``; 0 when there is none."""
-    matches = (pattern.match(text, start) for pattern in (_NAMES, _FLOAT, _FIXED, _INT))
-    return max((m.end() - start for m in matches if m), default=0)
+    patterns = (_NAMES, _FLOAT, _FIXED, _INT, _LOG, _FILE)
+    matches = (pattern.match(text, start) for pattern in patterns)
+    ends = [m.end() for m in matches if m]
+    if book := _codebook_parts(text, start):
+        ends.append(book[2])
+    return max((end - start for end in ends), default=0)
+
+
+def _codebook_parts(text: str, start: int) -> tuple[str | None, str, int] | None:
+    """Entry format, numbers and end of an inline codebook's name; None where there is none."""
+    if not text.startswith("codebook_", start):
+        return None
+    at, entry = start + len("codebook_"), None
+    if not text.startswith("codebook", at):  # entries are no codebooks
+        length = format_length(text, at)
+        if length and text.startswith("_", at + length):
+            entry, at = text[at : at + length], at + length + 1
+    numbers = _NUMBERS.match(text, at)
+    return (entry, numbers[0], numbers.end()) if numbers else None
 
 
 def parse_format(text: str) -> Format:
@@ -62,6 +95,12 @@ def parse_format(text: str) -> Format:
             return IntFormat(int(m["n"]), signed=not m["u"], symmetric=bool(m["sym"]))
         if m := _FIXED.fullmatch(name):
             return FixedFormat(int(m["i"]), int(m["f"]), not m["u"], bool(m["sym"]))
+        if m := _LOG.fullmatch(name):
+            return _log(m)
+        if m := _FILE.fullmatch(name):
+            return codebook_of_file(m[1])
+        if (book := _codebook_parts(name, 0)) and book[2] == len(name):
+            return codebook_of_words(book[1], book[0])
     except SpecError as error:
         raise SpecError(error.message, text, 0, len(text)) from None
     if LATER.fullmatch(name):
@@ -100,4 +139,17 @@ def _float(m: re.Match[str]) -> FloatFormat:
         if "normal0" in fields
         else "subnormal",
         has_zero="nozero" not in fields,
+    )
+
+
+def _log(m: re.Match[str]) -> LogFormat:
+    fields = set(m["fields"].split("_")[1:])
+    signed = "unsigned" not in fields
+    return LogFormat(
+        int(m["i"]) if m["i"] else int(m["n"]) - signed,
+        int(m["f"] or 0),
+        bias=int(m["bias"].replace("n", "-")) if m["bias"] else None,
+        signed=signed,
+        has_zero="nozero" not in fields,
+        domain="linear" if "linear" in fields else "log",
     )

@@ -15,6 +15,8 @@ from functools import cached_property
 from typing import Literal
 
 from hwsim.errors import SpecError
+from hwsim.formats.checks import power_of_two, require_bool, require_choice, require_int
+from hwsim.formats.tables import TableFormat
 
 Specials = Literal["ieee", "fn", "fnuz", "none", "merged"]
 ZeroField = Literal["subnormal", "zero", "normal"]
@@ -23,11 +25,6 @@ SPECIALS: tuple[Specials, ...] = ("ieee", "fnuz", "fn", "none", "merged")
 ZERO_FIELDS: tuple[ZeroField, ...] = ("subnormal", "zero", "normal")
 ROUNDINGS = ("rne", "rna", "rtz", "rup", "rdn", "rto")
 OVERFLOWS = ("inf", "inf_always", "saturate", "saturate_all", "nan", "wrap")
-
-
-def power_of_two(exponent: int) -> Fraction:
-    """2**exponent, exactly."""
-    return Fraction(1 << exponent) if exponent >= 0 else Fraction(1, 1 << -exponent)
 
 
 @dataclass(frozen=True)
@@ -60,15 +57,15 @@ class FloatFormat:
 
     def __post_init__(self) -> None:
         x, p = self.exponent_bits, self.precision
-        _require_int("exponent_bits", x, 1, 15)
-        _require_int("precision", p, 1, 53)
-        _require_choice("specials", self.specials, SPECIALS)
-        _require_choice("zero_field", self.zero_field, ZERO_FIELDS)
-        _require_bool("signed", self.signed)
-        _require_bool("has_zero", self.has_zero)
+        require_int("exponent_bits", x, 1, 15)
+        require_int("precision", p, 1, 53)
+        require_choice("specials", self.specials, SPECIALS)
+        require_choice("zero_field", self.zero_field, ZERO_FIELDS)
+        require_bool("signed", self.signed)
+        require_bool("has_zero", self.has_zero)
         if self.bias is None:
             object.__setattr__(self, "bias", 2 ** (x - 1) - (self.specials != "fnuz"))
-        _require_int("bias", self.exponent_bias, -2000, 4000)
+        require_int("bias", self.exponent_bias, -2000, 4000)
         if self.width > 64:
             raise SpecError(f"format {self._spelling()}: {self.width} bits wide; at most 64")
         if self.specials == "ieee" and (p == 1 or x == 1):
@@ -225,6 +222,7 @@ class FloatFormat:
         return self.zero_field == "subnormal"
 
     carried_as_codes = False  # see `FixedFormat.carried_as_codes`
+    has_exact_values = True  # see `TableFormat.has_exact_values`
 
     @property
     def default_overflow(self) -> str:
@@ -244,7 +242,7 @@ class FloatFormat:
         return name + ("" if self.signed else "_unsigned") + ("" if self.has_zero else "_nozero")
 
     def __str__(self) -> str:
-        return _short_names().get(self) or self._spelling()
+        return short_names().get(self) or self._spelling()
 
 
 @dataclass(frozen=True)
@@ -264,10 +262,10 @@ class FixedFormat:
     symmetric: bool = False
 
     def __post_init__(self) -> None:
-        _require_int("integer_bits", self.integer_bits, 0, 64)
-        _require_int("fraction_bits", self.fraction_bits, 0, 64)
-        _require_bool("signed", self.signed)
-        _require_bool("symmetric", self.symmetric)
+        require_int("integer_bits", self.integer_bits, 0, 64)
+        require_int("fraction_bits", self.fraction_bits, 0, 64)
+        require_bool("signed", self.signed)
+        require_bool("symmetric", self.symmetric)
         if not 1 <= self.width <= 64:
             raise SpecError(f"format {self._spelling()}: {self.width} bits wide; allowed 1 … 64")
         if self.symmetric and (not self.signed or self.width < 2):
@@ -304,7 +302,7 @@ class FixedFormat:
         return self.lowest_code * power_of_two(self.quantum_exponent)
 
     has_inf = has_nan = has_negative_zero = False
-    has_zero = has_subnormals = True
+    has_zero = has_subnormals = has_exact_values = True
 
     @property
     def carried_as_codes(self) -> bool:
@@ -342,8 +340,8 @@ class IntFormat(FixedFormat):
     """
 
     def __init__(self, bits: int, signed: bool = True, symmetric: bool = False) -> None:
-        _require_int("bits", bits, 1, 64)
-        _require_bool("signed", signed)
+        require_int("bits", bits, 1, 64)
+        require_bool("signed", signed)
         super().__init__(bits - int(signed), 0, signed, symmetric)
 
     @property
@@ -358,7 +356,8 @@ class IntFormat(FixedFormat):
         return f"IntFormat({self.width}, signed={self.signed}, symmetric={self.symmetric})"
 
 
-Format = FloatFormat | FixedFormat
+GridFormat = FloatFormat | FixedFormat  # what sums can be rounded to
+Format = GridFormat | TableFormat
 
 
 def default_specials(exponent_bits: int, fraction_bits: int) -> Specials:
@@ -374,7 +373,7 @@ def default_specials(exponent_bits: int, fraction_bits: int) -> Specials:
 
 def check_overflow(rule: str, fmt: Format) -> None:
     """Raise SpecError when ``fmt`` cannot obey the overflow ``rule``."""
-    _require_choice("overflow", rule, OVERFLOWS)
+    require_choice("overflow", rule, OVERFLOWS)
     why = {
         "wrap": "" if isinstance(fmt, FixedFormat) else "only integers and fixed point wrap",
         "inf": "" if fmt.has_inf else "it has no Inf",
@@ -387,22 +386,8 @@ def check_overflow(rule: str, fmt: Format) -> None:
         raise SpecError(f"overflow {rule!r} is impossible for {fmt}: {why}")
 
 
-def _short_names() -> dict[FloatFormat, str]:
+def short_names() -> dict[Format, str]:
+    """Formats whose name is not made of their fields."""
     from hwsim.formats.catalogue import SHORT_NAMES  # the catalogue is made of these types
 
     return SHORT_NAMES
-
-
-def _require_int(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise SpecError(f"{name}={value!r}: an integer from {low} to {high} is needed")
-
-
-def _require_bool(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise SpecError(f"{name}={value!r}: True or False is needed")
-
-
-def _require_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in allowed:
-        raise SpecError(f"{name}={value!r}: allowed are {', '.join(allowed)}")

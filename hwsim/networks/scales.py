@@ -7,6 +7,7 @@ calibration data:
 - integers, fixed point and floats of up to 6 bits: s = absmax / largest value;
 - floats of 7 and 8 bits: the power of two s that puts absmax / s into [8, 16);
 - wider floats: s = 1;
+- logarithmic formats, codebooks, binary: s = absmax / largest value;
 - unsigned integers: affine, as is any integer format under that rule: from the smallest and the
   largest x (0 included), s = (max − min) / (largest − lowest value) and the zero point z with
   lowest value = min / s + z, rounded; the operand is rint(x / s) + z.
@@ -24,7 +25,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from hwsim.formats import FixedFormat, Format
+from hwsim.formats import FloatFormat, Format
 from hwsim.networks.errors import ModelError
 from hwsim.units import is_integer
 
@@ -97,7 +98,7 @@ def scale_for(fmt: Format, absmax: float, rule: float | str = "auto") -> float:
 
 
 def _default_rule(fmt: Format) -> str:
-    if isinstance(fmt, FixedFormat) or fmt.width <= 6:
+    if not isinstance(fmt, FloatFormat) or fmt.width <= 6:
         return "absmax"
     if fmt.width > 8:
         return "none"
@@ -105,8 +106,8 @@ def _default_rule(fmt: Format) -> str:
 
 
 def _largest(fmt: Format) -> float:
-    """Largest value; for int1, which holds −1 and 0 alone, the largest magnitude."""
-    return float(fmt.largest or -fmt.lowest)
+    """Largest value; of a format without positive ones, as int1, the largest magnitude."""
+    return float(fmt.largest if fmt.largest > 0 else -fmt.lowest)
 
 
 def _checked(value: float) -> float:

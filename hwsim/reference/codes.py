@@ -6,7 +6,8 @@ Source: IEEE 754-2019 §3.4; OCP OFP8 1.0 §5; OCP MX 1.0 §5.3; Agrawal et al. 
 
 from __future__ import annotations
 
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, Format, TableFormat
+from hwsim.reference.tables import decode_table, encode_table
 from hwsim.reference.values import (
     NAN,
     Kind,
@@ -25,6 +26,8 @@ def decode(code: int, fmt: Format) -> Value:
         raise ValueError(f"code {code}: {fmt} has codes from 0 to {(1 << fmt.width) - 1}")
     if isinstance(fmt, FixedFormat):
         return _decode_fixed(code, fmt)
+    if isinstance(fmt, TableFormat):
+        return decode_table(code, fmt)
     if fmt.specials == "fnuz" and code == fmt.sign_code:
         return NAN
     negative, magnitude = code >= fmt.sign_code > 0, code & ~fmt.sign_code
@@ -56,6 +59,8 @@ def _decode_fixed(code: int, fmt: FixedFormat) -> Value:
 
 def encode(x: Value, fmt: Format) -> int:
     """The canonical code of x; ValueError when x is no value of the format."""
+    if isinstance(fmt, TableFormat):
+        return encode_table(x, fmt)
     try:
         code = _encode_fixed(x, fmt) if isinstance(fmt, FixedFormat) else _encode_float(x, fmt)
         if decode(code, fmt) == x:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwsim.errors import SpecError
-from hwsim.formats import ROUNDINGS, FixedFormat, Format, check_overflow
+from hwsim.formats import ROUNDINGS, FixedFormat, Format, TableFormat, check_overflow
 from hwsim.reference.rounding import finite_range, round_value
 from hwsim.reference.values import ZERO, Kind, Value, from_float, from_int, to_float, to_int
 from hwsim.units import is_integer
@@ -67,6 +67,9 @@ def value_dtype(fmt: Format) -> np.dtype[Any]:
         if is_integer(fmt) or fmt.carried_as_codes:
             return np.dtype(np.int64 if fmt.signed else np.uint64)
         return np.dtype(np.float64)
+    if isinstance(fmt, TableFormat):
+        within = max(fmt.largest, -fmt.lowest) < 2**128 and fmt.quantum_exponent >= -149
+        return np.dtype(np.float32 if within and fmt.significant_bits <= 24 else np.float64)
     fits = fmt.precision <= 24 and fmt.emax <= 127 and fmt.quantum_exponent >= -149
     return np.dtype(np.float32 if fits else np.float64)
 

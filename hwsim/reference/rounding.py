@@ -12,7 +12,8 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from hwsim.formats import FixedFormat, Format
+from hwsim.formats import FixedFormat, Format, GridFormat, TableFormat
+from hwsim.reference.tables import round_to_table
 from hwsim.reference.values import (
     NAN,
     Kind,
@@ -44,12 +45,14 @@ class Range(NamedTuple):
 
 
 def round_value(x: Value, fmt: Format, rounding: str, overflow: str) -> Rounded:
-    """x rounded to ``fmt``.
+    """x rounded to ``fmt``; what lies beyond the ends of a table does not count as overflow.
 
     Raises ValueError when the result is NaN and the format has none, and for ±Inf under ``wrap``.
     """
     if x.kind is Kind.NAN:
         return Rounded(nan_of(fmt), False)
+    if isinstance(fmt, TableFormat):
+        return Rounded(round_to_table(x, fmt, rounding), False)
     if x.kind is Kind.INFINITE:
         return Rounded(_infinite(x, fmt, overflow), False)
     y = _settle_zero(to_grid(x, fmt, rounding), fmt)
@@ -76,7 +79,7 @@ def nan_of(fmt: Format) -> Value:
 
 
 # --- the grid: precision and smallest exponent, no upper bound ------------------------------------
-def to_grid(x: Value, fmt: Format, rounding: str) -> Value:
+def to_grid(x: Value, fmt: GridFormat, rounding: str) -> Value:
     """A finite x rounded to a multiple of the spacing that ``fmt`` has around it."""
     quantum = quantum_exponent(x, fmt)
     shift = quantum - x.exponent
@@ -90,7 +93,7 @@ def to_grid(x: Value, fmt: Format, rounding: str) -> Value:
     return finite(x.negative, steps, quantum)
 
 
-def quantum_exponent(x: Value, fmt: Format) -> int:
+def quantum_exponent(x: Value, fmt: GridFormat) -> int:
     """log2 of the spacing of ``fmt`` from |x| upwards, for any magnitude of x.
 
     Floats: the leading bit of x and p − 1 bits more; formats with subnormals keep the spacing of
@@ -104,7 +107,7 @@ def quantum_exponent(x: Value, fmt: Format) -> int:
     return exponent - fmt.fraction_bits
 
 
-def lower_is_odd(steps: int, quantum: int, fmt: Format) -> bool:
+def lower_is_odd(steps: int, quantum: int, fmt: GridFormat) -> bool:
     """Whether the neighbour towards zero, steps · 2^quantum, has an odd code.
 
     With p = 1 the code's last bit is that of the exponent field; code 0 is zero.

@@ -78,12 +78,12 @@ class _Job:
     @classmethod
     def make(cls, facts: Facts, plan: Plan, level: int, threads: int) -> _Job:
         path = plan.inner.path
-        laid = laid_out(facts, plan)
-        a, b, c = laid.a, laid.b, facts.c
-        wide = columns(path)
+        c, wide = facts.c, columns(path)
         # Lanes go along n, as operands lie in memory, unless that computes much more padding.
-        plain, turned = _padded(a.shape[1], b.shape[2], wide), _padded(b.shape[2], a.shape[1], wide)
-        swapped = 10 * turned < 9 * plain
+        m, n = facts.a.shape[1], facts.b.shape[2]
+        swapped = 10 * _padded(n, m, wide) < 9 * _padded(m, n, wide)
+        laid = laid_out(facts, plan, swapped)
+        a, b = laid.a, laid.b
         if swapped:
             a, b = b.swapaxes(1, 2), a.swapaxes(1, 2)
             c = None if c is None else c.swapaxes(1, 2)

@@ -20,6 +20,8 @@ from hwsim.formats import (
     FixedFormat,
     FloatFormat,
     Format,
+    GridFormat,
+    TableFormat,
     as_format,
     check_overflow,
 )
@@ -27,8 +29,16 @@ from hwsim.memory import check_memory
 from hwsim.simulate import wide
 from hwsim.simulate.elementwise import convert, has_codes, has_table, is_direct, target
 from hwsim.simulate.environment import in_ieee_arithmetic
-from hwsim.simulate.grids import code_fields, fits_float64_grid, grid64, powers, rounding_mode
+from hwsim.simulate.grids import (
+    code_fields,
+    fits_float64_grid,
+    grid64,
+    powers,
+    rounding_mode,
+    within_float32,
+)
 from hwsim.simulate.inputs import as_codes, as_whole, carrier_exact, check_out, result_array
+from hwsim.simulate.tables import decode_codes, round_numbers, table_codes
 
 Array = npt.NDArray[Any]
 NAN_CHOICES = ("error", "zero", "max")
@@ -41,6 +51,8 @@ def value_dtype(fmt: Format) -> np.dtype[Any]:
         if fmt.fraction_bits == 0 or fmt.width > 53:
             return np.dtype(np.int64 if fmt.signed else np.uint64)
         return np.dtype(np.float64)
+    if isinstance(fmt, TableFormat):
+        return np.dtype(np.float32 if within_float32(fmt) else np.float64)
     narrow = fmt.precision <= 24 and fmt.emax <= 127 and fmt.quantum_exponent >= -149
     return np.dtype(np.float32 if narrow else np.float64)
 
@@ -151,7 +163,10 @@ def decode(
     if not every and array.size and (int(array.min()) < 0 or int(array.max()) >> fmt.width):
         raise ValueError(f"codes: {fmt} has codes 0 … {2**fmt.width - 1}; got some outside")
     default = value_dtype(fmt)
-    if has_table(fmt):
+    if isinstance(fmt, TableFormat):
+        values = target(array, out, default)
+        decode_codes(np.ascontiguousarray(array).reshape(-1), values.reshape(-1), fmt)
+    elif has_table(fmt):
         values = target(array, out, default)
         look_up(np.ascontiguousarray(array).reshape(-1), _table(fmt), values.reshape(-1))
     else:
@@ -162,7 +177,7 @@ def decode(
 
 
 @cache
-def _table(fmt: Format) -> Array:
+def _table(fmt: GridFormat) -> Array:
     """The values of all codes."""
     return _decoded(np.arange(1 << fmt.width, dtype=np.uint64), fmt).astype(value_dtype(fmt))
 
@@ -191,6 +206,8 @@ def rounded(x: Array, fmt: Format, rounding: str, overflow: str, nan: str = "err
         exact = values.dtype.type(np.nan)  # every NaN becomes the canonical one
     elif nan == "max":
         exact = _largest(fmt, values.dtype)
+    elif not fmt.has_zero:
+        exact = _rounded_numbers(np.zeros(()), fmt, rounding, overflow)[()]
     return np.where(lost, exact, values)
 
 
@@ -202,6 +219,8 @@ def _largest(fmt: Format, dtype: np.dtype[Any]) -> Any:
 
 
 def _rounded_numbers(x: Array, fmt: Format, rounding: str, overflow: str) -> Array:
+    if isinstance(fmt, TableFormat):
+        return round_numbers(x, fmt, rounding, value_dtype(fmt))
     if isinstance(fmt, FixedFormat) and overflow == "wrap" and x.dtype.kind == "f":
         if np.isinf(x).any():
             raise ValueError(f"x holds Inf, which {fmt} cannot wrap")
@@ -217,7 +236,7 @@ def _rounded_numbers(x: Array, fmt: Format, rounding: str, overflow: str) -> Arr
 
 
 def round_values(
-    x: Array, fmt: Format, rounding: str, overflow: str, flags: Array
+    x: Array, fmt: GridFormat, rounding: str, overflow: str, flags: Array
 ) -> tuple[Array, int]:
     """Values of ``fmt`` from float64 ones, and how many overflowed; `fits_float64_grid` holds.
 
@@ -250,13 +269,15 @@ def codes_of(values: Array, fmt: Format) -> Array:
         if values.dtype.kind == "f":
             values = np.ldexp(values, fmt.fraction_bits).astype(np.int64)
         return values.astype(np.uint64) & np.uint64((1 << fmt.width) - 1)
+    if isinstance(fmt, TableFormat):
+        return table_codes(values, fmt, code_dtype(fmt))
     flat = np.ascontiguousarray(values, np.float64).reshape(-1)
     codes = np.empty(flat.shape, np.uint64)
     encode_kernel(flat, codes, code_fields(fmt))
     return codes.reshape(values.shape)
 
 
-def _decoded(codes: Array, fmt: Format) -> Array:
+def _decoded(codes: Array, fmt: GridFormat) -> Array:
     flat = np.ascontiguousarray(codes).reshape(-1)
     if isinstance(fmt, FloatFormat):
         values = np.empty(flat.shape)
@@ -305,7 +326,7 @@ def _rounded_powers(x: Array, fmt: FloatFormat, rounding: str, overflow: str) ->
     return values.reshape(x.shape)
 
 
-def _rounded_slowly(x: Array, fmt: Format, rounding: str, overflow: str) -> Array:
+def _rounded_slowly(x: Array, fmt: GridFormat, rounding: str, overflow: str) -> Array:
     """What float64 cannot round to: identity where nothing can happen, else integers of any width.
 
     Only longdouble, whose significands need not fit 64 bits, is left to the reference.

@@ -177,8 +177,9 @@ def _parts(x: Array, fmt: Format) -> _Parts:
 
 
 # --- planes ---------------------------------------------------------------------------------------
-def laid_out(facts: Facts, plan: Any) -> Laid:
-    """A product's operands as the plan's kernel takes them."""
+def laid_out(facts: Facts, plan: Any, swapped: bool) -> Laid:
+    """A product's operands as the plan's kernel takes them; ``swapped`` if lanes go along m: then
+    rows of a table are operand b's."""
     path, unit = plan.inner.path, plan.unit
     if path.product == PLAIN:
         return Laid(facts.a, facts.b, NO_TABLE[path.width], 1)
@@ -192,14 +193,14 @@ def laid_out(facts: Facts, plan: Any) -> Laid:
             for i, x in enumerate((facts.a, facts.b))
         ]
         return Laid(sides[0], sides[1], NO_TABLE[path.width], 2)
-    table, stride = _table(core, path.product, path.width)
+    table, stride = _table(core.mirrored if swapped else core, path.product, path.width)
     signed, lowest = isinstance(core, TableMultiplier) and core.signed, 0
     if isinstance(core, TableMultiplier):
         lowest = core.lowest
     sides = []
     for i, (x, fmt) in enumerate(((facts.a, unit.a), (facts.b, unit.b))):
         woven, out, whole = _woven(x, i, 2, path.width)
-        rule = (0 if i else stride, signed, lowest, i == 0 and plan.negated)
+        rule = (stride if i == swapped else 0, signed, lowest, i == 0 and plan.negated)
         planes.entries(read_only(x), out, whole, *_scale(fmt), rule)
         sides.append(woven)
     return Laid(sides[0], sides[1], table, 2)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hwsim_kernels.exact import Digits, column_norms, exact_rows, settle_rows
 from hwsim_kernels.float64 import ALL, LARGEST, NONE, OVERFLOW
 
-from hwsim.formats import FixedFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.simulate.conversions import round_values
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import (
@@ -26,7 +26,7 @@ from hwsim.simulate.grids import (
 from hwsim.simulate.scheduler import one_blas_thread, run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals
-from hwsim.units import ExactProduct, MacUnit, is_integer
+from hwsim.units import ExactProduct, MacUnit, has_whole_values, is_integer
 
 Array = npt.NDArray[Any]
 SMALL = 1 << 23  # multiplications that are not worth a second thread
@@ -91,8 +91,9 @@ def integer_product(
 
 def holds_integers(facts: Facts, unit: MacUnit, level: int) -> bool | None:
     """Whether no step of integer sums can overflow; None where it matters that one may."""
-    formats = (unit.a, unit.b, *unit.rounded_formats().values())
-    if not all(map(is_integer, formats)) or not isinstance(unit.multiplier, ExactProduct):
+    whole = all(map(has_whole_values, (unit.a, unit.b)))
+    whole = whole and all(map(is_integer, unit.rounded_formats().values()))
+    if not whole or not isinstance(unit.multiplier, ExactProduct):
         return None
     inside = all(_holds(fmt, facts) for fmt in (unit.accumulator, unit.outer_format))
     if level == ALL or not (inside or (level == NONE and _modular(unit))):
@@ -168,8 +169,8 @@ def _exact_integers(
     facts: Facts, unit: MacUnit, level: int, threads: int
 ) -> tuple[Array, Totals] | None:
     """Wide integer accumulators that no total on this data can leave."""
-    formats = (unit.a, unit.b, unit.accumulator)
-    whole = all(map(is_integer, formats)) and isinstance(unit.multiplier, ExactProduct)
+    whole = all(map(has_whole_values, (unit.a, unit.b))) and is_integer(unit.accumulator)
+    whole = whole and isinstance(unit.multiplier, ExactProduct)
     if not whole or not _holds(unit.accumulator, facts):
         return None
     total = _integer_total(facts, unit, threads)
@@ -253,11 +254,11 @@ def _digits(unit: MacUnit, facts: Facts, quantum: int) -> Digits:
     base = min(quantum, unit.accumulator.quantum_exponent) - 106
     terms = max(1, facts.a.shape[2])
     highest = max(magnitude(unit.a) * magnitude(unit.b) * terms, magnitude(unit.accumulator))
-    fixed = isinstance(unit.a, FixedFormat) or isinstance(unit.b, FixedFormat)
+    floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
     return Digits(
         base=base,
         size=(int(highest).bit_length() + 2 - base) // 32 + 4,
         narrow=significant_bits(unit.a) + significant_bits(unit.b) <= 53,
-        zero_add=0.0 if fixed else -0.0,
+        zero_add=-0.0 if floats else 0.0,
         minus_zero=unit.rounding == "rdn",
     )

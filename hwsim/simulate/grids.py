@@ -16,7 +16,7 @@ from hwsim_kernels.powers import Powers
 from hwsim_kernels.rounding64 import NEAREST, ODD, THRESHOLD
 from hwsim_kernels.scalars import Grid64, IntRange
 
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, TableFormat
 
 ONE64 = 1 << 52  # one step of a float64's exponent field
 ONE32 = 1 << 23
@@ -30,6 +30,8 @@ def significant_bits(fmt: Format) -> int:
     """Most bits a significand of ``fmt`` has, trailing zeros not counted."""
     if isinstance(fmt, FloatFormat):
         return fmt.precision
+    if isinstance(fmt, TableFormat):
+        return fmt.significant_bits
     return max(1, fmt.width - int(fmt.signed))
 
 
@@ -51,6 +53,8 @@ def fits_float64_grid(fmt: Format) -> str:
     """Why float64 cannot round to ``fmt`` by (x + C) − C; empty when it can."""
     if isinstance(fmt, FixedFormat):
         return "" if fmt.width <= FIXED_PRECISION else f"{fmt} is wider than 50 bits"
+    if isinstance(fmt, TableFormat):
+        return f"{fmt} is a table"
     if not fmt.has_zero:
         return f"{fmt} has no zero"
     if not 2 <= fmt.precision <= 51:
@@ -61,7 +65,7 @@ def fits_float64_grid(fmt: Format) -> str:
 
 
 @cache
-def grid64(fmt: Format, rounding: str, overflow: str) -> Grid64:
+def grid64(fmt: GridFormat, rounding: str, overflow: str) -> Grid64:
     """Scalars for float64 kernels.
 
     Rounding by them needs ``fits_float64_grid``; the overflow rule alone does not.
@@ -92,7 +96,7 @@ def grid64(fmt: Format, rounding: str, overflow: str) -> Grid64:
 
 
 @cache
-def lane_scalars(fmt: Format, width: int, swapped: bool) -> npt.NDArray[Any]:
+def lane_scalars(fmt: GridFormat, width: int, swapped: bool) -> npt.NDArray[Any]:
     """`Scalars` of the blocked kernels, in a carrier of ``width`` bits; integers as its bits.
 
     ``swapped`` for units that run on negated operands.
@@ -133,7 +137,7 @@ def lane_scalars(fmt: Format, width: int, swapped: bool) -> npt.NDArray[Any]:
 
 
 @cache
-def narrow_lanes(fmt: Format) -> int:
+def narrow_lanes(fmt: GridFormat) -> int:
     """Flags of the elementwise kernels: whether float32 lanes can round to ``fmt``."""
     if isinstance(fmt, FixedFormat):
         room = fmt.width <= 20 and -100 <= fmt.quantum_exponent <= 0
@@ -147,7 +151,9 @@ def narrow_lanes(fmt: Format) -> int:
 
 
 @cache
-def conversion_numbers(fmt: Format, rounding: str, overflow: str, narrow: bool) -> npt.NDArray[Any]:
+def conversion_numbers(
+    fmt: GridFormat, rounding: str, overflow: str, narrow: bool
+) -> npt.NDArray[Any]:
     """`Grid64` without its last field, then `Layout`, as the elementwise kernels take them, in
     float32 or float64: exponent fields are moved to where the carrier has them."""
     grid = grid64(fmt, rounding, overflow)
@@ -166,7 +172,7 @@ def conversion_numbers(fmt: Format, rounding: str, overflow: str, narrow: bool) 
     return numbers
 
 
-def _narrow_bits(fmt: Format, name: str, value: int) -> int:
+def _narrow_bits(fmt: GridFormat, name: str, value: int) -> int:
     """A field of `Grid64` in float32's places; 24 bits instead of 53 lie under C's leading one."""
     precision = FIXED_NARROW if isinstance(fmt, FixedFormat) else fmt.precision
     if name == "magic_bits":
@@ -227,7 +233,7 @@ def code_fields(fmt: FloatFormat) -> Fields:
     )
 
 
-def _exponents(fmt: Format) -> tuple[int, int, int]:
+def _exponents(fmt: GridFormat) -> tuple[int, int, int]:
     """(floor, cap, precision): constant exponents make the grid of fixed point."""
     if isinstance(fmt, FixedFormat):
         floor = fmt.quantum_exponent + FIXED_PRECISION - 1

@@ -15,7 +15,7 @@ from hwsim_kernels.float64 import ALL, CHEAP, NONE
 from hwsim_kernels.rounding64 import EXACT, INNOCUOUS, STICKY
 from hwsim_kernels.scalars import Grid64
 
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, GridFormat
 from hwsim.simulate.cores import kind, rewritten
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.facts import Facts, Unknown
@@ -32,7 +32,7 @@ from hwsim.simulate.stages import (
     IntegerStage,
     Stage,
 )
-from hwsim.units import Chunked, Exact, MacUnit, is_integer
+from hwsim.units import Chunked, Exact, MacUnit, has_whole_values, is_integer
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Level:
     """One accumulator to be lowered: its format and rule, what enters it, what is counted."""
 
     unit: MacUnit
-    fmt: Format
+    fmt: GridFormat
     addend: Addend
     level: int
     finite: bool  # every addend and c, on this data
@@ -110,7 +110,7 @@ def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Sta
 
 
 def _stays_finite(
-    unit: MacUnit, fmt: Format | None, addend: Addend, facts: Facts | Unknown
+    unit: MacUnit, fmt: GridFormat | None, addend: Addend, facts: Facts | Unknown
 ) -> bool:
     """Whether results in ``fmt``, from finite addends, are finite: by its rule or by this data."""
     if fmt is None or unit.overflow_of(fmt) in ("saturate", "saturate_all", "wrap"):
@@ -142,7 +142,8 @@ def _exact_in(level: Level, bits: int, quantum: int, emax: int) -> bool:
 
 def _integer(level: Level) -> Stage | None:
     unit, fmt = level.unit, level.fmt
-    whole = all(is_integer(f) for f in (unit.a, unit.b, *unit.rounded_formats().values()))
+    whole = has_whole_values(unit.a) and has_whole_values(unit.b)
+    whole = whole and all(is_integer(f) for f in unit.rounded_formats().values())
     if not whole or unit.product_format is not None or level.level == ALL:
         return None
     assert isinstance(fmt, FixedFormat)
@@ -177,7 +178,7 @@ def _float64(level: Level, facts: Facts | Unknown) -> Stage | str:
             return f"a wrapping {product} may meet products beyond float64's exact integers"
     sums, why = level.sums(53)
     zero_add = -0.0
-    if isinstance(unit.a, FixedFormat) or isinstance(unit.b, FixedFormat):
+    if not (isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)):
         zero_add = 0.0
     return Float64Stage(
         grid=_grid(unit, fmt),
@@ -191,7 +192,7 @@ def _float64(level: Level, facts: Facts | Unknown) -> Stage | str:
     )
 
 
-def _grid(unit: MacUnit, fmt: Format) -> Grid64:
+def _grid(unit: MacUnit, fmt: GridFormat) -> Grid64:
     return grid64(fmt, unit.rounding, unit.overflow_of(fmt))
 
 

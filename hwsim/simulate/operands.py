@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.operands import quantize_turned
 
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, Format, TableFormat
 from hwsim.simulate.conversions import rounded, value_dtype
 from hwsim.simulate.elementwise import FLOATS, convert
 from hwsim.simulate.grids import fits_float64_grid, grid64
@@ -54,7 +54,7 @@ def to_operand(
         x = x.astype(np.float32)
     if scale == 1.0 and isinstance(fmt, FixedFormat) and fmt.carried_as_codes:
         values = _codes(name, x, fmt)
-    elif x.dtype in FLOATS and _fits_float64_kernel(fmt):
+    elif x.dtype in FLOATS and _has_kernel(fmt):
         values = _quantized(name, x, fmt, scale, options.threads)
     else:
         try:
@@ -72,14 +72,17 @@ def _quotient(x: Array, scale: float) -> Array:
 
 
 @cache
-def _fits_float64_kernel(fmt: Format) -> bool:
+def _has_kernel(fmt: Format) -> bool:
+    if isinstance(fmt, TableFormat):
+        return True
     return carrier(fmt).kind == "f" and not fits_float64_grid(fmt)
 
 
 def _quantized(name: str, x: Array, fmt: Format, scale: float, threads: int) -> Array:
     values = np.empty(x.shape, carrier(fmt))
     lost = []
-    if x.ndim == 2 and x.T.flags.c_contiguous and not x.flags.c_contiguous:
+    turned = x.ndim == 2 and x.T.flags.c_contiguous and not x.flags.c_contiguous
+    if turned and not isinstance(fmt, TableFormat):
         grid = grid64(fmt, "rne", "saturate")
 
         def part(at: slice) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from hwsim_kernels.datapath import AWAY, NEAREST, TRUNCATE, UP
 
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat
 from hwsim.simulate import cores
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude, significant_bits
@@ -89,7 +89,7 @@ class Sum:
     """One accumulator and what enters it."""
 
     unit: MacUnit
-    fmt: Format
+    fmt: GridFormat
     addend: Addend
     facts: Bounds
     level: int
@@ -204,8 +204,8 @@ def _by_core(unit: MacUnit, facts: Bounds, quantum: int) -> Addend:
 
 def finest_bit(fmt: Format, least: float) -> int:
     """Every value of ``fmt`` is a multiple of 2^this, if none but 0 is smaller than ``least``."""
-    if isinstance(fmt, FloatFormat) and 0.0 < least < math.inf:
-        return max(fmt.quantum_exponent, math.frexp(least)[1] - fmt.precision)
+    if not isinstance(fmt, FixedFormat) and 0.0 < least < math.inf:
+        return max(fmt.quantum_exponent, math.frexp(least)[1] - significant_bits(fmt))
     return fmt.quantum_exponent
 
 

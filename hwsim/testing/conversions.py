@@ -15,7 +15,17 @@ import numpy.typing as npt
 
 from hwsim import reference
 from hwsim.errors import SpecError
-from hwsim.formats import OVERFLOWS, ROUNDINGS, FixedFormat, Format, as_format, check_overflow
+from hwsim.formats import (
+    OVERFLOWS,
+    ROUNDINGS,
+    CodebookFormat,
+    FixedFormat,
+    FloatFormat,
+    Format,
+    TableFormat,
+    as_format,
+    check_overflow,
+)
 from hwsim.testing.points import hard_numbers
 from hwsim.testing.verdicts import Finding, Law
 
@@ -76,7 +86,7 @@ class Conversion:
         negative numbers are NaN."""
         x: Array = hard_numbers(self.fmt)
         keep = np.isfinite(x) if self.overflow == "wrap" else np.ones(x.size, bool)
-        if not self.fmt.has_zero:
+        if not self.fmt.has_zero and self.fmt.has_nan:
             keep &= x > 0
         chosen: Array = x[keep]
         return chosen
@@ -300,11 +310,20 @@ def _plain(subject: Conversion) -> bool:
 
 def _mirrors(subject: Conversion) -> bool:
     symmetric = subject.fmt.lowest == -subject.fmt.largest and subject.overflow != "wrap"
+    if isinstance(subject.fmt, CodebookFormat) or not subject.fmt.has_zero:
+        return False  # neither the entries nor the parity of their places need be; R(0) is positive
     return symmetric and (subject.rounding not in MIRRORS or subject.function is _ours)
 
 
+def _linear(subject: Conversion) -> bool:
+    return not isinstance(subject.fmt, TableFormat) or subject.fmt.domain == "linear"
+
+
 def _parity_is_known(subject: Conversion) -> bool:
-    one_bit = not isinstance(subject.fmt, FixedFormat) and subject.fmt.precision == 1
+    """Of rne, rna and rto: in the log domain nothing is a tie."""
+    if subject.rounding in NEAREST and not _linear(subject):
+        return False
+    one_bit = isinstance(subject.fmt, FloatFormat) and subject.fmt.precision == 1
     return subject.fmt.has_zero and not one_bit
 
 
@@ -334,13 +353,15 @@ CONVERSION_LAWS = (
         "nearest",
         "no value is nearer to x than R(x)",
         _nearest,
-        _when("not to nearest", lambda s: s.rounding in NEAREST and _plain(s)),
+        _when("not to nearest", lambda s: s.rounding in NEAREST and _plain(s) and _linear(s)),
     ),
     Law(
         "ties",
         "rne to the even code, rna away from zero",
         _tied,
-        _when("not to nearest", lambda s: s.rounding in NEAREST and _parity_is_known(s)),
+        _when(
+            "not to nearest", lambda s: s.rounding in NEAREST and _parity_is_known(s) and _linear(s)
+        ),
     ),
     Law(
         "toward zero",

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim import reference
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, Format, TableFormat
 
 Array = npt.NDArray[Any]
 STYLES = ("codes", "finite", "tiny", "middle", "huge", "root", "cancelling")
@@ -22,7 +22,19 @@ def values(
     (``root``); ``zeros``; or 1 to 4 (``cancelling``)."""
     if isinstance(fmt, FloatFormat):
         return _floats(fmt, shape, style, generator)
+    if isinstance(fmt, TableFormat):
+        return _entries(fmt, shape, style, generator)
     return _fixed(fmt, shape, style, generator)
+
+
+def _entries(
+    fmt: TableFormat, shape: tuple[int, ...], style: str, generator: np.random.Generator
+) -> Array:
+    """Entries: of small or large magnitude, or any."""
+    sizes = sorted((float(value) for value, _ in fmt.entries), key=abs)
+    few = max(2, len(sizes) // 4)
+    chosen = {"tiny": sizes[:few], "zeros": sizes[:1], "huge": sizes[-few:]}.get(style, sizes)
+    return generator.choice(np.array(chosen), shape)
 
 
 def _fixed(

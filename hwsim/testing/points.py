@@ -10,13 +10,21 @@ import math
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.formats import FixedFormat, FloatFormat, Format, as_format
-from hwsim.formats.types import power_of_two
+from hwsim.formats import (
+    FixedFormat,
+    FloatFormat,
+    Format,
+    LogFormat,
+    TableFormat,
+    as_format,
+    power_of_two,
+)
 
 Array = npt.NDArray[Any]
 MAX_FLOAT = 1.7976931348623157e308
@@ -37,7 +45,7 @@ def hard_numbers(fmt: str | Format) -> Array:
      1.5]
     """
     fmt = as_format(fmt)
-    magnitudes = _magnitudes(fmt) if isinstance(fmt, FloatFormat) else _multiples(fmt)
+    magnitudes = _magnitudes_of(fmt)
     positive = _with_neighbours(magnitudes)
     numbers = np.array([*(-x for x in reversed(positive)), *positive])
     numbers.flags.writeable = False
@@ -47,6 +55,26 @@ def hard_numbers(fmt: str | Format) -> Array:
 def is_exhaustive(fmt: Format) -> bool:
     """Whether `hard_numbers` has every boundary of the format."""
     return fmt.width <= ALL_CODES
+
+
+def _magnitudes_of(fmt: Format) -> Iterable[Fraction]:
+    if isinstance(fmt, TableFormat):
+        return _between(fmt)
+    return _magnitudes(fmt) if isinstance(fmt, FloatFormat) else _multiples(fmt)
+
+
+def _between(fmt: TableFormat) -> Iterable[Fraction]:
+    """Magnitudes of a table's values, what lies between neighbours, and beyond the ends."""
+    numbers = [value for value, _ in fmt.entries]
+    if fmt.width > ALL_CODES:
+        last = len(numbers) - 1
+        numbers = [numbers[k] for k in sorted({last * k // 128 for k in range(129)})]
+    for low, high in pairwise(numbers):
+        yield from (abs(low + (high - low) * k / 8) for k in EIGHTHS)
+    yield from (abs(x) * k for x in (numbers[0], numbers[-1]) for k in (1, 2, 3))
+    if isinstance(fmt, LogFormat):
+        step = max(1, fmt.last_field // 128)
+        yield from (fmt.threshold(field) for field in range(0, fmt.last_field, step))
 
 
 def _magnitudes(fmt: FloatFormat) -> Iterable[Fraction]:

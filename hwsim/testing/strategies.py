@@ -9,7 +9,18 @@ import numpy.typing as npt
 
 from hwsim import reference
 from hwsim.errors import HwsimError, SpecError
-from hwsim.formats import OVERFLOWS, ROUNDINGS, FixedFormat, FloatFormat, Format, as_format
+from hwsim.formats import (
+    OVERFLOWS,
+    ROUNDINGS,
+    CodebookFormat,
+    FixedFormat,
+    FloatFormat,
+    Format,
+    LogFormat,
+    TableFormat,
+    as_format,
+)
+from hwsim.formats.logarithmic import DOMAINS
 from hwsim.formats.types import SPECIALS, ZERO_FIELDS
 from hwsim.testing.draws import STYLES, values
 from hwsim.testing.points import hard_numbers
@@ -57,9 +68,41 @@ def fixed(draw: DrawFn, max_width: int = 16) -> FixedFormat:
         raise
 
 
+def tables(max_width: int = 8) -> SearchStrategy[TableFormat]:
+    """Logarithmic formats and codebooks."""
+    return st.one_of(logarithmic(max_width), codebooks(max_width))
+
+
+@st.composite
+def logarithmic(draw: DrawFn, max_width: int = 8) -> LogFormat:
+    """Logarithmic formats of any base, bias and domain, with and without zero and sign."""
+    signed, zero = draw(st.booleans()), draw(st.booleans())
+    bits = draw(st.integers(1, max_width - signed))
+    fraction = draw(st.integers(0, min(bits, 10)))
+    bias = draw(st.one_of(st.none(), st.integers(-4, 2**bits + 4)))
+    domain = draw(st.sampled_from(DOMAINS))
+    try:
+        return LogFormat(bits - fraction, fraction, bias, signed, zero, domain)
+    except SpecError:
+        assume(False)
+        raise
+
+
+@st.composite
+def codebooks(draw: DrawFn, max_width: int = 8) -> CodebookFormat:
+    """Codebooks of few eighths, or of any float32 numbers."""
+    eighths = st.integers(-64, 64).map(lambda n: n / 8)
+    number = draw(
+        st.sampled_from([eighths, st.floats(width=32, allow_nan=False, allow_infinity=False)])
+    )
+    most = min(2**max_width, 40)
+    values = draw(st.lists(number, min_size=2, max_size=most, unique_by=lambda v: v + 0.0))
+    return CodebookFormat(sorted(values))
+
+
 def formats(max_width: int = 16) -> SearchStrategy[Format]:
     """Any format of at most ``max_width`` bits."""
-    return st.one_of(floats(max_width), fixed(max_width))
+    return st.one_of(floats(max_width), fixed(max_width), tables(min(8, max_width)))
 
 
 @st.composite
@@ -71,6 +114,8 @@ def codes(draw: DrawFn, fmt: str | Format) -> int:
 
 
 def _any_code(fmt: Format) -> SearchStrategy[int]:
+    if isinstance(fmt, TableFormat):
+        return st.sampled_from([code for _, code in fmt.entries])
     hole = isinstance(fmt, FixedFormat) and fmt.symmetric
     every = st.integers(0, (1 << fmt.width) - 1)
     return every.filter(lambda code: code != 1 << (fmt.width - 1)) if hole else every
@@ -98,7 +143,8 @@ def mac_units(draw: DrawFn, max_width: int = 16) -> MacUnit:
     """MAC units of any formats, rounding, overflow rule and order."""
     a = draw(formats(min(12, max_width)))
     b = draw(st.one_of(st.just(a), formats(min(12, max_width))))
-    spec = f"{a}x{b}+{draw(formats(max_width))}:{draw(st.sampled_from(ROUNDINGS))}"
+    sums = st.one_of(floats(max_width), fixed(max_width))
+    spec = f"{a}x{b}+{draw(sums)}:{draw(st.sampled_from(ROUNDINGS))}"
     spec += draw(st.sampled_from(["", "", *(f":{rule}" for rule in OVERFLOWS)]))
     spec += draw(st.sampled_from([":seq", ":seq", ":chunk1", ":chunk3", ":chunk8", ":exact"]))
     spec += draw(st.sampled_from(["", "", "", ":mul_add", ":daz"]))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwsim import reference
-from hwsim.formats import FixedFormat, FloatFormat
+from hwsim.formats import FixedFormat, FloatFormat, TableFormat
 from hwsim.testing.draws import STYLES, values
 from hwsim.testing.products import Array, Case, Judge, Product, Refused, both, compared, equal, ours
 from hwsim.testing.verdicts import Finding, Law
@@ -28,6 +28,9 @@ def _pairs(subject: Product) -> Finding:
     sides = []
     for fmt in (unit.a, unit.b):
         codes = np.arange(1 << fmt.width) if fmt.width <= 8 else _some(fmt, generator)
+        if isinstance(fmt, TableFormat):
+            codes = np.array(sorted(fmt.values_by_code))
+            codes = codes if fmt.width <= 8 else generator.choice(codes, 32)
         if isinstance(fmt, FixedFormat):
             codes = codes[codes != 1 << (fmt.width - 1)] if fmt.symmetric else codes
         numbers = reference.decode(codes.astype(np.uint64), fmt)
@@ -300,6 +303,12 @@ def _multiplies(unit: MacUnit) -> bool:
     return isinstance(unit.multiplier, ExactProduct) and unit.core is None
 
 
+def _mirrored(fmt: Any) -> bool:
+    if isinstance(fmt, TableFormat):
+        return fmt.mirrored
+    return bool(fmt.lowest == -fmt.largest)
+
+
 def _values(s: Product) -> bool:
     formats = (s.unit.a, s.unit.b, s.unit.outer_format, s.unit.output_format)
     return not any(fmt.carried_as_codes for fmt in formats) and s.unit.requantization is None
@@ -310,7 +319,7 @@ def _mirrors(s: Product) -> bool:
     formats = [u.a, *u.rounded_formats().values()]
     wraps = "wrap" in {u.overflow_of(fmt) for fmt in formats[1:]}
     free = not (isinstance(u.core, TableMultiplier) and u.core.signed)
-    return _values(s) and free and not wraps and all(f.lowest == -f.largest for f in formats)
+    return _values(s) and free and not wraps and all(map(_mirrored, formats))
 
 
 def _one_step(s: Product) -> bool:

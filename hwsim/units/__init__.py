@@ -15,6 +15,7 @@ from hwsim.units.types import (
     RoundedProduct,
     Sequential,
     has_subnormal_values,
+    has_whole_values,
     is_integer,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "Telemetry",
     "as_unit",
     "has_subnormal_values",
+    "has_whole_values",
     "is_integer",
     "multiplier",
     "parse_multiplier",

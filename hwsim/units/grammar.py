@@ -23,6 +23,8 @@ from hwsim.formats import (
     OVERFLOWS,
     ROUNDINGS,
     Format,
+    GridFormat,
+    TableFormat,
     format_length,
     parse_format,
 )
@@ -74,10 +76,10 @@ class _Reader:
     def format(self) -> Format:
         """Step over the longest format name."""
         length = format_length(self.text, self.at)
+        later = LATER.match(self.text, self.at)
+        if later and len(later[0]) > length:  # binary8p4se is no binary
+            self.fail(f"format {later[0]!r} is not simulated yet", len(later[0]))
         if not length:
-            if later := LATER.match(self.text, self.at):
-                name = later[0]
-                self.fail(f"format {name!r} is not simulated yet", len(name))
             word = self.word("x+:/")
             message = f"{word!r} is no format" if word else "the name of a format is expected"
             self.fail(message, len(word), [*CATALOGUE, *ALIASES])
@@ -94,11 +96,19 @@ class _Reader:
         self.spans[name] = (start, self.at - start)
         return fmt
 
+    def grid(self) -> GridFormat:
+        """Step over the format of a sum."""
+        start = self.at
+        fmt = self.format()
+        if isinstance(fmt, TableFormat):
+            self.at, length = start, self.at - start
+            self.fail(f"format {fmt}: sums are floats, integers or fixed point", length)
+        return fmt
+
     def fail(self, message: str, length: int = 1, known: Any = ()) -> NoReturn:
         raise SpecError(message, self.text, self.at, length, known)
 
 
-@lru_cache(maxsize=1 << 10)
 def parse_unit(text: str) -> MacUnit:
     """The MAC unit that ``text`` describes.
 
@@ -107,6 +117,12 @@ def parse_unit(text: str) -> MacUnit:
     >>> str(parse_unit("int8xint8+exact"))
     'int8xint8+int64:exact'
     """
+    # A file may have changed since it was read.
+    return _parsed.__wrapped__(text) if "codebook=" in text else _parsed(text)
+
+
+@lru_cache(maxsize=1 << 10)
+def _parsed(text: str) -> MacUnit:
     reader = _Reader(text)
     a = reader.field("a")
     reader.expect("x", f"the format {a}")
@@ -180,9 +196,9 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
     if word == "exact" and reader.take(word):
         return "order", Exact()
     if re.fullmatch(r"chunk[1-9][0-9]{0,8}", word) and reader.take(word):
-        return "order", Chunked(int(word[5:]), reader.format() if reader.take("/") else None)
+        return "order", Chunked(int(word[5:]), reader.grid() if reader.take("/") else None)
     if word == "mul_add" and reader.take(word):
-        return "multiplier", RoundedProduct(reader.format() if reader.take("/") else None)
+        return "multiplier", RoundedProduct(reader.grid() if reader.take("/") else None)
     if word == "daz" and reader.take(word):
         return "daz", True
     if word.startswith("out=") and reader.take("out="):

@@ -12,7 +12,16 @@ from types import UnionType
 from typing import get_args
 
 from hwsim.errors import SpecError
-from hwsim.formats import ROUNDINGS, FixedFormat, FloatFormat, Format, IntFormat, check_overflow
+from hwsim.formats import (
+    ROUNDINGS,
+    FixedFormat,
+    FloatFormat,
+    Format,
+    GridFormat,
+    IntFormat,
+    TableFormat,
+    check_overflow,
+)
 from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier
 from hwsim.units.requantization import Requantization
 from hwsim.units.tables import TableMultiplier
@@ -30,7 +39,7 @@ class Chunked:
     at c.  Wang et al. 2018, arXiv 1812.08011, figure 3a."""
 
     length: int
-    outer: Format | None = None
+    outer: GridFormat | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class ExactProduct:
 class RoundedProduct:
     """The product is first rounded to ``format`` (None: the accumulator's): mul_add."""
 
-    format: Format | None = None
+    format: GridFormat | None = None
 
 
 LONGEST_CHUNK = 999_999_999
@@ -84,12 +93,12 @@ class MacUnit:
 
     a: Format
     b: Format
-    accumulator: Format
+    accumulator: GridFormat
     rounding: str = "rne"
     overflow: str | None = None
     order: Order = field(default_factory=Sequential)
     multiplier: Multiplier = field(default_factory=ExactProduct)
-    output: Format | None = None
+    output: GridFormat | None = None
     daz: bool = False
     requantization: Requantization | None = None
     core: IntegerMultiplier | None = None
@@ -97,7 +106,7 @@ class MacUnit:
     def __post_init__(self) -> None:
         _require("a", self.a, Format)
         _require("b", self.b, Format)
-        _require("accumulator", self.accumulator, Format)
+        _require_grid("accumulator", self.accumulator)
         _require("order", self.order, Order)
         _require("multiplier", self.multiplier, Multiplier)
         self._check_parts()
@@ -135,16 +144,31 @@ class MacUnit:
             if not whole or not 1 <= length <= LONGEST_CHUNK:
                 message = f"chunk length {length!r}: an integer from 1 to {LONGEST_CHUNK} is needed"
                 raise SpecError(message, part="order")
-            _require("outer", self.order.outer, Format | None)
+            _require_grid("outer", self.order.outer, optional=True)
         if isinstance(self.multiplier, RoundedProduct):
-            _require("multiplier's format", self.multiplier.format, Format | None)
-        _require("output", self.output, Format | None)
+            _require_grid("product", self.multiplier.format, optional=True)
+        _require_grid("output", self.output, optional=True)
+        self._check_products()
+
+    def _check_products(self) -> None:
+        """Values that float64 only comes near to have no exact products."""
+        for name, fmt in (("a", self.a), ("b", self.b)):
+            if not fmt.has_exact_values:
+                message = (
+                    f"operand format {fmt}: most of its values are irrational, so an exact "
+                    "multiplier has no product of them; a logarithmic multiplier is needed"
+                )
+                raise SpecError(message, part=name)
 
     def _check_core(self) -> None:
         """The multiplier of significands fits them."""
         if self.core is None:
             return
         _require("core", self.core, IntegerMultiplier)
+        for name, fmt in (("a", self.a), ("b", self.b)):
+            if isinstance(fmt, TableFormat):
+                message = f"operand format {fmt}: {self.core} multiplies significands of floats, "
+                raise SpecError(message + "integers and fixed point", part=name)
         bits, needed = self.core.bits, core_bits(self.a, self.b)
         table = isinstance(self.core, TableMultiplier)
         if bits < needed or (bits > needed and not table):
@@ -196,21 +220,21 @@ class MacUnit:
 
     # --- what the defaults resolve to ---------------------------------------------------------
     @cached_property
-    def product_format(self) -> Format | None:
+    def product_format(self) -> GridFormat | None:
         """Format that products are rounded to; None when they stay exact."""
         if isinstance(self.multiplier, ExactProduct):
             return None
         return self.multiplier.format or self.accumulator
 
     @cached_property
-    def outer_format(self) -> Format:
+    def outer_format(self) -> GridFormat:
         """Format of the sum that c enters and the output leaves."""
         if isinstance(self.order, Chunked) and self.order.outer is not None:
             return self.order.outer
         return self.accumulator
 
     @cached_property
-    def output_format(self) -> Format:
+    def output_format(self) -> GridFormat:
         """Format of the results."""
         return self.output or self.outer_format
 
@@ -223,7 +247,7 @@ class MacUnit:
         """Overflow rule that holds in ``fmt``, one of the unit's rounded formats."""
         return self.overflow or fmt.default_overflow
 
-    def rounded_formats(self) -> dict[str, Format]:
+    def rounded_formats(self) -> dict[str, GridFormat]:
         """Every format that something is rounded to by the unit's rules, by its role."""
         roles = {
             "product": self.product_format,
@@ -272,9 +296,22 @@ def has_subnormal_values(fmt: Format) -> bool:
     return isinstance(fmt, FloatFormat) and fmt.smallest < fmt.smallest_normal
 
 
-def default_exact_accumulator(a: Format, b: Format) -> Format:
+def has_whole_values(fmt: Format) -> bool:
+    """Whether every value of ``fmt`` is an integer: of two's complement, or of a table."""
+    return is_integer(fmt) or (isinstance(fmt, TableFormat) and fmt.quantum_exponent >= 0)
+
+
+def default_exact_accumulator(a: Format, b: Format) -> GridFormat:
     """What ``+exact`` abbreviates: int64 for integer operands, else fp32."""
-    return IntFormat(64) if is_integer(a) and is_integer(b) else FloatFormat(8, 24)
+    return IntFormat(64) if has_whole_values(a) and has_whole_values(b) else FloatFormat(8, 24)
+
+
+def _require_grid(name: str, value: object, optional: bool = False) -> None:
+    """Sums are rounded to floats, integers and fixed point."""
+    if isinstance(value, TableFormat):
+        message = f"{name} format {value}: sums and results are floats, integers or fixed point"
+        raise SpecError(message, part=name)
+    _require(name, value, GridFormat | None if optional else GridFormat)
 
 
 def _require(name: str, value: object, allowed: type | UnionType) -> None:

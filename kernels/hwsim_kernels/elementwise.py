@@ -140,14 +140,14 @@ def convert_block(typing_context, flags, x, out, numbers, scale, start, stop):  
 
         def body(i: Any, state: Any) -> list[Any]:
             at = builder.mul(i, I64(LANES))
-            v = _load(builder, source.data, at)
+            v = load_lanes(builder, source.data, at)
             if not what & NARROW:
                 v = widened(v)
             if what & SCALED:
                 v = Vector(builder, builder.fdiv(v.value, divisor.value))
             y = limited(to_grid(v, grid, layout, what), v, grid)
             result = encoded(y, layout).value if what & CODED else y.value
-            _store(builder, result, target.data, at)
+            store_lanes(builder, result, target.data, at)
             return [builder.add(state[0], population(v.ne(v)))]
 
         return counted_loop(builder, values[5], values[6], [I64(0)], body)[0]
@@ -166,14 +166,15 @@ def _named(numbers: list[Vector]) -> tuple[Grid64, Layout]:
     return Grid64(**found, minus_zero=False), Layout(**layout)
 
 
-def _load(builder: Any, data: Any, at: Any) -> Vector:
+def load_lanes(builder: Any, data: Any, at: Any) -> Vector:
+    """LANES elements of an array from ``at`` on."""
     element = data.type.pointee
     kind = ir.VectorType(element, LANES)
     pointer = builder.bitcast(builder.gep(data, [at]), kind.as_pointer())
     return Vector(builder, builder.load(pointer, align=1))
 
 
-def _store(builder: Any, value: Any, data: Any, at: Any) -> None:
+def store_lanes(builder: Any, value: Any, data: Any, at: Any) -> None:
     """Write lanes in the array's own element, which holds them."""
     element = data.type.pointee
     kind = ir.VectorType(element, LANES)

@@ -37,6 +37,12 @@ from tests.networks.models import GraphBuilder
         ("fp32", 123.0, 1.0),
         ("int8", 0.0, 1.0),
         ("e4m3", 0.0, 1.0),
+        ("binary", 3.0, 3.0),
+        ("ternary", 3.0, 3.0),
+        ("pow2_4", 32.0, 0.5),
+        ("nf4", 0.25, 0.25),
+        ("lns8", 0.0, 1.0),
+        ("codebook_n4_n1", 2.0, 0.5),
     ],
 )
 def test_scale_by_format(name: str, absmax: float, scale: float) -> None:

@@ -1,0 +1,98 @@
+"""Operands that are tables: what they are once decoded, and the parts that decode them.
+
+A power of two shifts an integer, and adds to the exponent of a float.  A binary operand flips a
+sign.  A codebook is a tree of multiplexers over constants; its entry is then multiplied.
+"""
+
+from __future__ import annotations
+
+from hwsim.costs import primitives as t
+from hwsim.costs.blocks import (
+    Number,
+    Piece,
+    fields_decoder,
+    needs_normaliser,
+    normaliser,
+    number_of,
+)
+from hwsim.formats import (
+    CodebookFormat,
+    FixedFormat,
+    FloatFormat,
+    Format,
+    GridFormat,
+    LogFormat,
+    TableFormat,
+)
+
+BINARY = CodebookFormat((-1, 1))
+FLIP = Number(1, 0, 0, 0, False)  # a binary operand on its wire
+WIDEST_SHIFT = 32  # of integers; farther ones are placed as floats are
+
+
+def decoded(fmt: Format) -> GridFormat:
+    """The format of an operand behind its decoder; ValueError where that is not modelled."""
+    if isinstance(fmt, CodebookFormat):
+        return FloatFormat(11, 53) if fmt.entry is None else decoded(fmt.entry)
+    if isinstance(fmt, LogFormat) and fmt.fraction_bits == 0:
+        bits, bias = fmt.field_bits, fmt.exponent_bias
+        return FloatFormat(bits, 1, bias, "none", fmt.signed, zero_field="normal")
+    if isinstance(fmt, TableFormat):
+        raise ValueError(f"{fmt}: the price of a logarithmic operand is not modelled")
+    return fmt
+
+
+def number_beside(fmt: Format, other: Format) -> Number:
+    """How values of ``fmt`` travel to the multiplier, next to those of ``other``."""
+    if fmt == BINARY:
+        return FLIP
+    if not shifts(fmt, other):
+        return number_of(decoded(fmt))
+    low = fmt.quantum_exponent
+    bits = _span(fmt) + 1 + int(fmt.signed)  # the power as an integer
+    return Number(bits, low, low + bits - 1, low, False)
+
+
+def shifts(fmt: Format, other: Format) -> bool:
+    """Whether ``fmt`` is a power of two that shifts integers or fixed point."""
+    power = isinstance(fmt, LogFormat) and fmt.fraction_bits == 0
+    whole = other != BINARY and isinstance(other, FixedFormat | CodebookFormat)
+    near = power and whole and _span(fmt) <= WIDEST_SHIFT
+    return near and isinstance(decoded(other), FixedFormat)
+
+
+def _span(fmt: Format) -> int:
+    return int(fmt.largest / fmt.smallest).bit_length() - 1
+
+
+def shift(fmt: Format, other: Format) -> list[Piece]:
+    """A power of two times an integer."""
+    word = decoded(other).width
+    wide = word + _span(fmt)
+    flip = Piece("sign flip", t.complementer(word) if fmt.signed else 0, f"{word} bits")
+    zero = Piece("zero", t.AND * word if fmt.has_zero else 0, f"{word} bits masked")
+    note = f"{wide} bits by 0 … {_span(fmt)}"
+    return [*look_up(other), flip, zero, Piece("shifter", t.shifter(wide, _span(fmt)), note)]
+
+
+def look_up(fmt: Format) -> list[Piece]:
+    """The table of a codebook's entries, by a tree of multiplexers."""
+    if not isinstance(fmt, CodebookFormat):
+        return []
+    entries, width = len(fmt.values), decoded(fmt).width
+    note = f"{entries} entries of {width} bits"
+    return [Piece("codebook", (entries - 1) * t.mux(width), note)]
+
+
+def sign_flip(other: Format, normalise: bool) -> list[Piece]:
+    """±1 times the other operand."""
+    if other == BINARY:
+        return [Piece("sign", t.XOR, "XNOR of two bits")]
+    table, fmt = look_up(other), decoded(other)
+    if not isinstance(fmt, FloatFormat):
+        return [*table, Piece("sign flip", t.complementer(fmt.width), f"{fmt.width} bits")]
+    decode = fields_decoder(fmt)
+    if normalise and needs_normaliser(fmt):
+        decode += normaliser(fmt.precision)
+        decode += t.narrow_adder(fmt.exponent_bits + 1, t.bits_for(fmt.precision))
+    return [*table, Piece("operand decode", decode), Piece("sign flip", t.XOR)]
