@@ -40,14 +40,17 @@ if TYPE_CHECKING:
     from hwsim.sweeps import Sweep as Sweep
     from hwsim.sweeps import sweep as sweep
     from hwsim.units import Chunked as Chunked
+    from hwsim.units import DotAdd as DotAdd
     from hwsim.units import Exact as Exact
     from hwsim.units import ExactProduct as ExactProduct
+    from hwsim.units import Lanes as Lanes
     from hwsim.units import MacUnit as MacUnit
     from hwsim.units import Requantization as Requantization
     from hwsim.units import Rescaling as Rescaling
     from hwsim.units import RoundedProduct as RoundedProduct
     from hwsim.units import Sequential as Sequential
     from hwsim.units import Telemetry as Telemetry
+    from hwsim.units import Tree as Tree
     from hwsim.units import as_unit as mac
 
 __version__ = "0.1.0"
@@ -63,14 +66,17 @@ _WHERE = {
         name: ("hwsim.units", name)
         for name in (
             "Chunked",
+            "DotAdd",
             "Exact",
             "ExactProduct",
+            "Lanes",
             "MacUnit",
             "Requantization",
             "Rescaling",
             "RoundedProduct",
             "Sequential",
             "Telemetry",
+            "Tree",
         )
     },
     **{
@@ -96,12 +102,14 @@ _WHERE = {
 __all__ = [
     "Chunked",
     "Cost",
+    "DotAdd",
     "Exact",
     "ExactProduct",
     "FixedFormat",
     "FloatFormat",
     "HwsimError",
     "IntFormat",
+    "Lanes",
     "MacUnit",
     "Network",
     "Requantization",
@@ -112,6 +120,7 @@ __all__ = [
     "SpecError",
     "Sweep",
     "Telemetry",
+    "Tree",
     "UnsupportedOperator",
     "conv2d",
     "conv2d_zero_point_correction",

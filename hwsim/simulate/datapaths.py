@@ -26,7 +26,7 @@ from hwsim.simulate.choices import Choice, choose
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude
 from hwsim.simulate.sums import CARRIERS, WAYS, Addend, Bounds, Sum, product_of
-from hwsim.units import Chunked, MacUnit
+from hwsim.units import Chunked, MacUnit, Sequential
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ def plan(unit: MacUnit, facts: Facts | Unknown, level: int) -> Plan | None:
 def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
     """The cheaper one of what both carriers offer."""
     formats = (unit.a, unit.b, unit.accumulator, unit.outer_format)
+    if not isinstance(unit.order, Sequential | Chunked):
+        return None
     if unit.product_format is not None or unit.rounding not in WAYS:
         return None
     if any(fmt.carried_as_codes for fmt in formats):

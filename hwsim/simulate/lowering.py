@@ -30,7 +30,7 @@ from hwsim.simulate.stages import (
     IntegerStage,
     Stage,
 )
-from hwsim.units import Chunked, Exact, MacUnit, is_integer
+from hwsim.units import Chunked, Exact, MacUnit, Sequential, is_integer
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ class Level:
 
 def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Stage | None] | str:
     """The stages of ``unit`` on this data, inner and outer; or why there are none."""
+    if not isinstance(unit.order, Sequential | Chunked):
+        return f"the tiles know no {unit.order}"
     product = _product(unit)
     if unit.product_format is None:
         inner_addend = product

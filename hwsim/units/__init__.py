@@ -1,26 +1,26 @@
 """MAC units: types, and the grammar of their names."""
 
-from hwsim.units.grammar import as_unit, parse_unit
+from hwsim.units.grammar import INSTRUCTIONS, as_unit, parse_unit
+from hwsim.units.orders import Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization, Rescaling
 from hwsim.units.telemetry import StepCounts, Telemetry
 from hwsim.units.types import (
-    Chunked,
-    Exact,
     ExactProduct,
     MacUnit,
     Multiplier,
-    Order,
     RoundedProduct,
-    Sequential,
     has_subnormal_values,
     is_integer,
 )
 
 __all__ = [
+    "INSTRUCTIONS",
     "REQUANT_ROUNDINGS",
     "Chunked",
+    "DotAdd",
     "Exact",
     "ExactProduct",
+    "Lanes",
     "MacUnit",
     "Multiplier",
     "Order",
@@ -30,6 +30,7 @@ __all__ = [
     "Sequential",
     "StepCounts",
     "Telemetry",
+    "Tree",
     "as_unit",
     "has_subnormal_values",
     "is_integer",

@@ -35,6 +35,10 @@ RARE += ("e9m51", "e10m50none", "e10m52fn_nosub", "e5m0fn", "e4m0none", "e6m0fnu
 OPERANDS_ONLY = ("e8m0", "e4m4_unsigned", "uint4")
 
 
+ORDERS = ("lanes1", "lanes2", "lanes3", "lanes4-tree", "lanes8-tree", "tree2", "tree3", "tree4")
+ORDERS += ("tree7", "tree16", "dot2", "dot4", "dot5")
+
+
 def _one_of(*groups: tuple[str, ...]) -> st.SearchStrategy[str]:
     return st.one_of(*(st.sampled_from(group) for group in groups))
 
@@ -59,7 +63,8 @@ def units(draw: st.DrawFn) -> MacUnit:
     b = draw(st.one_of(st.just(a), OPERANDS))
     spec = f"{a}x{b}+{draw(SUMS)}:{draw(st.sampled_from(ROUNDINGS))}"
     spec += draw(st.sampled_from(["", "", *(f":{rule}" for rule in OVERFLOWS)]))
-    order = draw(st.sampled_from(["seq", "seq", "chunk", "chunk", "exact"]))
+    orders = ("seq", "seq", "chunk", "chunk", "exact", *ORDERS)
+    order = draw(st.one_of(st.sampled_from(orders), st.sampled_from(ORDERS)))
     if order == "chunk":
         spec += f":chunk{draw(st.sampled_from([1, 2, 3, 4, 8]))}"
         spec += draw(st.one_of(st.just(""), SUMS.map("/{}".format)))
