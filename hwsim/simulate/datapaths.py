@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from hwsim_kernels.datapath import (
+    ALL,
     CLAMP,
     EXACT,
     HALF,
@@ -25,8 +26,9 @@ from hwsim.formats import FloatFormat
 from hwsim.simulate.choices import Choice, choose
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude
-from hwsim.simulate.sums import CARRIERS, WAYS, Addend, Bounds, Sum, product_of
-from hwsim.units import Chunked, MacUnit, Sequential
+from hwsim.simulate.orders import depth_of, exact_groups, joints, stays_finite
+from hwsim.simulate.sums import CARRIERS, WAYS, Addend, Bounds, Carrier, Sum, product_of
+from hwsim.units import SPLIT, Chunked, DotAdd, MacUnit, Sequential, Tree
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,6 @@ def plan(unit: MacUnit, facts: Facts | Unknown, level: int) -> Plan | None:
 def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
     """The cheaper one of what both carriers offer."""
     formats = (unit.a, unit.b, unit.accumulator, unit.outer_format)
-    if not isinstance(unit.order, Sequential | Chunked):
-        return None
     if unit.product_format is not None or unit.rounding not in WAYS:
         return None
     if any(fmt.carried_as_codes for fmt in formats):
@@ -79,24 +79,14 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
         return None  # floats would be negated, and integers have another range then
     if unit.rounding == "rdn" and formats[3].has_negative_zero > formats[2].has_negative_zero:
         return None  # chunk sums of 0 would be −0 in negated arithmetic, some of them
-    product = product_of(unit, facts)
-    steps = facts.length
-    if isinstance(unit.order, Chunked):
-        steps = min(steps, unit.order.length)
+    if level == ALL and not isinstance(unit.order, Sequential | Chunked):
+        return None
     plans = []
     for carrier in CARRIERS:
-        inner = Sum(
-            *(unit, unit.accumulator, product, facts, level),
-            *(True, steps, carrier, facts.finite),
-        )
-        first = choose(inner)
-        if first is None:
-            continue
-        outer = _outer(inner, first) if isinstance(unit.order, Chunked) else None
-        second = choose(outer) if outer else None
-        if outer is None or second is not None:
+        choices = _choices(unit, facts, level, carrier)
+        if choices is not None:
             negated = unit.rounding == "rdn" and isinstance(unit.outer_format, FloatFormat)
-            plans.append(Plan(unit, first, second, negated))
+            plans.append(Plan(unit, *choices, negated))
             if plans[-1].ideal:
                 break
     return min(plans, key=lambda plan: _cost(plan.inner.path), default=None)
@@ -105,6 +95,29 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
 def _cost(path: Path) -> int:
     """Halves of a step: float64 has half the lanes, and a sum's error costs more than that."""
     return (path.width // 32) * (3 if path.sums == STICKY else 1)
+
+
+def _choices(
+    unit: MacUnit, facts: Bounds, level: int, carrier: Carrier
+) -> tuple[Choice, Choice | None] | None:
+    """The datapaths of inner and outer sums in one carrier; None where one is not proved."""
+    order, product = unit.order, product_of(unit, facts)
+    inner = Sum(
+        *(unit, unit.accumulator, product, facts, level),
+        *(True, facts.length, carrier, facts.finite),
+    )
+    if isinstance(order, DotAdd):
+        return exact_groups(inner, order)
+    if isinstance(order, Chunked):
+        inner = replace(inner, steps=min(facts.length, order.length))
+    if isinstance(order, Tree):
+        inner = replace(inner, steps=depth_of(order, facts.length), leaves=True)
+    first = choose(inner)
+    if first is None or not isinstance(order, SPLIT):
+        return None if first is None else (first, None)
+    outer = _outer(inner, first) if isinstance(order, Chunked) else joints(inner, first)
+    second = choose(outer)
+    return None if second is None else (first, second)
 
 
 def _outer(inner: Sum, choice: Choice) -> Sum:
@@ -117,8 +130,7 @@ def _outer(inner: Sum, choice: Choice) -> Sum:
     largest = inner.bound if inner.bounded else magnitude(fmt)
     mass = inner.bound if inner.bounded else math.inf
     sums = Addend(inner.precision, inner.quantum, largest, mass, f"chunk sum in {fmt}")
-    native = choice.path.sums == NATIVE and not inner.bounded
-    finite = inner.finite and choice.path.limit not in (SCALE, HALF) and not native
+    finite = stays_finite(inner, choice)
     return replace(
         inner, fmt=unit.outer_format, addend=sums, inner=False, steps=chunks, finite=finite
     )

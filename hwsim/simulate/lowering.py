@@ -85,7 +85,7 @@ class Level:
 def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Stage | None] | str:
     """The stages of ``unit`` on this data, inner and outer; or why there are none."""
     if not isinstance(unit.order, Sequential | Chunked):
-        return f"the tiles know no {unit.order}"
+        return f"no carrier is proved for {unit.order}"
     product = _product(unit)
     if unit.product_format is None:
         inner_addend = product

@@ -1,7 +1,7 @@
 """MAC units: types, and the grammar of their names."""
 
-from hwsim.units.grammar import INSTRUCTIONS, as_unit, parse_unit
-from hwsim.units.orders import Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
+from hwsim.units.grammar import INSTRUCTIONS, as_unit, names_unit, parse_unit
+from hwsim.units.orders import SPLIT, Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization, Rescaling
 from hwsim.units.telemetry import StepCounts, Telemetry
 from hwsim.units.types import (
@@ -16,6 +16,7 @@ from hwsim.units.types import (
 __all__ = [
     "INSTRUCTIONS",
     "REQUANT_ROUNDINGS",
+    "SPLIT",
     "Chunked",
     "DotAdd",
     "Exact",
@@ -34,5 +35,6 @@ __all__ = [
     "as_unit",
     "has_subnormal_values",
     "is_integer",
+    "names_unit",
     "parse_unit",
 ]

@@ -144,6 +144,11 @@ def _formats(reader: _Reader) -> dict[str, Any]:
     return fields
 
 
+def names_unit(text: str) -> bool:
+    """Whether ``text`` is meant for a unit, not for a format."""
+    return "+" in text or text.partition(":")[0] in INSTRUCTIONS
+
+
 def as_unit(mac: str | MacUnit) -> MacUnit:
     """A MAC unit from its name, or itself."""
     if isinstance(mac, MacUnit):

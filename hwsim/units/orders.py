@@ -1,12 +1,14 @@
 """Orders of accumulation: in which order, and by how many adders, products become a sum.
 
-Every order says how it is spelled (`str`; nothing for the default) and how many roundings of two
-values it does on K products (`steps`): inner ones, and outer ones, which c enters.
+Every order says how it is spelled (`str`; nothing for the default), how many roundings of two
+values it does on K products (`steps`: inner ones, and outer ones, which c enters), and of how many
+products a sum is that enters another one (`group`; 1 where there is none).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from hwsim.errors import SpecError
 from hwsim.formats import Format
@@ -18,6 +20,8 @@ MOST_INPUTS = 65_536
 @dataclass(frozen=True)
 class Sequential:
     """s = c or +0, then s = R(s + a·b) for ascending k."""
+
+    group: ClassVar[int] = 1
 
     def __str__(self) -> str:
         return ""
@@ -38,6 +42,11 @@ class Chunked:
 
     length: int
     outer: Format | None = None
+
+    @property
+    def group(self) -> int:
+        """Products of a chunk."""
+        return self.length
 
     def __str__(self) -> str:
         return f"chunk{self.length}" + (f"/{self.outer}" if self.outer else "")
@@ -60,6 +69,7 @@ class Lanes:
 
     count: int
     tree: bool = False
+    group: ClassVar[int] = 1
 
     def __str__(self) -> str:
         return f"lanes{self.count}" + "-tree" * self.tree
@@ -84,6 +94,11 @@ class Tree:
 
     width: int
 
+    @property
+    def group(self) -> int:
+        """Products added up at a time."""
+        return self.width
+
     def __str__(self) -> str:
         return f"tree{self.width}"
 
@@ -103,6 +118,11 @@ class DotAdd:
 
     width: int
 
+    @property
+    def group(self) -> int:
+        """Products added up at a time."""
+        return self.width
+
     def __str__(self) -> str:
         return f"dot{self.width}"
 
@@ -117,6 +137,8 @@ class DotAdd:
 class Exact:
     """One rounding of the exact total, c included (Kulisch)."""
 
+    group: ClassVar[int] = 1
+
     def __str__(self) -> str:
         return "exact"
 
@@ -127,6 +149,8 @@ class Exact:
         """Nothing can be wrong."""
 
 
+# Orders in which sums start at +0 and enter the sum that c starts.
+SPLIT = (Chunked, Lanes, Tree)
 Order = Sequential | Chunked | Lanes | Tree | DotAdd | Exact
 
 

@@ -15,7 +15,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 import hwsim
-from hwsim import Chunked, MacUnit
+from hwsim import Lanes, MacUnit
 from hwsim.formats import OVERFLOWS, ROUNDINGS
 from hwsim.testing import values
 
@@ -116,7 +116,8 @@ STYLES = ("codes", "codes", "finite", "tiny", "middle", "middle", "huge", "root"
 @st.composite
 def products(draw: st.DrawFn, unit: MacUnit) -> Product:
     """Shapes around the chunk length and the lanes; operands around both ends of the range."""
-    length = unit.order.length if isinstance(unit.order, Chunked) else 5
+    order = unit.order
+    length = order.count if isinstance(order, Lanes) else order.group if order.group > 1 else 5
     k = draw(st.sampled_from([0, 1, 2, length, length + 1, max(0, length - 1), 7, 19, 40]))
     m, n = draw(st.sampled_from([(1, 1), (2, 3), (3, 2), (1, 65), (66, 1), (0, 2), (2, 0)]))
     batch = draw(st.sampled_from([(), (), (2,), (0,)])) if m * n < 60 else ()
