@@ -42,14 +42,17 @@ if TYPE_CHECKING:
     from hwsim.sweeps import Sweep as Sweep
     from hwsim.sweeps import sweep as sweep
     from hwsim.units import Chunked as Chunked
+    from hwsim.units import DotAdd as DotAdd
     from hwsim.units import Exact as Exact
     from hwsim.units import ExactProduct as ExactProduct
+    from hwsim.units import Lanes as Lanes
     from hwsim.units import MacUnit as MacUnit
     from hwsim.units import Requantization as Requantization
     from hwsim.units import Rescaling as Rescaling
     from hwsim.units import RoundedProduct as RoundedProduct
     from hwsim.units import Sequential as Sequential
     from hwsim.units import Telemetry as Telemetry
+    from hwsim.units import Tree as Tree
     from hwsim.units import as_unit as mac
 
 __version__ = "0.1.0"
@@ -69,8 +72,10 @@ _WHERE = {
         name: ("hwsim.units", name)
         for name in (
             "Chunked",
+            "DotAdd",
             "Exact",
             "ExactProduct",
+            "Lanes",
             "MacUnit",
             "Requantization",
             "Rescaling",
@@ -78,6 +83,7 @@ _WHERE = {
             "Sequential",
             "TableMultiplier",
             "Telemetry",
+            "Tree",
         )
     },
     **{
@@ -104,12 +110,14 @@ __all__ = [
     "Chunked",
     "CodebookFormat",
     "Cost",
+    "DotAdd",
     "Exact",
     "ExactProduct",
     "FixedFormat",
     "FloatFormat",
     "HwsimError",
     "IntFormat",
+    "Lanes",
     "LogFormat",
     "MacUnit",
     "Network",
@@ -122,6 +130,7 @@ __all__ = [
     "Sweep",
     "TableMultiplier",
     "Telemetry",
+    "Tree",
     "UnsupportedOperator",
     "conv2d",
     "conv2d_zero_point_correction",

@@ -193,17 +193,7 @@ def mac_command(spec: str, node: str, as_json: bool) -> None:
 
 def in_words(unit: MacUnit) -> list[tuple[str, str]]:
     """Every part of a unit, defaults included."""
-    from hwsim.units import Chunked, Exact
-
     product = unit.product_format
-    order = "sequential: s = c or +0, then s = R(s + p) for ascending k"
-    if isinstance(unit.order, Chunked):
-        order = (
-            f"chunks of {unit.order.length} products, each from +0; their sums are added in "
-            f"ascending order to c or +0 in {unit.outer_format}"
-        )
-    if isinstance(unit.order, Exact):
-        order = "exact: one rounding of the whole sum, c included"
     overflow = ", ".join(
         dict.fromkeys(f"{f}: {unit.overflow_of(f)}" for f in unit.rounded_formats().values())
     )
@@ -213,9 +203,35 @@ def in_words(unit: MacUnit) -> list[tuple[str, str]]:
         ("accumulator", str(unit.accumulator)),
         ("rounding", unit.rounding),
         ("overflow", overflow),
-        ("order", order),
+        ("order", _order(unit)),
         ("output", _output(unit)),
     ]
+
+
+def _order(unit: MacUnit) -> str:
+    """How products become a sum."""
+    from hwsim.units import Chunked, DotAdd, Exact, Lanes, Tree
+
+    match unit.order:
+        case Chunked(length):
+            return (
+                f"chunks of {length} products, each from +0; their sums are added in "
+                f"ascending order to c or +0 in {unit.outer_format}"
+            )
+        case Lanes(count, tree):
+            how = "half to half, lane i and lane i + count/2" if tree else "in ascending order"
+            lanes = f"{count} lanes, k mod {count}" if count > 1 else "one lane"
+            return f"{lanes}, each from +0; their sums are added {how}, and that to c or +0"
+        case Tree(width):
+            return (
+                f"trees over {width} products, adjacent pairs, each sum of two rounded; "
+                "their roots are added in ascending order to c or +0"
+            )
+        case DotAdd(width):
+            return f"s = c or +0, then s = R(s + the exact sum of the next {width} products)"
+        case Exact():
+            return "exact: one rounding of the whole sum, c included"
+    return "sequential: s = c or +0, then s = R(s + p) for ascending k"
 
 
 def _output(unit: MacUnit) -> str:

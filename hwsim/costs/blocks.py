@@ -16,12 +16,17 @@ GUARD_ROUND_STICKY = 3
 
 @dataclass(frozen=True)
 class Piece:
-    """A part without a price yet: transistors, and how often it works (per MAC, chunk, output)."""
+    """A part without a price yet: transistors of one, and how often it works.
+
+    per : MAC, chunk or output.  copies : how many there are.  uses : how many work each time.
+    """
 
     name: str
     transistors: int
     note: str = ""
     per: str = "mac"
+    copies: int = 1
+    uses: int = 1
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from math import sqrt
 
 from hwsim.costs.model import Cost, cost
 from hwsim.costs.nodes import Node
-from hwsim.units import Chunked, MacUnit, parse_unit
+from hwsim.units import MacUnit, parse_unit
 
 SRAM_WORD_BITS = 64
 SRAM_NODE = "45nm"
@@ -166,5 +166,5 @@ def layer_cost(
 def _output_pj(price: Cost, unit: MacUnit, k: int) -> float:
     """Energy of one output: K MACs, its chunks (the last one counts whole), its conversion."""
     mac_pj = sum(part.use_energy_pj for part in price.parts if part.per == "mac")
-    chunks = -(-k // unit.order.length) if isinstance(unit.order, Chunked) else 0
+    chunks = -(-k // unit.order.group)
     return k * mac_pj + chunks * price.chunk_energy_pj + price.output_energy_pj

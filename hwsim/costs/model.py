@@ -14,7 +14,7 @@ from hwsim.costs.blocks import Piece
 from hwsim.costs.nodes import Node, node_named
 from hwsim.costs.structure import mac_pieces, operation_pieces
 from hwsim.formats import Format, parse_format
-from hwsim.units import Chunked, MacUnit, parse_unit
+from hwsim.units import MacUnit, parse_unit
 
 MODEL = "transistor count × energy per transistor"
 
@@ -23,8 +23,10 @@ MODEL = "transistor count × energy per transistor"
 class Part:
     """One block of a unit.
 
-    per : how often it works: ``mac``, ``chunk`` (once per chunk) or ``output``.
-    use_energy_pj : energy per use.  energy_pj : energy per MAC: a use's energy, divided by the
+    transistors : of all its copies.
+    per : how often it works: ``mac``, ``chunk`` (once per chunk, or group of products that a tree
+        or a dot instruction adds up) or ``output``.
+    use_energy_pj : energy each time.  energy_pj : energy per MAC: a use's energy, divided by the
         chunk length for ``chunk``, and 0 for ``output``.
     area_um2 : None where the node's area is not calibrated.
     """
@@ -44,7 +46,7 @@ class Cost:
 
     energy_pj : pJ per MAC (or per operation): Σ over parts; a full chunk is assumed.
     output_energy_pj : pJ per output, beside the MACs: final rounding and conversion.
-    chunk_energy_pj : pJ per chunk of the outer sum, already in ``energy_pj`` as 1/length.
+    chunk_energy_pj : pJ per chunk, or group, already in ``energy_pj`` as 1/length.
     area_um2 : µm² of the placed unit; None where the node has no calibrated area.
     voltage_v : None where the node's source states none.
     """
@@ -108,8 +110,7 @@ def cost(mac: str | MacUnit, node: str | Node = "45nm") -> Cost:
 
 @cache
 def _unit_cost(unit: MacUnit, node: Node) -> Cost:
-    length = unit.order.length if isinstance(unit.order, Chunked) else 1
-    return _priced(str(unit), mac_pieces(unit), node, length)
+    return _priced(str(unit), mac_pieces(unit), node, unit.order.group)
 
 
 def operation_cost(
@@ -158,10 +159,11 @@ def _priced(name: str, pieces: list[Piece], node: Node, chunk_length: int) -> Co
 
 
 def _part(piece: Piece, node: Node, chunk_length: int) -> Part:
-    use_pj = piece.transistors * node.energy_aj_per_transistor * 1e-6  # aJ to pJ
+    use_pj = piece.transistors * piece.uses * node.energy_aj_per_transistor * 1e-6  # aJ to pJ
     share = {"mac": 1.0, "chunk": 1.0 / chunk_length, "output": 0.0}[piece.per]
-    area = _area_um2(piece.transistors, node)
-    return Part(piece.name, piece.transistors, use_pj * share, area, piece.note, piece.per, use_pj)
+    transistors = piece.transistors * piece.copies
+    area = _area_um2(transistors, node)
+    return Part(piece.name, transistors, use_pj * share, area, piece.note, piece.per, use_pj)
 
 
 def _area_um2(transistors: int, node: Node) -> float | None:

@@ -10,6 +10,11 @@ Choices, the same for every unit (none is fitted to a price):
   the flip-flops of that one rank are counted; integer and fixed-point units have none;
 * operands come from outside: their registers belong to the array, not to the unit;
 * a chunked unit has a second adder and register, which work once per chunk;
+* interleaved lanes have one adder and as many registers as lanes; what adds up their sums works
+  once per lane and output: one more adder, or, for a halving tree, one for each pair;
+* a tree of W leaves has W multipliers, W − 1 adders that work once per W products, and the
+  accumulator's; a dot instruction the same, but its W − 1 adders keep every bit: they are as wide
+  as the products span;
 * an exact unit has a register as wide as the products span plus `EXACT_GUARD_BITS`; rounding
   into the accumulator's format happens once per output.
 """
@@ -40,11 +45,14 @@ from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, s
 from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat
 from hwsim.units import (
     Chunked,
+    DotAdd,
     Exact,
     IntegerMultiplier,
+    Lanes,
     MacUnit,
     Requantization,
     TableMultiplier,
+    Tree,
     has_subnormal_values,
 )
 
@@ -134,7 +142,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     """The parts of ``unit``, in the order data meets them."""
     if unit.daz:  # operands are masked as those of formats without subnormals are
         unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b))
-    exact = isinstance(unit.order, Exact)
+    order, exact = unit.order, isinstance(unit.order, Exact)
     product = product_of(unit.a, unit.b)
     in_float = isinstance(unit.product_format or unit.accumulator, FloatFormat) and not (
         exact and unit.product_format is None
@@ -147,13 +155,19 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     if product.floating or isinstance(unit.accumulator, FloatFormat):
         exponent = exponent_bits(product) if product.floating else 0
         pieces.append(_rank("product register", product.bits, exponent))
+    fused = unit.product_format is None
     if exact:
         pieces += _exact_sum(unit, product)
+    elif isinstance(order, Tree | DotAdd):
+        pieces = [replace(piece, copies=order.width) for piece in pieces]
+        pieces += _tree(unit, product, order) if isinstance(order, Tree) else []
+        pieces += _exact_group(unit, product, order) if isinstance(order, DotAdd) else []
     else:
-        fused = unit.product_format is None
         pieces += accumulate(product, unit.accumulator, unit, fused)
-    if isinstance(unit.order, Chunked):
+    if isinstance(order, Chunked):
         pieces += _outer_sum(unit)
+    if isinstance(order, Lanes):
+        pieces = [*pieces[:-1], replace(pieces[-1], copies=order.count), *_lane_sums(unit, order)]
     if unit.requantization is not None:
         pieces += requantizer(unit.requantization, unit.outer_format, unit.output_format)
     elif unit.output is not None:
@@ -209,6 +223,49 @@ def _outer_sum(unit: MacUnit) -> list[Piece]:
     value = number_of(unit.accumulator)
     pieces = accumulate(value, unit.outer_format, unit, fused=False)
     return [replace(piece, name=f"outer {piece.name}", per="chunk") for piece in pieces]
+
+
+def _lane_sums(unit: MacUnit, order: Lanes) -> list[Piece]:
+    """What adds up the lanes' sums and c: its register is the first lane's."""
+    adders = accumulate(number_of(unit.accumulator), unit.accumulator, unit, fused=False)[:-1]
+    copies = order.count if order.tree else 1
+    return [
+        replace(piece, name=f"lanes' {piece.name}", per="output", copies=copies, uses=order.count)
+        for piece in adders
+    ]
+
+
+def _tree(unit: MacUnit, product: Number, order: Tree) -> list[Piece]:
+    """The nodes on two leaves, the other nodes, and the accumulator."""
+    fmt, pairs = unit.accumulator, order.width // 2
+    value = number_of(fmt)
+    found = []
+    for name, number, count in (("leaf", product, pairs), ("node", value, order.width - 1 - pairs)):
+        adder = accumulate(number, fmt, unit, name == "leaf" and unit.product_format is None)[:-1]
+        found += [
+            replace(piece, name=f"{name}: {piece.name}", per="chunk", copies=count, uses=count)
+            for piece in adder
+            if count
+        ]
+    root = accumulate(value, fmt, unit, fused=False)
+    return [*found, *(replace(piece, per="chunk") for piece in root)]
+
+
+def _exact_group(unit: MacUnit, product: Number, order: DotAdd) -> list[Piece]:
+    """Products added up without rounding, and one step of the accumulator for all of them."""
+    bits = (order.width - 1).bit_length() + product.bits
+    if product.floating:
+        bits = 1 + (order.width - 1).bit_length() + product.high - product.low + 1
+    total = Number(bits, product.low, product.low + bits - 1, product.smallest, False)
+    placed = [placement(product, total, bits)] if product.floating else []
+    count = order.width - 1
+    adders = Piece("exact adder", t.adder(bits), f"{bits} bits", "chunk", count, count)
+    step = accumulate(total, unit.accumulator, unit, fused=False)
+    return [
+        *(replace(piece, copies=order.width) for piece in placed),
+        adders,
+        *(replace(piece, per="chunk") for piece in step),
+    ]
 
 
 def _exact_sum(unit: MacUnit, product: Number) -> list[Piece]:

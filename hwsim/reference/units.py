@@ -31,13 +31,16 @@ from hwsim.reference.values import (
 )
 from hwsim.units import (
     Chunked,
+    DotAdd,
     Exact,
     IntegerMultiplier,
+    Lanes,
     MacUnit,
     Order,
     StepCounts,
     TableMultiplier,
     Telemetry,
+    Tree,
     has_subnormal_values,
 )
 
@@ -208,6 +211,12 @@ def accumulate(addends: list[Value], c: Value, order: Order, inner: Level, outer
         return exact_sum(addends, c, inner)
     if isinstance(order, Chunked):
         return chunked_sum(addends, c, order.length, inner, outer)
+    if isinstance(order, Lanes):
+        return laned_sum(addends, c, order, inner, outer)
+    if isinstance(order, Tree):
+        return tree_sum(addends, c, order.width, inner, outer)
+    if isinstance(order, DotAdd):
+        return dot_sum(addends, c, order.width, inner)
     return sequential_sum(addends, c, inner)
 
 
@@ -221,9 +230,48 @@ def sequential_sum(addends: list[Value], start: Value, level: Level) -> Value:
 
 def chunked_sum(addends: list[Value], c: Value, length: int, inner: Level, outer: Level) -> Value:
     """Chunks of ``length`` addends, each summed from +0; their sums, in turn, added to c."""
-    chunks = [addends[k : k + length] for k in range(0, len(addends), length)]
-    sums = [sequential_sum(chunk, ZERO, inner) for chunk in chunks]
+    sums = [sequential_sum(chunk, ZERO, inner) for chunk in parts(addends, length)]
     return sequential_sum(sums, c, outer)
+
+
+def parts(addends: list[Value], length: int) -> list[list[Value]]:
+    """``length`` addends at a time; the last part may be shorter."""
+    return [addends[k : k + length] for k in range(0, len(addends), length)]
+
+
+def laned_sum(addends: list[Value], c: Value, order: Lanes, inner: Level, outer: Level) -> Value:
+    """Addend k enters lane k mod count, each from +0; the lanes' sum is added to c."""
+    if not addends:
+        return c
+    lanes = [ZERO] * order.count
+    for k, p in enumerate(addends):
+        lanes[k % order.count] = inner.add(lanes[k % order.count], p)
+    if not order.tree:
+        return outer.add(c, sequential_sum(lanes[1:], lanes[0], inner))
+    while len(lanes) > 1:
+        half = len(lanes) // 2
+        lanes = [inner.add(lanes[i], lanes[i + half]) for i in range(half)]
+    return outer.add(c, lanes[0])
+
+
+def tree_sum(addends: list[Value], c: Value, width: int, inner: Level, outer: Level) -> Value:
+    """The roots of trees over ``width`` addends, in turn, added to c."""
+    return sequential_sum([root(leaves, inner) for leaves in parts(addends, width)], c, outer)
+
+
+def root(nodes: list[Value], level: Level) -> Value:
+    """Adjacent pairs, rounded, until one is left; an odd one goes up as it is."""
+    while len(nodes) > 1:
+        pairs = [level.add(*nodes[i : i + 2]) for i in range(0, len(nodes) - 1, 2)]
+        nodes = pairs + nodes[2 * len(pairs) :]
+    return nodes[0]
+
+
+def dot_sum(addends: list[Value], c: Value, width: int, level: Level) -> Value:
+    """s = c, then s = R(s + the exact sum of the next ``width`` addends)."""
+    groups = parts(addends, width)
+    sums = [exact_total(group[1:], group[0], level.unit.rounding) for group in groups]
+    return sequential_sum(sums, c, level)
 
 
 def exact_sum(addends: list[Value], c: Value, level: Level) -> Value:

@@ -38,11 +38,12 @@ from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import prepare as prepare_finish
 from hwsim.simulate.grids import lane_scalars
 from hwsim.simulate.operands import PART
+from hwsim.simulate.orders import driver, losing_steps, stack_for
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.sums import finest_bit
 from hwsim.simulate.tally import Totals
-from hwsim.units import Chunked, MacUnit
+from hwsim.units import Chunked, DotAdd, Lanes, MacUnit, Tree
 
 Array = npt.NDArray[Any]
 
@@ -111,11 +112,13 @@ class _Job:
         """All units of work, cut evenly; results do not depend on the cuts."""
         plan, path = self.plan, self.plan.inner.path
         outer = plan.outer.path if plan.outer else None
-        kernel = run_kernel(path, outer)
         formats = (plan.unit.accumulator, plan.unit.outer_format)
         scalars = _scalars(*formats, path.width, plan.negated)
         order = plan.unit.order
-        step = order.length if isinstance(order, Chunked) else max(1, K_BLOCK // self.terms)
+        step = max(1, K_BLOCK // self.terms)
+        if isinstance(order, Chunked | DotAdd):
+            step = order.length if isinstance(order, Chunked) else order.width
+        kernel, numbers = driver(order, path, outer, step)
         batch, _, k, n = self.sizes
         rows = self.out.shape[1]
         small = batch * rows * k * n <= SMALL
@@ -128,8 +131,11 @@ class _Job:
             first, last = units * i // pieces, units * (i + 1) // pieces
             counts = np.zeros((2, SLOTS), np.int64)
             self.counts.append(counts)
-            arrays = (self.a, self.b, self.table, self.out, self.flags, scalars, counts, self.lost)
-            tasks.append(partial(kernel, *arrays, first, last, block, step, self.fresh, self.terms))
+            arrays = (self.a, self.b, self.table, self.out, self.flags, scalars, counts)
+            last_array, more = self.lost, (self.fresh, self.terms)
+            if isinstance(order, Lanes | Tree):
+                last_array = stack_for(order, path, self.out.dtype)
+            tasks.append(partial(kernel, *arrays, last_array, first, last, block, *numbers, *more))
         run_tiles(tasks, 1 if small else threads)
         if outer is None and self.level != ALL and kernel not in _known:
             _known.add(kernel)
@@ -163,24 +169,18 @@ class _Job:
         plan = self.plan
         batch, _, k, _ = self.sizes
         outputs = batch * self.out.shape[1] * self.out.shape[2]  # padding gives zero products
-        order = plan.unit.order
-        chunks = -(-k // order.length) if isinstance(order, Chunked) else 0
         counts = sum(self.counts, np.zeros((2, SLOTS), np.int64))
         for i in (0, 1):
             counts[i, LARGEST] = max(piece[i, LARGEST] for piece in self.counts)
         zeros = facts.zero_products
-        padded = outputs * k - self._products()
         totals.zeros = zeros
         known = plan.inner.path.product in (PLAIN, MITCHELL)
-        empty_inner = zeros + padded if known else counts[0, EMPTY]
-        steps, empty_ones = (outputs * k, outputs * chunks), (empty_inner, counts[1, EMPTY])
-        paths = (plan.inner.path, plan.outer.path if plan.outer else None)
-        for mine, row, path, all_of, none in zip(
-            (totals.inner, totals.outer), counts, paths, steps, empty_ones, strict=True
-        ):
+        empty_inner = zeros + outputs * k - self._products() if known else int(counts[0, EMPTY])
+        empty_ones = empty_inner, int(counts[1, EMPTY])
+        for where, row, steps, none in _levels(plan, k, outputs, empty_ones, counts):
+            mine = totals.outer if where else totals.inner
             mine += row[: mine.size]
-            if path is not None and not lossless(path):
-                mine[FULL] = all_of - row[TOUCHED] - none
+            mine[FULL] = steps - row[TOUCHED] - none if steps else 0
         if self.level == ALL:
             totals.lost.append(self.lost[0])
             if plan.inner.path.ordered:
@@ -191,6 +191,31 @@ class _Job:
     def _products(self) -> int:
         batch, m, k, n = self.sizes
         return batch * m * k * n
+
+
+def _levels(
+    plan: Plan, k: int, outputs: int, zeros: tuple[int, int], counts: Array
+) -> list[tuple[bool, Array, int, int]]:
+    """(whether outer, counts, steps that may lose something, zero addends among them) of each
+    level; ``zeros``: products, and sums that entered outer ones."""
+    order, inner = plan.unit.order, plan.inner.path
+    outer = plan.outer.path if plan.outer else None
+    if isinstance(order, DotAdd):  # its steps are those on sums of groups
+        assert outer
+        steps = 0 if lossless(outer) else outputs * order.steps(k)[0]
+        return [(False, counts[1], steps, zeros[1])]
+    if isinstance(order, Lanes | Tree):
+        assert outer
+        products, joined = losing_steps(order, k, inner, outer)
+        some = (zeros[0] if products else 0) + int(counts[0, EMPTY])
+        found = [(False, counts[0], outputs * (products + joined), some)]
+    else:
+        steps = 0 if lossless(inner) else outputs * k
+        found = [(False, counts[0], steps, zeros[0])]
+    if outer:
+        steps = 0 if lossless(outer) else outputs * order.steps(k)[1]
+        found.append((True, counts[1], steps, zeros[1]))
+    return found
 
 
 _known: set[Any] = set()  # kernels that this process has run

@@ -36,7 +36,6 @@ from hwsim.formats import FixedFormat, FloatFormat
 from hwsim.simulate.cores import both_floats, in_range, kind
 from hwsim.simulate.grids import within_float32
 from hwsim.simulate.sums import Sum, float_or_inf
-from hwsim.units import Chunked
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,8 @@ class Choice:
 
 def choose(sum: Sum) -> Choice | None:
     """The datapath of one accumulator in one carrier."""
+    if sum.leaves and sum.level != NONE and not (_own(sum) and sum.whole):
+        return None  # counts take acc for a value of the format
     native = _native(sum)
     if native is not None:
         return native
@@ -72,7 +73,7 @@ def choose(sum: Sum) -> Choice | None:
     own = sum.level != ALL or _own(sum)
     path = Path(sum.carrier.width, sums, rounding, limit, floor, own=own, level=sum.level)
     path = _common(path, live and rounding == NEAREST)
-    if not sum.fmt.has_negative_zero and sum.inner and isinstance(sum.unit.order, Chunked):
+    if not sum.fmt.has_negative_zero and sum.inner and sum.split:
         path = path._replace(signs=False)  # an outer sum could tell −0 from +0
     # Where a sum may become infinite, later addends are no mass: they are known one by one.
     known = _lost_is_exact(sum, path) and path.limit not in (SCALE, HALF)
@@ -82,8 +83,7 @@ def choose(sum: Sum) -> Choice | None:
 
 def _told_apart(sum: Sum) -> bool:
     """Whether this is a chunk sum whose zero's sign the outer accumulator could show."""
-    chunked = isinstance(sum.unit.order, Chunked)
-    return sum.inner and chunked and sum.unit.outer_format.has_negative_zero
+    return sum.inner and sum.split and sum.unit.outer_format.has_negative_zero
 
 
 def _common(path: Path, live: bool) -> Path:
@@ -129,6 +129,8 @@ def _native(sum: Sum) -> Choice | None:
         return None
     if sum.level != NONE and not (_fits(sum) and sum.bounded and sum.whole):
         return None
+    if sum.leaves and not _fits(sum):
+        return None  # one product of the two is rounded by itself
     own = sum.level != ALL or _own(sum)
     path = Path(sum.carrier.width, NATIVE, NOTHING, UNBOUNDED, own=own, level=sum.level)
     path = path._replace(ordered=sum.level == ALL and not _lost_is_exact(sum, path))
@@ -166,6 +168,8 @@ def _fixed_limit(sum: Sum) -> int | None:
         return None
     if sum.unit.overflow_of(sum.fmt) != "wrap":
         return CLAMP
+    if sum.leaves and not _own(sum):
+        return None
     span = Fraction(2) ** (sum.fmt.width + sum.fmt.quantum_exponent)
     return TURN if sum.addend.largest <= span else None
 
@@ -175,7 +179,8 @@ def _sums(sum: Sum) -> tuple[int, str]:
     p, q, bits = sum.precision, sum.addend.bits, sum.carrier.bits
     if sum.places() <= bits:
         return EXACT, f"every sum fits {bits} bits"
-    if sum.way == NEAREST and q <= p and bits >= 2 * p + 2:
+    on_grid = sum.whole or not sum.leaves
+    if sum.way == NEAREST and q <= p and bits >= 2 * p + 2 and on_grid:
         return INNOCUOUS, f"{sum.addend.what} has {q} <= {p} bits and {bits} >= 2*{p} + 2"
     return STICKY, f"sums keep their error, and {bits} >= {p} + 2 bits"
 
@@ -228,7 +233,7 @@ def _lost_is_exact(sum: Sum, path: Path) -> bool:
     if path.limit == TURN:
         loss = sum.facts.length * 2.0**sum.fmt.width * float(sum.fmt.smallest)
     tile = 4 * 64 * 2.0
-    if isinstance(sum.unit.order, Chunked):
+    if sum.split:
         loss *= -(-sum.facts.length // max(1, sum.steps)) if path.rounding in (TRUNCATE, UP) else 1
     return max(loss * tile, sum.addend.mass) < 2.0 ** (53 + min(sum.quantum, sum.addend.quantum))
 

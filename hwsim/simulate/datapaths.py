@@ -28,8 +28,9 @@ from hwsim.simulate.choices import Choice, choose
 from hwsim.simulate.cores import kind, kind_in
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude
-from hwsim.simulate.sums import CARRIERS, WAYS, Addend, Bounds, Sum, product_of
-from hwsim.units import Chunked, MacUnit
+from hwsim.simulate.orders import depth_of, exact_groups, joints, stays_finite
+from hwsim.simulate.sums import CARRIERS, WAYS, Addend, Bounds, Carrier, Sum, product_of
+from hwsim.units import SPLIT, Chunked, DotAdd, MacUnit, Sequential, Tree
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
     product_kind = kind(unit)
     if product_kind is None or (product_kind != PLAIN and not facts.finite):
         return None
+    if product_kind != PLAIN and not isinstance(unit.order, Sequential | Chunked):
+        return None
     if level != NONE and any(fmt.lowest >= 0 for fmt in formats[2:]):
         return None  # overflow is watched for in magnitude
     kinds = {isinstance(fmt, FloatFormat) for fmt in formats[2:]}
@@ -83,28 +86,14 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
         return None  # floats would be negated, and integers have another range then
     if unit.rounding == "rdn" and formats[3].has_negative_zero > formats[2].has_negative_zero:
         return None  # chunk sums of 0 would be −0 in negated arithmetic, some of them
-    product = product_of(unit, facts)
-    steps = facts.length
-    if isinstance(unit.order, Chunked):
-        steps = min(steps, unit.order.length)
+    if level == ALL and not isinstance(unit.order, Sequential | Chunked):
+        return None
     plans = []
     for carrier in CARRIERS:
-        inner = Sum(
-            *(unit, unit.accumulator, product, facts, level),
-            *(True, steps, carrier, facts.finite),
-        )
-        first = choose(inner)
-        if first is None:
-            continue
-        if product_kind != PLAIN:  # its mass is not told by the operands' sums
-            found = kind_in(unit, product_kind, carrier.width)
-            path = first.path._replace(product=found, ordered=level == ALL)
-            first = replace(first, path=path)
-        outer = _outer(inner, first) if isinstance(unit.order, Chunked) else None
-        second = choose(outer) if outer else None
-        if outer is None or second is not None:
+        choices = _choices(unit, facts, level, carrier)
+        if choices is not None:
             negated = unit.rounding == "rdn" and isinstance(unit.outer_format, FloatFormat)
-            plans.append(Plan(unit, first, second, negated))
+            plans.append(Plan(unit, *choices, negated))
             if plans[-1].ideal:
                 break
     return min(plans, key=lambda plan: _cost(plan.inner.path), default=None)
@@ -113,6 +102,34 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
 def _cost(path: Path) -> int:
     """Halves of a step: float64 has half the lanes, and a sum's error costs more than that."""
     return (path.width // 32) * (3 if path.sums == STICKY else 1)
+
+
+def _choices(
+    unit: MacUnit, facts: Bounds, level: int, carrier: Carrier
+) -> tuple[Choice, Choice | None] | None:
+    """The datapaths of inner and outer sums in one carrier; None where one is not proved."""
+    order, product = unit.order, product_of(unit, facts)
+    inner = Sum(
+        *(unit, unit.accumulator, product, facts, level),
+        *(True, facts.length, carrier, facts.finite),
+    )
+    if isinstance(order, DotAdd):
+        return exact_groups(inner, order)
+    if isinstance(order, Chunked):
+        inner = replace(inner, steps=min(facts.length, order.length))
+    if isinstance(order, Tree):
+        inner = replace(inner, steps=depth_of(order, facts.length), leaves=True)
+    first = choose(inner)
+    if first is None:
+        return None
+    if unit.core is not None:  # its mass is not told by the operands' sums
+        found = kind_in(unit, kind(unit) or PLAIN, carrier.width)
+        first = replace(first, path=first.path._replace(product=found, ordered=level == ALL))
+    if not isinstance(order, SPLIT):
+        return first, None
+    outer = _outer(inner, first) if isinstance(order, Chunked) else joints(inner, first)
+    second = choose(outer)
+    return None if second is None else (first, second)
 
 
 def _outer(inner: Sum, choice: Choice) -> Sum:
@@ -125,8 +142,7 @@ def _outer(inner: Sum, choice: Choice) -> Sum:
     largest = inner.bound if inner.bounded else magnitude(fmt)
     mass = inner.bound if inner.bounded else math.inf
     sums = Addend(inner.precision, inner.quantum, largest, mass, f"chunk sum in {fmt}")
-    native = choice.path.sums == NATIVE and not inner.bounded
-    finite = inner.finite and choice.path.limit not in (SCALE, HALF) and not native
+    finite = stays_finite(inner, choice)
     return replace(
         inner, fmt=unit.outer_format, addend=sums, inner=False, steps=chunks, finite=finite
     )

@@ -32,7 +32,7 @@ from hwsim.simulate.stages import (
     IntegerStage,
     Stage,
 )
-from hwsim.units import Chunked, Exact, MacUnit, has_whole_values, is_integer
+from hwsim.units import Chunked, Exact, MacUnit, Sequential, has_whole_values, is_integer
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ class Level:
 
 def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Stage | None] | str:
     """The stages of ``unit`` on this data, inner and outer; or why there are none."""
+    if not isinstance(unit.order, Sequential | Chunked):
+        return f"no carrier is proved for {unit.order}"
     product = _product(unit)
     if unit.product_format is None:
         inner_addend = product

@@ -32,7 +32,6 @@ from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
 from hwsim.units import (
-    Chunked,
     Exact,
     MacUnit,
     Sequential,
@@ -216,12 +215,12 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, in
     batch, m, k = facts.a.shape
     n = facts.b.shape[2]
     outputs = batch * m * n
-    chunks = -(-k // unit.order.length) if isinstance(unit.order, Chunked) else 0
+    inner_steps, outer_steps = unit.order.steps(k)
     struck = converted > 0 or totals.overflowed
-    inner = step_counts(totals.inner, outputs * k)
+    inner = step_counts(totals.inner, outputs * inner_steps)
     return Telemetry(
         **vars(inner),
-        outer=step_counts(totals.outer, outputs * chunks),
+        outer=step_counts(totals.outer, outputs * outer_steps),
         outputs=outputs,
         products=outputs * k,
         zero_operands=totals.zeros,

@@ -14,7 +14,7 @@ from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat
 from hwsim.simulate import cores
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude, significant_bits
-from hwsim.units import Chunked, MacUnit
+from hwsim.units import SPLIT, MacUnit
 
 
 @dataclass(frozen=True)
@@ -97,17 +97,21 @@ class Sum:
     steps: int
     carrier: Carrier
     finite: bool  # every addend, and c
+    leaves: bool = False  # the first nodes of trees: acc is an addend, too
+
+    @property
+    def split(self) -> bool:
+        """Whether sums enter another one."""
+        return isinstance(self.unit.order, SPLIT)
 
     @cached_property
     def start(self) -> float:
         """Largest |c| where this accumulator starts at c."""
-        chunked = isinstance(self.unit.order, Chunked)
-        return 0.0 if self.inner and chunked else self.facts.c_max
+        return 0.0 if self.inner and self.split else self.facts.c_max
 
     @cached_property
     def has_c(self) -> bool:
-        chunked = isinstance(self.unit.order, Chunked)
-        return self.facts.has_c and not (self.inner and chunked)
+        return self.facts.has_c and not (self.inner and self.split)
 
     @cached_property
     def precision(self) -> int:
@@ -124,12 +128,24 @@ class Sum:
         To nearest, rounding errs by no more than the addend, as acc is on the grid; toward zero
         it never grows a sum; otherwise all of it by a factor 1 + 2^(1 − p) at each step.
         """
+        if self.leaves:
+            below = self.addend.quantum < self.fmt.quantum_exponent
+            return self.joined(self.addend.mass, self.steps, self.facts.length * below)
         growth = {NEAREST: 2.0, AWAY: 2.0, TRUNCATE: 1.0}.get(self.way)
         if growth is None:
-            exponent = (self.steps + 1) * 2.0 ** (1 - self.precision) * 1.0001
-            growth = math.exp(exponent) if exponent < 700 else math.inf
-            return growth * (self.start + self.addend.mass) * 1.0000001
+            return self.joined(self.start + self.addend.mass, self.steps + 1)
         return (self.start + growth * self.addend.mass) * 1.0000001
+
+    def joined(self, mass: float, depth: int, loose: int = 0) -> float:
+        """Σ|sum| at most where numbers of this mass are added up, each of them ``depth`` times:
+        by a factor 1 + 2^−p at each step to nearest, and by a step of the subnormal grid for each
+        of the ``loose`` ones that do not lie on it."""
+        if self.way == TRUNCATE:
+            return mass * 1.0000001
+        places = self.precision - (self.way == UP)
+        exponent = depth * 2.0**-places * 1.0001
+        growth = math.exp(exponent) if exponent < 700 else math.inf
+        return growth * (mass + loose * 2.0**self.fmt.quantum_exponent) * 1.0000001
 
     @cached_property
     def bounded(self) -> bool:
@@ -139,6 +155,8 @@ class Sum:
     @cached_property
     def reach(self) -> float:
         """|acc + addend| at most."""
+        if self.leaves:
+            return 2.0 * float_or_inf(self.addend.largest)
         acc = self.bound if self.bounded else float_or_inf(magnitude(self.fmt))
         return acc + float_or_inf(self.addend.largest)
 

@@ -13,22 +13,27 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels import project, register, wide
+from hwsim_kernels import project, register, wide, wide_orders
 from hwsim_kernels.float64 import COUNTS, NONE
 from hwsim_kernels.wide import Machine, Operand
 
 from hwsim.formats import FloatFormat, Format
 from hwsim.simulate.facts import Facts
+from hwsim.simulate.grids import magnitude
 from hwsim.simulate.inputs import nan_reached
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.tally import Tally, Totals
 from hwsim.units import (
     Chunked,
+    DotAdd,
     Exact,
     ExactProduct,
+    Lanes,
     MacUnit,
+    Order,
     RoundedProduct,
     Sequential,
+    Tree,
     is_integer,
 )
 
@@ -42,7 +47,9 @@ MODES = {
     "rto": project.ODD,
 }
 MULTIPLIERS = (ExactProduct, RoundedProduct)
-ORDERS = (Sequential, Chunked, Exact)
+ORDERS = (Sequential, Chunked, Lanes, Tree, DotAdd, Exact)
+KERNELS = {Lanes: wide_orders.lanes, Tree: wide_orders.trees, DotAdd: wide_orders.dots}
+WINDOW = 2**128  # steps of a grid on which exact sums of two stay exact
 ANY = 1 << 20  # beyond every exponent
 BLOCK = 1 << 18  # steps of a task: some hundredths of a second
 NO_FLAGS = np.empty(0, np.uint8)
@@ -50,8 +57,23 @@ NO_FLAGS = np.empty(0, np.uint8)
 
 def knows(unit: MacUnit) -> bool:
     """Whether the kernels know every part of the unit."""
-    parts = isinstance(unit.multiplier, MULTIPLIERS) and isinstance(unit.order, ORDERS)
-    return parts and unit.core is None
+    known = isinstance(unit.multiplier, MULTIPLIERS) and isinstance(unit.order, ORDERS)
+    return known and unit.core is None and _fits_window(unit)
+
+
+def _fits_window(unit: MacUnit) -> bool:
+    """Whether exact sums of products fit the kernels' window, where a unit makes such sums: of a
+    group, or of two leaves of which only the low bits count."""
+    wraps = unit.overflow_of(unit.accumulator) == "wrap"
+    if not isinstance(unit.order, DotAdd) and not (isinstance(unit.order, Tree) and wraps):
+        return True
+    fmt = unit.product_format
+    largest = magnitude(unit.a) * magnitude(unit.b)
+    quantum = unit.a.quantum_exponent + unit.b.quantum_exponent
+    if fmt is not None:
+        largest, quantum = magnitude(fmt), fmt.quantum_exponent
+    quantum = min(quantum, unit.accumulator.quantum_exponent) if wraps else quantum
+    return unit.order.width * largest < WINDOW * Fraction(2) ** quantum
 
 
 def holds_codes(fmt: Format) -> bool:
@@ -255,7 +277,8 @@ class _Job:
             wrong = register.exact_sums(a, b, c, out, tally.flags, counts, *self.spec)
         else:
             sums = (tally.lost, tally.mass)
-            wrong = wide.mac(a, b, c, out, tally.flags, *sums, counts, *self.spec)
+            run = KERNELS.get(type(self.unit.order), wide.mac)
+            wrong = run(a, b, c, out, tally.flags, *sums, counts, *self.spec)
         if wrong:
             unit = self.unit
             product = unit.product_format or unit.accumulator
@@ -276,12 +299,23 @@ def _formats(unit: MacUnit) -> Array:
 
 def _machine(unit: MacUnit, level: int) -> Machine:
     floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
+    order = unit.order
     return Machine(
         a=_layout(unit.a),
         b=_layout(unit.b),
         rounds_products=unit.product_format is not None,
         sign_of_zero=floats,
         down=unit.rounding == "rdn",
-        length=unit.order.length if isinstance(unit.order, Chunked) else 0,
+        length=_length(order),
         level=level,
+        halving=isinstance(order, Lanes) and order.tree,
     )
+
+
+def _length(order: Order) -> int:
+    """Of a chunk; how many lanes, or leaves; 0 where sums are sequential."""
+    if isinstance(order, Lanes):
+        return order.count
+    if isinstance(order, Chunked):
+        return order.length
+    return order.width if isinstance(order, Tree | DotAdd) else 0

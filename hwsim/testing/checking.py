@@ -12,7 +12,7 @@ from hwsim.testing.points import is_exhaustive
 from hwsim.testing.products import Product
 from hwsim.testing.units import PAIRS, UNIT_LAWS
 from hwsim.testing.verdicts import Law, Report, Verdict, judged
-from hwsim.units import MacUnit, as_unit
+from hwsim.units import MacUnit, as_unit, names_unit
 
 Progress = Callable[[str, int, int], None]
 
@@ -69,7 +69,7 @@ def _subjects(
 ) -> tuple[Sequence[Law], list[Any], str]:
     """Laws, what they are judged on, and what of it is compared in whole."""
     given = {} if function is None else {"function": function}
-    if isinstance(spec, MacUnit) or (isinstance(spec, str) and "+" in spec):
+    if isinstance(spec, MacUnit) or (isinstance(spec, str) and names_unit(spec)):
         unit = as_unit(spec)
         whole = 1 << (unit.a.width + unit.b.width) <= PAIRS and max(unit.a.width, unit.b.width) <= 8
         text = "all pairs of codes as single products" if whole else ""

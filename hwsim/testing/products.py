@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hwsim.testing.draws import STYLES, values
 from hwsim.testing.verdicts import Finding
-from hwsim.units import Chunked, MacUnit, as_unit
+from hwsim.units import Lanes, MacUnit, as_unit
 
 Array = npt.NDArray[Any]
 Function = Callable[[Array, Array, MacUnit, Array | None], Any]
@@ -55,8 +55,8 @@ class Product:
         """Seeded operands until there are enough outputs."""
         generator = np.random.default_rng(self.seed)
         order = self.unit.order
-        chunk = order.length if isinstance(order, Chunked) else 5
-        lengths = lengths or (0, 1, 2, chunk - 1, chunk, chunk + 1, 7, 19, 40)
+        part = order.count if isinstance(order, Lanes) else order.group if order.group > 1 else 5
+        lengths = lengths or (0, 1, 2, part - 1, part, part + 1, 7, 19, 40)
         done = 0
         while done < self.outputs:
             m, n = SHAPES[generator.integers(len(SHAPES))]

@@ -13,6 +13,7 @@ import numpy as np
 from hwsim import reference
 from hwsim.formats import FixedFormat, FloatFormat, TableFormat
 from hwsim.testing.draws import STYLES, values
+from hwsim.testing.orders import ORDER_LAWS
 from hwsim.testing.products import Array, Case, Judge, Product, Refused, both, compared, equal, ours
 from hwsim.testing.verdicts import Finding, Law
 from hwsim.units import ExactProduct, MacUnit, Sequential, TableMultiplier
@@ -293,7 +294,7 @@ def _integer(fmt: Any) -> bool:
 def _signed_integers(s: Product, rule: str) -> bool:
     u = s.unit
     formats = (u.a, u.b, u.accumulator)
-    plain = isinstance(u.order, Sequential) and _multiplies(u)
+    plain = u.outer_format == u.accumulator and _multiplies(u)
     ends = u.output is None and u.requantization is None and not u.daz
     return plain and ends and all(map(_integer, formats)) and u.overflow_of(u.accumulator) == rule
 
@@ -428,4 +429,5 @@ UNIT_LAWS = (
         _telemetry,
         _when("only of hwsim's own products", _is_ours),
     ),
+    *ORDER_LAWS,
 )

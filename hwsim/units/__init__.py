@@ -1,30 +1,31 @@
 """MAC units: types, and the grammar of their names."""
 
-from hwsim.units.grammar import as_unit, parse_unit
+from hwsim.units.grammar import INSTRUCTIONS, as_unit, names_unit, parse_unit
 from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
+from hwsim.units.orders import SPLIT, Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization, Rescaling
 from hwsim.units.tables import TableMultiplier, multiplier
 from hwsim.units.telemetry import StepCounts, Telemetry
 from hwsim.units.types import (
-    Chunked,
-    Exact,
     ExactProduct,
     MacUnit,
     Multiplier,
-    Order,
     RoundedProduct,
-    Sequential,
     has_subnormal_values,
     has_whole_values,
     is_integer,
 )
 
 __all__ = [
+    "INSTRUCTIONS",
     "REQUANT_ROUNDINGS",
+    "SPLIT",
     "Chunked",
+    "DotAdd",
     "Exact",
     "ExactProduct",
     "IntegerMultiplier",
+    "Lanes",
     "MacUnit",
     "Multiplier",
     "Order",
@@ -35,11 +36,13 @@ __all__ = [
     "StepCounts",
     "TableMultiplier",
     "Telemetry",
+    "Tree",
     "as_unit",
     "has_subnormal_values",
     "has_whole_values",
     "is_integer",
     "multiplier",
+    "names_unit",
     "parse_multiplier",
     "parse_unit",
 ]

@@ -1,12 +1,13 @@
 """Read a MAC unit's description.
 
-    unit   = A "x" B [ ":" core ] "+" ( ACC | "exact" ) { ":" option }
+    unit   = ( A "x" B [ ":" core ] "+" ( ACC | "exact" ) | INSTRUCTION ) { ":" option }
     core   = a name of `hwsim.units.multipliers` | ( "table" | "tables" ) "=" FILE | "table-" DIGEST
     option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "daz" | "out=" FMT | requant
-    order  = "seq" | "chunk" N [ "/" FMT ] | "exact"
+    order  = "seq" | "chunk" N [ "/" FMT ] | "lanes" N [ "-tree" ] | "tree" N | "dot" N | "exact"
     requant = "requant" BITS [ "/" MODE [ "/" MODE ] ]
 
-A, B, ACC and FMT are format names (`hwsim.formats.grammar`), taken longest first.
+A, B, ACC and FMT are format names (`hwsim.formats.grammar`), taken longest first; INSTRUCTION is
+one of `INSTRUCTIONS`.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ from hwsim.formats import (
     parse_format,
 )
 from hwsim.units.multipliers import KNOWN, IntegerMultiplier, parse_multiplier
+from hwsim.units.orders import Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization
 from hwsim.units.tables import known_table, read_table
-from hwsim.units.types import (
-    Chunked,
-    Exact,
-    MacUnit,
-    RoundedProduct,
-    Sequential,
-    core_bits,
-    default_exact_accumulator,
-)
+from hwsim.units.types import MacUnit, RoundedProduct, core_bits, default_exact_accumulator
 
-OPTIONS = (*ROUNDINGS, *OVERFLOWS, "seq", "chunk64", "exact", "mul_add", "daz", "out=", "requant31")
-LATER_OPTIONS = re.compile(r"sr[0-9]*|lanes[0-9]+(-tree)?|tree[0-9]+|fused.*")
-
+ORDERS = ("seq", "chunk64", "lanes8", "lanes8-tree", "tree16", "dot4", "exact")
+OPTIONS = (*ROUNDINGS, *OVERFLOWS, *ORDERS, "mul_add", "daz", "out=", "requant31")
+LATER_OPTIONS = re.compile(r"sr[0-9]*|fused.*")
+# Integer dot instructions by their names: u8·s8, four products summed exactly, then into int32.
+INSTRUCTIONS = {
+    "vpdpbusd": "uint8xint8+int32:dot4",
+    "vpdpbusds": "uint8xint8+int32:saturate:dot4",
+}
+_COUNTED = {"chunk": Chunked, "lanes": Lanes, "tree": Tree, "dot": DotAdd}
+_COUNTED_ORDER = re.compile(r"(chunk|lanes|tree|dot)([1-9][0-9]{0,8})(-tree)?")
 
 _FIELD_OF_ROLE = {"product": "multiplier", "outer": "order"}
 
@@ -117,13 +118,38 @@ def parse_unit(text: str) -> MacUnit:
     >>> str(parse_unit("int8xint8+exact"))
     'int8xint8+int64:exact'
     """
-    # A file may have changed since it was read.
-    return _parsed.__wrapped__(text) if "codebook=" in text else _parsed(text)
+    # A file (of a codebook, of products) may have changed since it was read.
+    return _parsed.__wrapped__(text) if "=" in text else _parsed(text)
 
 
 @lru_cache(maxsize=1 << 10)
 def _parsed(text: str) -> MacUnit:
     reader = _Reader(text)
+    fields = _instruction(reader) or _formats(reader)
+    while reader.at < len(text):
+        reader.expect(":", "a format or an option")
+        _option(reader, fields)
+    try:
+        return MacUnit(**fields)
+    except SpecError as error:
+        place = _FIELD_OF_ROLE.get(error.part, error.part)
+        start, length = reader.spans.get(place, (0, len(text)))
+        raise SpecError(error.message, text, start, length) from None
+
+
+def _instruction(reader: _Reader) -> dict[str, Any]:
+    """The fields of an instruction's unit, if one is named."""
+    name = reader.word()
+    if name not in INSTRUCTIONS:
+        return {}
+    reader.take(name)
+    unit = parse_unit(INSTRUCTIONS[name])
+    fields = {"a": unit.a, "b": unit.b, "accumulator": unit.accumulator, "order": unit.order}
+    return fields | ({} if unit.overflow is None else {"overflow": unit.overflow})
+
+
+def _formats(reader: _Reader) -> dict[str, Any]:
+    """Operands and accumulator."""
     a = reader.field("a")
     reader.expect("x", f"the format {a}")
     b = reader.field("b")
@@ -136,15 +162,12 @@ def _parsed(text: str) -> MacUnit:
         fields |= {"accumulator": default_exact_accumulator(a, b), "order": Exact()}
     else:
         fields["accumulator"] = reader.field("accumulator")
-    while reader.at < len(text):
-        reader.expect(":", "a format or an option")
-        _option(reader, fields)
-    try:
-        return MacUnit(**fields)
-    except SpecError as error:
-        place = _FIELD_OF_ROLE.get(error.part, error.part)
-        start, length = reader.spans.get(place, (0, len(text)))
-        raise SpecError(error.message, text, start, length) from None
+    return fields
+
+
+def names_unit(text: str) -> bool:
+    """Whether ``text`` is meant for a unit, not for a format."""
+    return "+" in text or text.partition(":")[0] in INSTRUCTIONS
 
 
 def _core(reader: _Reader, bits: int) -> IntegerMultiplier:
@@ -195,8 +218,8 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "order", Sequential()
     if word == "exact" and reader.take(word):
         return "order", Exact()
-    if re.fullmatch(r"chunk[1-9][0-9]{0,8}", word) and reader.take(word):
-        return "order", Chunked(int(word[5:]), reader.grid() if reader.take("/") else None)
+    if found := _COUNTED_ORDER.fullmatch(word):
+        return "order", _counted_order(reader, *found.groups())
     if word == "mul_add" and reader.take(word):
         return "multiplier", RoundedProduct(reader.grid() if reader.take("/") else None)
     if word == "daz" and reader.take(word):
@@ -209,6 +232,22 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         reader.fail(f"option {word!r} is not simulated yet", len(word))
     allowed = ", ".join(OPTIONS)
     return reader.fail(f"unknown option {word!r}; allowed are {allowed}", len(word), OPTIONS)
+
+
+def _counted_order(reader: _Reader, kind: str, digits: str, tree: str | None) -> Order:
+    """An order with a number in its name."""
+    word = f"{kind}{digits}{tree or ''}"
+    if tree and kind != "lanes":
+        reader.fail(f"{word!r}: only lanes end in a tree", len(word), OPTIONS)
+    order = Lanes(int(digits), True) if tree else _COUNTED[kind](int(digits))
+    try:
+        order.check()
+    except SpecError as error:
+        reader.fail(error.message, len(word))
+    reader.take(word)
+    if isinstance(order, Chunked) and reader.take("/"):
+        return Chunked(order.length, reader.grid())
+    return order
 
 
 def _requantization(reader: _Reader, word: str) -> Requantization:

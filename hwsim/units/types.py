@@ -23,28 +23,9 @@ from hwsim.formats import (
     check_overflow,
 )
 from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier
+from hwsim.units.orders import Chunked, Order, Sequential, canonical
 from hwsim.units.requantization import Requantization
 from hwsim.units.tables import TableMultiplier
-
-
-@dataclass(frozen=True)
-class Sequential:
-    """s = c or +0, then s = R(s + a·b) for ascending k."""
-
-
-@dataclass(frozen=True)
-class Chunked:
-    """Chunks of ``length`` products, each summed from +0 in the accumulator's format; then the
-    chunk sums, in ascending order, into ``outer`` (None: the accumulator's format), which starts
-    at c.  Wang et al. 2018, arXiv 1812.08011, figure 3a."""
-
-    length: int
-    outer: GridFormat | None = None
-
-
-@dataclass(frozen=True)
-class Exact:
-    """One rounding of the exact total, c included (Kulisch)."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +40,6 @@ class RoundedProduct:
     format: GridFormat | None = None
 
 
-LONGEST_CHUNK = 999_999_999
-Order = Sequential | Chunked | Exact
 Multiplier = ExactProduct | RoundedProduct
 
 
@@ -75,7 +54,7 @@ class MacUnit:
     rounding : rne, rna, rtz, rup, rdn or rto; used by product, inner sum, outer sum and output.
     overflow : inf, inf_always, saturate, saturate_all, nan or wrap; None gives each of these
         formats its own default (Inf where it exists, else saturate; integers wrap).
-    order : `Sequential`, `Chunked` or `Exact`.
+    order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd` or `Exact`.
     multiplier : `ExactProduct` or `RoundedProduct`.
     output : format of the result; None for that of the (outer) accumulator.
     daz : subnormal operands a and b count as zeros of their sign; c does not.
@@ -138,13 +117,7 @@ class MacUnit:
 
     def _check_parts(self) -> None:
         """Fields of order and multiplier, and the optional output."""
-        if isinstance(self.order, Chunked):
-            length = self.order.length
-            whole = isinstance(length, int) and not isinstance(length, bool)
-            if not whole or not 1 <= length <= LONGEST_CHUNK:
-                message = f"chunk length {length!r}: an integer from 1 to {LONGEST_CHUNK} is needed"
-                raise SpecError(message, part="order")
-            _require_grid("outer", self.order.outer, optional=True)
+        self.order.check()
         if isinstance(self.multiplier, RoundedProduct):
             _require_grid("product", self.multiplier.format, optional=True)
         _require_grid("output", self.output, optional=True)
@@ -192,8 +165,7 @@ class MacUnit:
         def change(name: str, value: object) -> None:
             object.__setattr__(self, name, value)
 
-        if isinstance(self.order, Chunked) and self.order.outer == self.accumulator:
-            change("order", Chunked(self.order.length))
+        change("order", canonical(self.order, self.accumulator))
         if isinstance(self.multiplier, RoundedProduct):
             if self.multiplier.format == self.accumulator:
                 change("multiplier", RoundedProduct())
@@ -264,11 +236,8 @@ class MacUnit:
             parts.append(self.rounding)
         if self.overflow is not None:
             parts.append(self.overflow)
-        if isinstance(self.order, Chunked):
-            outer = f"/{self.order.outer}" if self.order.outer else ""
-            parts.append(f"chunk{self.order.length}{outer}")
-        if isinstance(self.order, Exact):
-            parts.append("exact")
+        if str(self.order):
+            parts.append(str(self.order))
         if isinstance(self.multiplier, RoundedProduct):
             fmt = self.multiplier.format
             parts.append(f"mul_add/{fmt}" if fmt else "mul_add")

@@ -117,11 +117,12 @@ def path_of(code: int) -> Path | None:
 class _Tile:
     """Emits one register tile: its addresses, its scalars, its loads and stores."""
 
-    def __init__(self, context: Any, builder: Any, kinds: Any, values: Any, path: Path) -> None:
+    def __init__(self, context: Any, builder: Any, kinds: Any, arrays: Any, path: Path) -> None:
         self.context, self.builder, self.path = context, builder, path
+        values = cgutils.unpack_tuple(builder, arrays)
         self.arrays = {
             name: (kind, context.make_array(kind)(context, builder, value))
-            for name, kind, value in zip(ARRAYS, kinds, values, strict=False)
+            for name, kind, value in zip(ARRAYS, kinds, values, strict=True)
         }
         self.lanes, self.vectors = lanes(path), vectors(path)
         self.kind = ir.VectorType(FLOATS[path.width], self.lanes)
@@ -182,9 +183,9 @@ ARRAYS = ("a", "b", "table", "out", "flags", "scalars", "counts", "lost")
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def tile_pass(typing_context, inner, outer, a, b, table, out, flags, scalars, counts, lost, at):  # type: ignore[no-untyped-def]
-    """One register tile over k0 ≤ k < k1; ``at`` is (item, row, panel,
-    part of the panel, k0, k1, terms of a product).
+def tile_pass(typing_context, inner, outer, arrays, at):  # type: ignore[no-untyped-def]
+    """One register tile over k0 ≤ k < k1; ``arrays`` are those of `ARRAYS`, ``at`` is (item, row,
+    panel, part of the panel, k0, k1, terms of a product).
 
     Without ``outer`` the tile of ``out`` is the accumulator; with it the sum of these k starts at
     zero and then enters the tile as a chunk sum.  Returns whether the pass counts: a watched one
@@ -195,12 +196,10 @@ def tile_pass(typing_context, inner, outer, a, b, table, out, flags, scalars, co
     paths = path_of(inner.literal_value), path_of(outer.literal_value)
 
     def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        place = cgutils.unpack_tuple(builder, values[10])
-        tile = _Tile(context, builder, signature.args[2:10], values[2:10], paths[0])
-        return _emit(tile, paths[1], place)
+        tile = _Tile(context, builder, signature.args[2], values[2], paths[0])
+        return _emit(tile, paths[1], cgutils.unpack_tuple(builder, values[3]))
 
-    given = (inner, outer, a, b, table, out, flags, scalars, counts, lost, at)
-    return types.boolean(*given), codegen
+    return types.boolean(inner, outer, arrays, at), codegen
 
 
 def _emit(tile: _Tile, outer: Path | None, place: Any) -> Any:
@@ -437,6 +436,7 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
 
     @kernel
     def run(a, b, table, out, flags, scalars, counts, lost, first, last, rows, step, fresh, terms):  # type: ignore[no-untyped-def]
+        arrays = (a, b, table, out, flags, scalars, counts, lost)
         m, length, panels = a.shape[1], a.shape[2] // terms, b.shape[1]
         blocks = (m + rows - 1) // rows
         for unit in range(first, last):
@@ -457,36 +457,12 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
                         part = 0
                         while calm and part < quick_parts:
                             at = (item, row, panel, part, k, stop, terms)
-                            calm = tile_pass(
-                                quick_code,
-                                outer_code,
-                                a,
-                                b,
-                                table,
-                                out,
-                                flags,
-                                scalars,
-                                counts,
-                                lost,
-                                at,
-                            )
+                            calm = tile_pass(quick_code, outer_code, arrays, at)
                             part += calm
                         done = part * (PANEL // quick_parts) if watches else 0
                     for part in range(done * parts // PANEL, parts):
                         at = (item, row, panel, part, k, stop, terms)
-                        tile_pass(
-                            inner_code,
-                            outer_code,
-                            a,
-                            b,
-                            table,
-                            out,
-                            flags,
-                            scalars,
-                            counts,
-                            lost,
-                            at,
-                        )
+                        tile_pass(inner_code, outer_code, arrays, at)
 
     return run
 

@@ -51,8 +51,9 @@ class Machine(NamedTuple):
     rounds_products: bool
     sign_of_zero: bool  # of products: the XOR of the signs, else +
     down: bool  # x − x is −0
-    length: int  # of a chunk; 0 where sums are sequential
+    length: int  # of a chunk, lanes, or a tree's or group's width; 0 where sums are sequential
     level: int
+    halving: bool = False  # lanes' sums are added half to half
 
 
 class Tallies(NamedTuple):

@@ -15,7 +15,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 import hwsim
-from hwsim import Chunked, MacUnit
+from hwsim import Lanes, MacUnit
 from hwsim.formats import OVERFLOWS, ROUNDINGS
 from hwsim.testing import values
 
@@ -33,6 +33,10 @@ FIXED += ("uint32", "fixed2.5", "fixed0.7", "ufixed1.7", "fixed8.8", "fixed4.20"
 RARE = ("fp64", "int52", "int64", "uint64", "fixed3.60", "fixed20.33", "int60", "ufixed4.60")
 RARE += ("e9m51", "e10m50none", "e10m52fn_nosub", "e5m0fn", "e4m0none", "e6m0fnuz", "e8m51merged")
 OPERANDS_ONLY = ("e8m0", "e4m4_unsigned", "uint4")
+
+
+ORDERS = ("lanes1", "lanes2", "lanes3", "lanes4-tree", "lanes8-tree", "tree2", "tree3", "tree4")
+ORDERS += ("tree7", "tree16", "dot2", "dot4", "dot5")
 
 
 def _one_of(*groups: tuple[str, ...]) -> st.SearchStrategy[str]:
@@ -59,7 +63,8 @@ def units(draw: st.DrawFn) -> MacUnit:
     b = draw(st.one_of(st.just(a), OPERANDS))
     spec = f"{a}x{b}+{draw(SUMS)}:{draw(st.sampled_from(ROUNDINGS))}"
     spec += draw(st.sampled_from(["", "", *(f":{rule}" for rule in OVERFLOWS)]))
-    order = draw(st.sampled_from(["seq", "seq", "chunk", "chunk", "exact"]))
+    orders = ("seq", "seq", "chunk", "chunk", "exact", *ORDERS)
+    order = draw(st.one_of(st.sampled_from(orders), st.sampled_from(ORDERS)))
     if order == "chunk":
         spec += f":chunk{draw(st.sampled_from([1, 2, 3, 4, 8]))}"
         spec += draw(st.one_of(st.just(""), SUMS.map("/{}".format)))
@@ -111,7 +116,8 @@ STYLES = ("codes", "codes", "finite", "tiny", "middle", "middle", "huge", "root"
 @st.composite
 def products(draw: st.DrawFn, unit: MacUnit) -> Product:
     """Shapes around the chunk length and the lanes; operands around both ends of the range."""
-    length = unit.order.length if isinstance(unit.order, Chunked) else 5
+    order = unit.order
+    length = order.count if isinstance(order, Lanes) else order.group if order.group > 1 else 5
     k = draw(st.sampled_from([0, 1, 2, length, length + 1, max(0, length - 1), 7, 19, 40]))
     m, n = draw(st.sampled_from([(1, 1), (2, 3), (3, 2), (1, 65), (66, 1), (0, 2), (2, 0)]))
     batch = draw(st.sampled_from([(), (), (2,), (0,)])) if m * n < 60 else ()

@@ -259,6 +259,14 @@ UNIT_MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
         "e4m3xe4m3+fp16:chunk4",
         other_unit(order=hwsim.Chunked(5)),
     ),
+    "lanes half to half": (
+        "e5m2xe5m2+e5m3:lanes4",
+        other_unit(order=hwsim.Lanes(4, tree=True)),
+    ),
+    "one lane more": ("e5m2xe5m2+e5m3:lanes4", other_unit(order=hwsim.Lanes(5))),
+    "a narrower tree": ("e5m2xe5m2+e5m3:tree4", other_unit(order=hwsim.Tree(2))),
+    "a group rounded within": ("e5m2xe5m2+e5m3:dot4", other_unit(order=hwsim.Tree(4))),
+    "saturating term by term": ("vpdpbusds", other_unit(order=hwsim.Sequential())),
     "no chunks": ("e4m3xe4m3+e5m4:chunk4", other_unit(order=hwsim.Sequential())),
 }
 

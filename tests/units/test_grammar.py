@@ -11,13 +11,17 @@ from hwsim.errors import SpecError
 from hwsim.units import (
     REQUANT_ROUNDINGS,
     Chunked,
+    DotAdd,
     Exact,
+    Lanes,
     MacUnit,
     RoundedProduct,
+    Tree,
     parse_unit,
 )
 
 FORMATS = ["fp32", "bf16", "fp16", "e6m9", "e5m2", "e4m3", "e2m1", "e4m3fnuz", "e5m4b7fn_nosub"]
+ORDERS = [":lanes5", ":lanes8-tree", ":lanes2-tree", ":tree3", ":dot4"]
 INTEGERS = ["int8", "uint4", "int17", "fixed3.4"]
 
 
@@ -28,7 +32,7 @@ def specs(draw: st.DrawFn) -> str:
     options = [
         draw(st.sampled_from(["", ":rtz", ":rup", ":rto", ":rne"])),
         draw(st.sampled_from(["", ":saturate", ":saturate_all"])),
-        draw(st.sampled_from(["", ":seq", ":exact", ":chunk7", f":chunk8/{draw(pick)}"])),
+        draw(st.sampled_from(["", ":seq", ":exact", ":chunk7", f":chunk8/{draw(pick)}", *ORDERS])),
         draw(st.sampled_from(["", ":mul_add", f":mul_add/{draw(pick)}"])),
         draw(st.sampled_from(["", f":out={draw(pick)}"])),
     ]
@@ -59,6 +63,11 @@ def test_round_trip(text: str):
     [
         ("e5m2xe5m2+e6m9:seq:rne:inf", "e5m2xe5m2+e6m9"),
         ("bf16xbf16+bf16:chunk8/bf16", "bf16xbf16+bf16:chunk8"),
+        ("e4m3xe4m3+fp16:lanes2-tree:rtz", "e4m3xe4m3+fp16:rtz:lanes2"),  # one sum, one unit
+        ("e4m3xe4m3+fp16:lanes4-tree", "e4m3xe4m3+fp16:lanes4-tree"),
+        ("vpdpbusd", "uint8xint8+int32:dot4"),
+        ("vpdpbusds:out=int8", "uint8xint8+int32:saturate:dot4:out=int8"),
+        ("vpdpbusd:saturate", "uint8xint8+int32:saturate:dot4"),
         ("e4m3xe4m3+fp16:mul_add/fp16", "e4m3xe4m3+fp16:mul_add"),
         ("e4m3xe4m3+fp16:out=fp16", "e4m3xe4m3+fp16"),
         ("fp16xfp16+exact", "fp16xfp16+fp32:exact"),
@@ -88,7 +97,13 @@ def test_canonical_spelling(text: str, canonical: str):
         ("e4m3xe4m3+fp16:wrap", "wrap", ""),
         ("e4m3xe4m3+e4m3:inf", "inf", ""),
         ("e4m3xe4m3+fp16:sr8", "sr8", ""),
-        ("e4m3xe4m3+fp16:lanes8-tree", "lanes8-tree", ""),
+        ("e4m3xe4m3+fp16:lanes6-tree", "lanes6-tree", ""),
+        ("e4m3xe4m3+fp16:lanes65537", "lanes65537", ""),
+        ("e4m3xe4m3+fp16:tree1", "tree1", ""),
+        ("e4m3xe4m3+fp16:tree8-tree", "tree8-tree", "lanes8-tree"),
+        ("e4m3xe4m3+fp16:dot1", "dot1", ""),
+        ("e4m3xe4m3+fp16:lanes8/fp32", "/", ""),
+        ("vpdpbusd:seq", "seq", ""),
         ("e4m3xe4m3+fp16:rtz:rne", "rne", ""),
         ("mxfp8_e4m3xe4m3+fp32", "mxfp8_e4m3", ""),
         ("e4m3xposit16+fp32", "posit16", ""),
@@ -156,6 +171,11 @@ def test_fields_reach_what_text_does():
         ({"rounding": "nearest"}, "rounding='nearest'"),
         ({"overflow": "clip"}, "overflow='clip'"),
         ({"order": Chunked(0)}, "chunk length 0"),
+        ({"order": Lanes(0)}, "lanes: count 0"),
+        ({"order": Lanes(6, tree=True)}, "lanes: count=6"),
+        ({"order": Lanes(8, tree=1)}, "lanes: tree=1"),
+        ({"order": Tree(1)}, "tree width 1"),
+        ({"order": DotAdd(True)}, "dot width True"),
         ({"daz": 1}, "daz=1"),
         ({"a": "e4m3"}, "a='e4m3'"),
         ({"accumulator": hwsim.format("e8m0")}, "zero and a sign"),

@@ -1,0 +1,172 @@
+"""Orders of accumulation: in which order, and by how many adders, products become a sum.
+
+Every order says how it is spelled (`str`; nothing for the default), how many roundings of two
+values it does on K products (`steps`: inner ones, and outer ones, which c enters), and of how many
+products a sum is that enters another one (`group`; 1 where there is none).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hwsim.errors import SpecError
+from hwsim.formats import Format, GridFormat, TableFormat
+
+LONGEST_CHUNK = 999_999_999
+MOST_INPUTS = 65_536
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """s = c or +0, then s = R(s + a·b) for ascending k."""
+
+    group: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return ""
+
+    def steps(self, k: int) -> tuple[int, int]:
+        """Roundings of a sum of k products: inner, outer."""
+        return k, 0
+
+    def check(self) -> None:
+        """Raise SpecError for fields that no hardware has."""
+
+
+@dataclass(frozen=True)
+class Chunked:
+    """Chunks of ``length`` products, each summed from +0 in the accumulator's format; then the
+    chunk sums, in ascending order, into ``outer`` (None: the accumulator's format), which starts
+    at c.  Wang et al. 2018, arXiv 1812.08011, figure 3a."""
+
+    length: int
+    outer: GridFormat | None = None
+
+    @property
+    def group(self) -> int:
+        """Products of a chunk."""
+        return self.length
+
+    def __str__(self) -> str:
+        return f"chunk{self.length}" + (f"/{self.outer}" if self.outer else "")
+
+    def steps(self, k: int) -> tuple[int, int]:
+        return k, -(-k // self.length)
+
+    def check(self) -> None:
+        _require_count("chunk length", self.length, 1, LONGEST_CHUNK)
+        if isinstance(self.outer, TableFormat):
+            message = f"outer format {self.outer}: sums are floats, integers or fixed point"
+            raise SpecError(message, part="outer")
+        if not isinstance(self.outer, Format | None):
+            raise SpecError(f"outer={self.outer!r}: a format or None is needed")
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Product k goes to lane k mod ``count``; each lane is summed from +0, k ascending.  Then the
+    lanes' sums are added up, lane 0 first, or, as a ``tree``, lane i and lane i + count/2, and so
+    on with the lower halves; their sum is added to c or +0.  The loops of SIMD units and of GPU
+    kernels; the analysis of fan-in: Higham 2002, §4.1."""
+
+    count: int
+    tree: bool = False
+    group: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return f"lanes{self.count}" + "-tree" * self.tree
+
+    def steps(self, k: int) -> tuple[int, int]:
+        return (k + self.count - 1, 1) if k else (0, 0)
+
+    def check(self) -> None:
+        _require_count("lanes: count", self.count, 1, MOST_INPUTS)
+        if not isinstance(self.tree, bool):
+            raise SpecError(f"lanes: tree={self.tree!r}: True or False is needed", part="order")
+        if self.tree and self.count & (self.count - 1):
+            message = f"lanes: count={self.count}: a halving tree needs a power of two"
+            raise SpecError(message, part="order")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """``width`` exact products at a time, added up in adjacent pairs, the pairs' sums again, and
+    so on; every sum of two is rounded, an odd one goes up as it is.  The root is added to the
+    accumulator, which starts at c or +0."""
+
+    width: int
+
+    @property
+    def group(self) -> int:
+        """Products added up at a time."""
+        return self.width
+
+    def __str__(self) -> str:
+        return f"tree{self.width}"
+
+    def steps(self, k: int) -> tuple[int, int]:
+        roots = -(-k // self.width)
+        return k - roots, roots
+
+    def check(self) -> None:
+        _require_count("tree width", self.width, 2, MOST_INPUTS)
+
+
+@dataclass(frozen=True)
+class DotAdd:
+    """s = c or +0, then s = R(s + the exact sum of the next ``width`` products): one rounding, or
+    overflow, for all of them.  VPDPBUSD(S), DP4A: Intel 64 and IA-32 Architectures Software
+    Developer's Manual, volume 2."""
+
+    width: int
+
+    @property
+    def group(self) -> int:
+        """Products added up at a time."""
+        return self.width
+
+    def __str__(self) -> str:
+        return f"dot{self.width}"
+
+    def steps(self, k: int) -> tuple[int, int]:
+        return -(-k // self.width), 0
+
+    def check(self) -> None:
+        _require_count("dot width", self.width, 2, MOST_INPUTS)
+
+
+@dataclass(frozen=True)
+class Exact:
+    """One rounding of the exact total, c included (Kulisch)."""
+
+    group: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return "exact"
+
+    def steps(self, k: int) -> tuple[int, int]:
+        return k, 0
+
+    def check(self) -> None:
+        """Nothing can be wrong."""
+
+
+# Orders in which sums start at +0 and enter the sum that c starts.
+SPLIT = (Chunked, Lanes, Tree)
+Order = Sequential | Chunked | Lanes | Tree | DotAdd | Exact
+
+
+def canonical(order: Order, accumulator: Format) -> Order:
+    """The one spelling of equal hardware."""
+    if isinstance(order, Chunked) and order.outer == accumulator:
+        return Chunked(order.length)
+    if isinstance(order, Lanes) and order.count <= 2:
+        return Lanes(order.count)  # two lanes have but one sum
+    return order
+
+
+def _require_count(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        message = f"{name} {value!r}: an integer from {low} to {high} is needed"
+        raise SpecError(message, part="order")
