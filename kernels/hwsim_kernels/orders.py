@@ -256,19 +256,7 @@ def lanes_kernel(inner: Path, outer: Path) -> Any:
                         lane_pass(code, arrays, at)
                         for _ in range(joins[j]):
                             to = (item, row, panel, part, height)
-                            join_inner(
-                                code,
-                                outer_code,
-                                a,
-                                b,
-                                table,
-                                out,
-                                flags,
-                                scalars,
-                                counts,
-                                stack,
-                                to,
-                            )
+                            join_inner(code, outer_code, arrays, to)
                             height -= 1
                         height += 1
                     to = (item, row, panel, part, 0)
@@ -318,19 +306,7 @@ def trees_kernel(inner: Path, outer: Path) -> Any:
                             waiting = i
                             while waiting & 1:
                                 to = (item, row, panel, part, height)
-                                join_inner(
-                                    code,
-                                    outer_code,
-                                    a,
-                                    b,
-                                    table,
-                                    out,
-                                    flags,
-                                    scalars,
-                                    counts,
-                                    stack,
-                                    to,
-                                )
+                                join_inner(code, outer_code, arrays, to)
                                 height -= 1
                                 waiting >>= 1
                             height += 1
@@ -340,19 +316,7 @@ def trees_kernel(inner: Path, outer: Path) -> Any:
                             height += 1
                         for i in range(height - 1, 0, -1):
                             to = (item, row, panel, part, i)
-                            join_inner(
-                                code,
-                                outer_code,
-                                a,
-                                b,
-                                table,
-                                out,
-                                flags,
-                                scalars,
-                                counts,
-                                stack,
-                                to,
-                            )
+                            join_inner(code, outer_code, arrays, to)
                         to = (item, row, panel, part, 0)
                         join_outer(code, outer_code, arrays, to)
 
