@@ -2,6 +2,7 @@
 
 from hwsim.formats.catalogue import ALIASES, CATALOGUE, Entry
 from hwsim.formats.grammar import LATER, as_format, format_length, parse_format
+from hwsim.formats.stochastic import Stochastic, check_rounding, check_seed, stochastic_of
 from hwsim.formats.types import (
     OVERFLOWS,
     ROUNDINGS,
@@ -24,9 +25,13 @@ __all__ = [
     "FloatFormat",
     "Format",
     "IntFormat",
+    "Stochastic",
     "as_format",
     "check_overflow",
+    "check_rounding",
+    "check_seed",
     "format_length",
     "parse_format",
     "power_of_two",
+    "stochastic_of",
 ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from hwsim.formats import FixedFormat, Format
+from hwsim.formats import FixedFormat, Format, Stochastic, stochastic_of
 from hwsim.reference.values import (
     NAN,
     Kind,
@@ -43,8 +43,8 @@ class Range(NamedTuple):
     smallest_normal: Value
 
 
-def round_value(x: Value, fmt: Format, rounding: str, overflow: str) -> Rounded:
-    """x rounded to ``fmt``.
+def round_value(x: Value, fmt: Format, rounding: str, overflow: str, draw: int = 0) -> Rounded:
+    """x rounded to ``fmt``; ``draw``: the random bits R of a stochastic rounding.
 
     Raises ValueError when the result is NaN and the format has none, and for ±Inf under ``wrap``.
     """
@@ -52,7 +52,7 @@ def round_value(x: Value, fmt: Format, rounding: str, overflow: str) -> Rounded:
         return Rounded(nan_of(fmt), False)
     if x.kind is Kind.INFINITE:
         return Rounded(_infinite(x, fmt, overflow), False)
-    y = _settle_zero(to_grid(x, fmt, rounding), fmt)
+    y = _settle_zero(to_grid(x, fmt, rounding, draw), fmt)
     if not fmt.has_zero and (x.is_zero or x.negative):
         return Rounded(nan_of(fmt), False)
     limits = finite_range(fmt)
@@ -76,18 +76,20 @@ def nan_of(fmt: Format) -> Value:
 
 
 # --- the grid: precision and smallest exponent, no upper bound ------------------------------------
-def to_grid(x: Value, fmt: Format, rounding: str) -> Value:
+def to_grid(x: Value, fmt: Format, rounding: str, draw: int = 0) -> Value:
     """A finite x rounded to a multiple of the spacing that ``fmt`` has around it."""
     quantum = quantum_exponent(x, fmt)
     shift = quantum - x.exponent
     if x.is_zero or shift <= 0:  # the significand is odd or zero: x is a multiple of 2^quantum
         return x
     steps, rest = x.significand >> shift, x.significand & ((1 << shift) - 1)
-    half = 1 << (shift - 1)
-    odd = lower_is_odd(steps, quantum, fmt)
-    if rounds_away(rounding, (rest > half) - (rest < half), odd, x.negative):
-        steps += 1
-    return finite(x.negative, steps, quantum)
+    if how := stochastic_of(rounding):
+        away = draws_away(how, rest, shift, draw)
+    else:
+        half = 1 << (shift - 1)
+        odd = lower_is_odd(steps, quantum, fmt)
+        away = rounds_away(rounding, (rest > half) - (rest < half), odd, x.negative)
+    return finite(x.negative, steps + away, quantum)
 
 
 def quantum_exponent(x: Value, fmt: Format) -> int:
@@ -132,7 +134,23 @@ def rounds_away(rounding: str, versus_half: int, lower_odd: bool, negative: bool
             return negative
         case "rto":
             return not lower_odd
-    raise ValueError(f"rounding={rounding!r}: allowed are rne, rna, rtz, rup, rdn, rto")
+    raise ValueError(f"rounding={rounding!r}: allowed are rne, rna, rtz, rup, rdn, rto, srN")
+
+
+def draws_away(how: Stochastic, rest: int, shift: int, draw: int) -> bool:
+    """Whether ν = rest / 2^shift of a step and R = ``draw`` send a magnitude away from zero.
+
+    Source: IEEE P3109 interim report 4.0 §4.7 (StochasticA, B and C).
+    """
+    n = how.bits
+    match how.variant:
+        case "a":
+            return ((rest << n) >> shift) + draw >= 1 << n
+        case "b":
+            return ((rest << (n + 1)) >> shift) + 2 * draw + 1 >= 1 << (n + 1)
+    whole, left, half = (rest << n) >> shift, (rest << n) & ((1 << shift) - 1), 1 << (shift - 1)
+    nearest = whole + (left > half or (left == half and whole % 2 == 1))
+    return nearest + draw >= 1 << n
 
 
 def _settle_zero(y: Value, fmt: Format) -> Value:

@@ -2,6 +2,7 @@
 
 from hwsim.units.grammar import as_unit, parse_unit
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization, Rescaling
+from hwsim.units.steps import Steps, steps_of
 from hwsim.units.telemetry import StepCounts, Telemetry
 from hwsim.units.types import (
     Chunked,
@@ -29,9 +30,11 @@ __all__ = [
     "RoundedProduct",
     "Sequential",
     "StepCounts",
+    "Steps",
     "Telemetry",
     "as_unit",
     "has_subnormal_values",
     "is_integer",
     "parse_unit",
+    "steps_of",
 ]

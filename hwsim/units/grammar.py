@@ -3,6 +3,8 @@
     unit   = A "x" B "+" ( ACC | "exact" ) { ":" option }
     option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "daz" | "out=" FMT | requant
     order  = "seq" | "chunk" N [ "/" FMT ] | "exact"
+    rounding = "rne" | "rna" | "rtz" | "rup" | "rdn" | "rto" | stochastic
+    stochastic = "sr" [ N ] [ "a" | "b" | "c" ] [ "-lfsr" W ]
     requant = "requant" BITS [ "/" MODE [ "/" MODE ] ]
 
 A, B, ACC and FMT are format names (`hwsim.formats.grammar`), taken longest first.
@@ -24,6 +26,7 @@ from hwsim.formats import (
     Format,
     format_length,
     parse_format,
+    stochastic_of,
 )
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization
 from hwsim.units.types import (
@@ -35,8 +38,11 @@ from hwsim.units.types import (
     default_exact_accumulator,
 )
 
-OPTIONS = (*ROUNDINGS, *OVERFLOWS, "seq", "chunk64", "exact", "mul_add", "daz", "out=", "requant31")
-LATER_OPTIONS = re.compile(r"sr[0-9]*|lanes[0-9]+(-tree)?|tree[0-9]+|fused.*")
+OPTIONS = (
+    *(*ROUNDINGS, "sr8", *OVERFLOWS),
+    *("seq", "chunk64", "exact", "mul_add", "daz", "out=", "requant31"),
+)
+LATER_OPTIONS = re.compile(r"lanes[0-9]+(-tree)?|tree[0-9]+|fused.*")
 
 
 _FIELD_OF_ROLE = {"product": "multiplier", "outer": "order"}
@@ -148,6 +154,8 @@ def _option(reader: _Reader, fields: dict[str, Any]) -> None:
 def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
     if word in ROUNDINGS and reader.take(word):
         return "rounding", word
+    if how := _stochastic(reader, word):
+        return "rounding", how
     if word in OVERFLOWS and reader.take(word):
         return "overflow", word
     if word == "seq" and reader.take(word):
@@ -168,6 +176,18 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         reader.fail(f"option {word!r} is not simulated yet", len(word))
     allowed = ", ".join(OPTIONS)
     return reader.fail(f"unknown option {word!r}; allowed are {allowed}", len(word), OPTIONS)
+
+
+def _stochastic(reader: _Reader, word: str) -> str | None:
+    """The canonical name of the stochastic rounding ``word``; None for another word."""
+    try:
+        how = stochastic_of(word)
+    except SpecError as error:
+        reader.fail(error.message, len(word))
+    if how is None:
+        return None
+    reader.take(word)
+    return str(how)
 
 
 def _requantization(reader: _Reader, word: str) -> Requantization:

@@ -87,7 +87,7 @@ def test_canonical_spelling(text: str, canonical: str):
         ("int8xint8+int32:nan", "nan", ""),
         ("e4m3xe4m3+fp16:wrap", "wrap", ""),
         ("e4m3xe4m3+e4m3:inf", "inf", ""),
-        ("e4m3xe4m3+fp16:sr8", "sr8", ""),
+        ("e4m3xe4m3+fp16:sr33", "sr33", ""),
         ("e4m3xe4m3+fp16:lanes8-tree", "lanes8-tree", ""),
         ("e4m3xe4m3+fp16:rtz:rne", "rne", ""),
         ("mxfp8_e4m3xe4m3+fp32", "mxfp8_e4m3", ""),
