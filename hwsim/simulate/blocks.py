@@ -35,6 +35,7 @@ from hwsim.simulate.grids import lane_scalars
 from hwsim.simulate.operands import PART
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
+from hwsim.simulate.streams import Draws
 from hwsim.simulate.sums import finest_bit
 from hwsim.simulate.tally import Totals
 from hwsim.units import Chunked, MacUnit
@@ -46,7 +47,9 @@ BLOCK = 64  # rows that use a panel while it is in cache
 SMALL = 1 << 20  # multiplications that are not worth a second thread
 
 
-def run_plan(facts: Facts, plan: Plan, level: int, threads: int) -> tuple[Array, Totals]:
+def run_plan(
+    facts: Facts, plan: Plan, level: int, threads: int, draws: Draws | None = None
+) -> tuple[Array, Totals]:
     """The product's values, in the carrier, and what was counted."""
     job = _Job.make(facts, plan, level, threads)
     job.run(threads)

@@ -14,7 +14,7 @@ from hwsim_kernels.float64 import ALL, CHEAP, NONE
 from hwsim_kernels.rounding64 import EXACT, INNOCUOUS, STICKY
 from hwsim_kernels.scalars import Grid64
 
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, Format, stochastic_of
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import (
@@ -84,6 +84,8 @@ class Level:
 
 def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Stage | None] | str:
     """The stages of ``unit`` on this data, inner and outer; or why there are none."""
+    if stochastic_of(unit.rounding):
+        return f"{unit.rounding} draws its bits in vectors of sums, or here"
     product = _product(unit)
     if unit.product_format is None:
         inner_addend = product

@@ -27,30 +27,49 @@ from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
+from hwsim.simulate.streams import Draws
 from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
-from hwsim.units import Chunked, Exact, MacUnit, Telemetry, has_subnormal_values, is_integer
+from hwsim.units import (
+    Chunked,
+    Exact,
+    MacUnit,
+    Telemetry,
+    has_subnormal_values,
+    is_integer,
+    steps_of,
+)
 
 Array = npt.NDArray[Any]
 NOTHING = Telemetry()
 
 
 def multiply(
-    a: Array, b: Array, c: Array | None, unit: MacUnit, level: int, threads: int
+    a: Array,
+    b: Array,
+    c: Array | None,
+    unit: MacUnit,
+    level: int,
+    threads: int,
+    draws: Draws | None = None,
 ) -> tuple[Array, Telemetry]:
     """(batch, m, k) × (batch, k, n) + c on ``unit``; results that the value dtype of its
-    output holds: integers may come in floats, where no bit of theirs is lost."""
+    output holds: integers may come in floats, where no bit of theirs is lost.  ``draws``: of a unit
+    that rounds stochastically."""
     if unit.daz:
         a, b = _flushed(a, unit.a), _flushed(b, unit.b)
     facts = Facts(a, b, c)
-    done = _by_kernels(facts, unit, level, threads)
+    done = _by_kernels(facts, unit, level, threads, draws)
     if done is None and not wide.knows(unit):
         return _by_reference(facts, unit, level)
     in_floats = done is not None
-    values, totals = done or wide.wide_product(facts, unit, level, threads)
+    values, totals = done or wide.wide_product(facts, unit, level, threads, draws)
     if level != NONE and not in_floats:
         totals.zeros = facts.zero_products
-    values, converted = _convert(values, unit, totals)
+    last = (
+        draws.of_step(steps_of(unit, facts.length).first_output) if draws and unit.output else None
+    )
+    values, converted = _convert(values, unit, totals, last)
     if not _has_no_nan(facts, unit, totals) and holds_nan(values):
         values[np.isnan(values)] = math.nan  # every NaN is the canonical one
     if level == NONE:
@@ -81,10 +100,12 @@ def _has_no_nan(facts: Facts, unit: MacUnit, totals: Totals) -> bool:
 
 
 def _by_kernels(
-    facts: Facts, unit: MacUnit, level: int, threads: int
+    facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
     if _in_codes(unit):
+        return None
+    if isinstance(unit.order, Exact) and draws:
         return None
     if isinstance(unit.order, Exact):
         done = exact_product(facts, unit, level, threads)
@@ -98,7 +119,9 @@ def _by_kernels(
         return None
     paths = plan(unit, facts, level)
     if paths is not None:
-        return run_plan(facts, paths, level, threads)
+        return run_plan(facts, paths, level, threads, draws)
+    if draws:
+        return None
     done = _without_overflow(facts, unit, level, threads)
     if done is not None:
         return done
@@ -148,8 +171,11 @@ def _is_wider(fmt: Format, inner: Format) -> bool:
     return plain and (isinstance(inner, FloatFormat) or inner.width <= 53)
 
 
-def _convert(values: Array, unit: MacUnit, totals: Totals) -> tuple[Array, int]:
-    """Results in the output format, and how many overflowed on the way."""
+def _convert(
+    values: Array, unit: MacUnit, totals: Totals, draws: Array | None
+) -> tuple[Array, int]:
+    """Results in the output format, and how many overflowed on the way; by ``draws`` where the
+    rounding takes any."""
     fmt = unit.output
     if fmt is None:
         return values, 0
@@ -159,10 +185,10 @@ def _convert(values: Array, unit: MacUnit, totals: Totals) -> tuple[Array, int]:
     rule = unit.overflow_of(fmt)
     if _is_wider(fmt, unit.outer_format) and rule != "saturate_all":
         return carrier_exact(values), 0
-    if rule == "wrap" or _in_codes(unit) or fits_float64_grid(fmt):
+    if rule == "wrap" or _in_codes(unit) or fits_float64_grid(fmt, unit.rounding):
         rules = (unit.rounding, rule)
-        return wide.round_array(values, unit.outer_format, fmt, rules, totals.struck)
-    return round_values(carrier_exact(values), fmt, unit.rounding, rule, totals.struck)
+        return wide.round_array(values, unit.outer_format, fmt, rules, totals.struck, draws)
+    return round_values(carrier_exact(values), fmt, unit.rounding, rule, totals.struck, draws)
 
 
 def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, int]) -> Telemetry:
