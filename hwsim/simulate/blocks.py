@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hwsim_kernels.blocked import K_BLOCK, ROWS, columns, empty, pack, run_kernel
 from hwsim_kernels.datapath import (
     ALL,
+    DRAWN,
     EMPTY,
     FULL,
     LARGEST,
@@ -25,13 +26,14 @@ from hwsim_kernels.datapath import (
     Scalars,
     lossless,
 )
+from hwsim_kernels.draws import FACTORS
 
-from hwsim.formats import FloatFormat, Format
-from hwsim.simulate.datapaths import Plan, family
+from hwsim.formats import FloatFormat, Format, stochastic_of
+from hwsim.simulate.datapaths import Plan, drawn_family, family
 from hwsim.simulate.elementwise import convert, read_only
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import prepare as prepare_finish
-from hwsim.simulate.grids import lane_scalars
+from hwsim.simulate.grids import draw_place, lane_scalars
 from hwsim.simulate.operands import PART
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
@@ -43,6 +45,7 @@ from hwsim.units import Chunked, MacUnit
 Array = npt.NDArray[Any]
 
 CARRIERS = {width: (np.dtype(f"f{width // 8}"), np.dtype(f"i{width // 8}")) for width in (32, 64)}
+NO_DRAWS = (np.zeros((1, 1), np.uint64), np.zeros((1, 1), np.uint64), np.zeros((2, 1), np.uint64))
 BLOCK = 64  # rows that use a panel while it is in cache
 SMALL = 1 << 20  # multiplications that are not worth a second thread
 
@@ -52,6 +55,7 @@ def run_plan(
 ) -> tuple[Array, Totals]:
     """The product's values, in the carrier, and what was counted."""
     job = _Job.make(facts, plan, level, threads)
+    job.take(draws)
     job.run(threads)
     return job.finish(facts)
 
@@ -71,6 +75,7 @@ class _Job:
     counts: list[Array]
     lost: Array
     fresh: bool  # sums start at zero, which the kernels write
+    words: tuple[Array, Array, Array] = NO_DRAWS  # what draws come from
 
     @classmethod
     def make(cls, facts: Facts, plan: Plan, level: int, threads: int) -> _Job:
@@ -103,13 +108,31 @@ class _Job:
         fresh = c is None
         return cls(plan, level, swapped, sizes, left, right, out, flags, [], np.zeros(shape), fresh)
 
+    def take(self, draws: Draws | None) -> None:
+        """Lay out what draws come from, as the kernels see rows and columns."""
+        if draws is None:
+            return
+        draws = draws.swapped() if self.swapped else draws
+        batch, m, _, n = self.sizes
+        rows = np.zeros(self.out.shape[:2], np.uint64)
+        columns = np.zeros((batch, self.out.shape[2]), np.uint64)
+        rows[:, :m], columns[:, :n] = draws.rows, draws.columns
+        unit, width = self.plan.unit, self.plan.inner.path.width
+        factors = np.full((2, 1), FACTORS[1], np.uint64)
+        if width == 32:
+            formats = (unit.accumulator, unit.outer_format)
+            places = [draw_place(fmt, width, draws.how.bits) for fmt in formats]
+            factors <<= np.array(places, np.uint64)[:, None]
+        self.words = (rows, columns, factors)
+
     def run(self, threads: int) -> None:
         """All units of work, cut evenly; results do not depend on the cuts."""
         plan, path = self.plan, self.plan.inner.path
         outer = plan.outer.path if plan.outer else None
         kernel = run_kernel(path, outer)
         formats = (plan.unit.accumulator, plan.unit.outer_format)
-        scalars = _scalars(*formats, path.width, plan.negated)
+        how = stochastic_of(plan.unit.rounding)
+        scalars = _scalars(*formats, path.width, plan.negated, how.bits if how else 0)
         order = plan.unit.order
         step = order.length if isinstance(order, Chunked) else K_BLOCK
         batch, _, k, n = self.sizes
@@ -125,12 +148,15 @@ class _Job:
             counts = np.zeros((2, SLOTS), np.int64)
             self.counts.append(counts)
             arrays = (self.a, self.b, self.out, self.flags, scalars, counts, self.lost)
-            tasks.append(partial(kernel, *arrays, first, last, block, step, self.fresh))
+            span = (first, last, block, step, self.fresh)
+            tasks.append(partial(kernel, *arrays, self.words, *span))
         run_tiles(tasks, 1 if small else threads)
         if outer is None and self.level != ALL and kernel not in _known:
             _known.add(kernel)
             if self.level not in _prepared and kernel.stats.cache_misses:
                 prepare(self.level)
+            if path.rounding in DRAWN:
+                prepare_drawn(self.level, path.rounding, kernel)
 
     def finish(self, facts: Facts) -> tuple[Array, Totals]:
         """Values and counts as the caller knows them."""
@@ -188,14 +214,27 @@ class _Job:
 
 
 _known: set[Any] = set()  # kernels that this process has run
+_prepared_rules: set[tuple[int, int]] = set()
 _prepared: set[int] = set()  # levels whose kernels were compiled by this process
+
+
+def prepare_drawn(level: int, rounding: int, kernel: Any) -> None:
+    """The same for formats that draw by a rule, once one of its kernels was compiled."""
+    if (level, rounding) not in _prepared_rules and kernel.stats.cache_misses:
+        _prepared_rules.add((level, rounding))
+        _compile(drawn_family(level, rounding))
 
 
 def prepare(level: int) -> None:
     """Compile what other float formats will need, once something had to be compiled: a sweep
     then compiles nothing after its first unit, and the cache on disk has everything."""
     _prepared.add(level)
-    for path in family(level):
+    _compile(family(level))
+    _prepare_operands()
+
+
+def _compile(paths: list[Path]) -> None:
+    for path in paths:
         carrier, whole = CARRIERS[path.width]
         wide = columns(path)
         left, right = np.zeros((1, 0, 1), carrier), np.zeros((1, 1, 1, wide), carrier)
@@ -203,8 +242,7 @@ def prepare(level: int) -> None:
         scalars = np.zeros((2, len(Scalars._fields)), carrier)
         counted = np.zeros((2, SLOTS), np.int64), np.zeros((1, 1, 1, 1))
         arrays = (read_only(left), right, out, flags, scalars, *counted)
-        run_kernel(path, None)(*arrays, 0, 0, ROWS, 1, True)
-    _prepare_operands()
+        run_kernel(path, None)(*arrays, NO_DRAWS, 0, 0, ROWS, 1, True)
 
 
 @cache
@@ -227,8 +265,8 @@ def _prepare_operands() -> None:
 
 
 @cache
-def _scalars(inner: Format, outer: Format, width: int, negated: bool) -> Array:
-    return np.stack([lane_scalars(fmt, width, negated) for fmt in (inner, outer)])
+def _scalars(inner: Format, outer: Format, width: int, negated: bool, random: int) -> Array:
+    return np.stack([lane_scalars(fmt, width, negated, random) for fmt in (inner, outer)])
 
 
 def _padded(rows: int, lanes: int, wide: int) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import product
 
 from hwsim_kernels.datapath import (
     CLAMP,
+    DRAWN,
     EXACT,
     HALF,
     INNOCUOUS,
@@ -25,7 +27,7 @@ from hwsim.formats import FloatFormat
 from hwsim.simulate.choices import Choice, choose
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude
-from hwsim.simulate.sums import CARRIERS, WAYS, Addend, Bounds, Sum, product_of
+from hwsim.simulate.sums import CARRIERS, Addend, Bounds, Sum, product_of, way_of
 from hwsim.units import Chunked, MacUnit
 
 
@@ -66,7 +68,7 @@ def plan(unit: MacUnit, facts: Facts | Unknown, level: int) -> Plan | None:
 def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
     """The cheaper one of what both carriers offer."""
     formats = (unit.a, unit.b, unit.accumulator, unit.outer_format)
-    if unit.product_format is not None or unit.rounding not in WAYS:
+    if unit.product_format is not None or way_of(unit.rounding) is None:
         return None
     if any(fmt.carried_as_codes for fmt in formats):
         return None
@@ -77,14 +79,14 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
         return None  # floats would be negated, and integers have another range then
     if unit.rounding == "rdn" and formats[3].has_negative_zero > formats[2].has_negative_zero:
         return None  # chunk sums of 0 would be −0 in negated arithmetic, some of them
-    product = product_of(unit, facts)
+    entering = product_of(unit, facts)
     steps = facts.length
     if isinstance(unit.order, Chunked):
         steps = min(steps, unit.order.length)
     plans = []
     for carrier in CARRIERS:
         inner = Sum(
-            *(unit, unit.accumulator, product, facts, level),
+            *(unit, unit.accumulator, entering, facts, level),
             *(True, steps, carrier, facts.finite),
         )
         first = choose(inner)
@@ -102,7 +104,8 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
 
 def _cost(path: Path) -> int:
     """Halves of a step: float64 has half the lanes, and a sum's error costs more than that."""
-    return (path.width // 32) * (3 if path.sums == STICKY else 1)
+    apart = path.sums == STICKY and path.rounding not in DRAWN
+    return (path.width // 32) * (3 if apart else 1)
 
 
 def _outer(inner: Sum, choice: Choice) -> Sum:
@@ -120,6 +123,16 @@ def _outer(inner: Sum, choice: Choice) -> Sum:
     return replace(
         inner, fmt=unit.outer_format, addend=sums, inner=False, steps=chunks, finite=finite
     )
+
+
+def drawn_family(level: int, rounding: int) -> list[Path]:
+    """The same by one of sr's rules."""
+    paths = []
+    for carrier, floor, limit in product(CARRIERS, (False, True), (UNBOUNDED, CLAMP, SCALE)):
+        path = Path(carrier.width, STICKY, rounding, limit, floor, signs=floor, level=level)
+        if level or not floor or limit != UNBOUNDED:
+            paths.append(path)
+    return paths
 
 
 def family(level: int) -> list[Path]:

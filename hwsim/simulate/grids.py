@@ -117,11 +117,17 @@ def cut64(fmt: Format, rounding: str) -> Cut:
     )
 
 
+def draw_place(fmt: Format, width: int, random: int) -> int:
+    """How far up the bits of a carrier a draw is added; 0 where there is no room for one."""
+    bits = 24 if width == 32 else 53
+    return max(0, bits - fmt.precision - random) if isinstance(fmt, FloatFormat) else 0
+
+
 @cache
-def lane_scalars(fmt: Format, width: int, swapped: bool) -> npt.NDArray[Any]:
+def lane_scalars(fmt: Format, width: int, swapped: bool, random: int = 0) -> npt.NDArray[Any]:
     """`Scalars` of the blocked kernels, in a carrier of ``width`` bits; integers as its bits.
 
-    ``swapped`` for units that run on negated operands.
+    ``swapped`` for units that run on negated operands.  random : bits of a draw.
     """
     carrier = np.dtype(f"f{width // 8}")
     about = np.finfo(carrier)
@@ -137,6 +143,13 @@ def lane_scalars(fmt: Format, width: int, swapped: bool) -> npt.NDArray[Any]:
             "keep": -dropped,
             "rest": dropped - 1,
             "half": dropped // 2,
+        }
+        place = draw_place(fmt, width, random)
+        found |= {
+            "draw": ((1 << random) - 1) << place,
+            "place": place,
+            "nudge": (1 << place) // 2,
+            "below": (1 << place) - 1,
         }
         if 0 <= fmt.emax <= emax:  # else no sum is scaled
             found |= {"up": 2.0 ** (emax - fmt.emax), "down": 2.0 ** (fmt.emax - emax)}

@@ -8,6 +8,7 @@ column, never k, so that every output meets its products in ascending order.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache, partial, reduce
 from typing import Any
 
@@ -20,6 +21,7 @@ from numba.extending import intrinsic
 from hwsim_kernels._jit import kernel
 from hwsim_kernels.datapath import (
     ALL,
+    DRAWN,
     INTEGERS,
     LARGEST,
     NATIVE,
@@ -33,8 +35,11 @@ from hwsim_kernels.datapath import (
     add,
     counted,
     plus,
+    random_bits,
+    signed,
     used,
 )
+from hwsim_kernels.draws import GAMMA
 from hwsim_kernels.vectors import (
     FLOATS,
     I64,
@@ -69,7 +74,8 @@ def vectors(path: Path) -> int:
     """Vectors of columns in a tile: as many sums in flight as hide their latency, as few as
     leave registers for what each of them carries along."""
     flagged = path.level != NONE and path.limit != UNBOUNDED
-    return 4 if WIDE and path.level != ALL and not flagged else 2
+    busy = path.level == ALL or flagged or path.rounding in DRAWN
+    return 4 if WIDE and not busy else 2
 
 
 PANEL = 4 if WIDE else 2  # vectors of a panel of b; a tile is a part of it
@@ -80,7 +86,7 @@ def columns(path: Path) -> int:
     return PANEL * lanes(path)
 
 
-RADIX = (2, 4, 5, 5, 2, 2, 2, 3, 2, 2)  # of Path's fields, the width as 32 · (1 + digit)
+RADIX = (2, 4, 8, 5, 2, 2, 2, 3, 2, 2)  # of Path's fields, the width as 32 · (1 + digit)
 
 
 def code_of(path: Path | None) -> int:
@@ -118,6 +124,7 @@ class _Tile:
             for name, kind, value in zip(ARRAYS, kinds, values, strict=False)
         }
         self.lanes, self.vectors = lanes(path), vectors(path)
+        self.turn: Any = None  # number of the chunk sum's draw
         self.kind = ir.VectorType(FLOATS[path.width], self.lanes)
         self.whole = ir.VectorType(ir.IntType(path.width), self.lanes)
 
@@ -163,13 +170,13 @@ class _Tile:
         ]
 
 
-ARRAYS = ("a", "b", "out", "flags", "scalars", "counts", "lost")
+ARRAYS = ("a", "b", "out", "flags", "scalars", "counts", "lost", "rows", "columns", "words")
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def tile_pass(typing_context, inner, outer, a, b, out, flags, scalars, counts, lost, at):  # type: ignore[no-untyped-def]
+def tile_pass(typing_context, inner, outer, a, b, out, flags, scalars, counts, lost, draws, at):  # type: ignore[no-untyped-def]
     """One register tile over k0 ≤ k < k1; ``at`` is (item, row, panel,
-    part of the panel, k0, k1).
+    part of the panel, k0, k1, the number of the chunk sum's draw).
 
     Without ``outer`` the tile of ``out`` is the accumulator; with it the sum of these k starts at
     zero and then enters the tile as a chunk sum.  Returns whether the pass counts: a watched one
@@ -180,17 +187,20 @@ def tile_pass(typing_context, inner, outer, a, b, out, flags, scalars, counts, l
     paths = path_of(inner.literal_value), path_of(outer.literal_value)
 
     def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        place = cgutils.unpack_tuple(builder, values[9])
-        tile = _Tile(context, builder, signature.args[2:9], values[2:9], paths[0])
+        place = cgutils.unpack_tuple(builder, values[-1])
+        kinds = [*signature.args[2:9], *signature.args[9]]
+        arrays = [*values[2:9], *cgutils.unpack_tuple(builder, values[9])]
+        tile = _Tile(context, builder, kinds, arrays, paths[0])
         return _emit(tile, paths[1], place)
 
-    return types.boolean(inner, outer, a, b, out, flags, scalars, counts, lost, at), codegen
+    arrays = (a, b, out, flags, scalars, counts, lost, draws)
+    return types.boolean(inner, outer, *arrays, at), codegen
 
 
 def _emit(tile: _Tile, outer: Path | None, place: Any) -> Any:
     """Emit the pass; whether it counts (i1), which only a watched one can deny."""
     builder, path = tile.builder, tile.path
-    *at, k0, k1 = place
+    *at, k0, k1, tile.turn = place
     spots = tile.spots("out", at)
     g = tile.scalars(0)
     sums = [g.start.value if outer else tile.load(spot, tile.kind) for spot in spots]
@@ -220,6 +230,7 @@ def _body(tile: _Tile, g: Scalars, at: Any, k: Any, now: Any) -> list[Any]:
     accs, flags = ends[:many], ends[many:]
     n = Tally(**tally)
     right = [_right(tile, item, panel, part, k, v) for v in range(tile.vectors)]
+    draws = _draws(tile, at, k, path, 0)
     for r in range(ROWS):
         number = builder.load(tile.address("a", item, builder.add(row, I64(r)), k))
         x = splat(builder, number, tile.lanes)
@@ -228,10 +239,11 @@ def _body(tile: _Tile, g: Scalars, at: Any, k: Any, now: Any) -> list[Any]:
             # The product is exact but for NATIVE sums, which are defined as fused.
             product = Term(x, right[v], FUSED or path.sums == NATIVE)
             if not names:
-                accs[i] = add(accs[i], product, g, path).y
+                accs[i] = add(accs[i], product, g, path, draws(i, g)).y
                 continue
             mine = {name: own[name][i % len(own[name])] for name in own}
-            accs[i], n, over = counted(accs[i], product, g, path, n._replace(**mine))
+            tally_now = n._replace(**mine)
+            accs[i], n, over = counted(accs[i], product, g, path, tally_now, draws(i, g))
             for name in own:
                 own[name][i % len(own[name])] = getattr(n, name)
             if over is not None:
@@ -239,6 +251,38 @@ def _body(tile: _Tile, g: Scalars, at: Any, k: Any, now: Any) -> list[Any]:
     kept = [x for name in own for x in own[name]]
     new = (*accs, *flags, *kept, *(getattr(n, name) for name in names))
     return [getattr(x, "value", x) for x in new]
+
+
+def _draws(
+    tile: _Tile, at: Any, number: Any, path: Path, level: int
+) -> Callable[[int, Scalars], Vector | None]:
+    """The random bits of rounding ``number`` for the tile's vectors, by their places in it; none
+    for a path that takes none.  A state is the sum of the row's word and the column's."""
+    if path.rounding not in DRAWN:
+        return lambda i, g: None
+    builder, count = tile.builder, VECTOR_BITS // 64
+    item, row, panel, part = at
+    first = builder.mul(panel, I64(PANEL * tile.lanes))
+    first = builder.add(first, builder.mul(part, I64(tile.vectors * tile.lanes)))
+    move = builder.mul(number, I64(signed(GAMMA)))
+    factor = splat(builder, builder.load(tile.address("words", level, 0)), count)
+    parts = tile.lanes // count
+    lines = []
+    for r in range(ROWS):
+        word = builder.load(tile.address("rows", item, builder.add(row, I64(r))))
+        lines.append(splat(builder, builder.add(word, move), count))
+    wide = ir.VectorType(I64, count)
+
+    def draw(i: int, g: Scalars) -> Vector:
+        r, v = divmod(i, tile.vectors)
+        states = []
+        for half in range(parts):
+            column = builder.add(first, I64(v * tile.lanes + half * count))
+            spot = tile.address("columns", item, column)
+            states.append(lines[r] + Vector(builder, tile.load(spot, wide, 8)))
+        return random_bits(states[0], states[-1], factor, g)
+
+    return draw
 
 
 def _apart(path: Path, vectors: int) -> dict[str, int]:
@@ -320,13 +364,14 @@ def _merge(
     n = Tally(**_wrapped(builder, {name: _start(tile, name) for name in names}))
     n = n._replace(empty=I64(0))
     struck = flags or [Vector(builder, x) for x in _flag_starts(tile, path)]
+    draws = _draws(tile, at, tile.turn, path, 1)
     for i, (spot, t) in enumerate(zip(spots, sums, strict=True)):
         before = Vector(builder, tile.load(spot, tile.kind))
         if path.level == NONE:
-            y = add(before, Term(t), g, path).y
+            y = add(before, Term(t), g, path, draws(i, g)).y
         else:
             n = n._replace(empty=plus(n.empty, t.eq(0.0)))
-            y, n, over = counted(before, Term(t), g, path, n)
+            y, n, over = counted(before, Term(t), g, path, n, draws(i, g))
             if over is not None:
                 struck[i] = select(over, struck[i].constant(1), struck[i])
         tile.store(y.value, spot)
@@ -404,13 +449,14 @@ def _add_lost(tile: _Tile, lost: Vector, at: Any) -> None:
 def run_kernel(inner: Path, outer: Path | None) -> Any:
     """The driver for these datapaths:
 
-    run(a, b, out, flags, scalars, counts, lost, first, last, rows, step, fresh)
+    run(a, b, out, flags, scalars, counts, lost, draws, first, last, rows, step, fresh)
 
     a (batch, m, k), b packed (batch, panels, k, columns), out and flags (batch, m, panels ·
     columns), all C-contiguous, m a multiple of ROWS; scalars (2, …); counts (2, SLOTS); lost
     (1, batch, panels, m / ROWS), or for ordered paths (2, batch, m, panels · columns), lost and
-    mass.  Units of work ``first`` … ``last`` − 1 are blocks of ``rows`` rows
-    of one panel of one item; ``step`` is the chunk length, or how long a panel stays.  ``out``
+    mass.  draws holds what random bits come from, uint64: words of rows (batch, m), of columns
+    (batch, panels · columns), and factors (2, 1).  Units of work ``first`` … ``last`` − 1 are
+    blocks of ``rows`` rows of one panel of one item; ``step`` is the chunk length, or how long a panel stays.  ``out``
     holds what sums start from, unless they are ``fresh``: then nothing was written there yet;
     nor ever into flags.
 
@@ -428,7 +474,7 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
     wide, zero = columns(inner), Scalars._fields.index("start")
 
     @kernel
-    def run(a, b, out, flags, scalars, counts, lost, first, last, rows, step, fresh):  # type: ignore[no-untyped-def]
+    def run(a, b, out, flags, scalars, counts, lost, draws, first, last, rows, step, fresh):  # type: ignore[no-untyped-def]
         m, length, panels = a.shape[1], a.shape[2], b.shape[1]
         blocks = (m + rows - 1) // rows
         for unit in range(first, last):
@@ -442,22 +488,43 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
                 flags[item][block] = 0
             for k in range(0, length, step):
                 stop = min(length, k + step)
+                turn = length + k // step
                 calm = watches
                 for row in range(top, min(m, top + rows), ROWS):
                     done = 0  # vectors of the panel
                     if watches:
                         part = 0
                         while calm and part < quick_parts:
-                            at = (item, row, panel, part, k, stop)
+                            at = (item, row, panel, part, k, stop, turn)
                             calm = tile_pass(
-                                quick_code, outer_code, a, b, out, flags, scalars, counts, lost, at
+                                quick_code,
+                                outer_code,
+                                a,
+                                b,
+                                out,
+                                flags,
+                                scalars,
+                                counts,
+                                lost,
+                                draws,
+                                at,
                             )
                             part += calm
                         done = part * (PANEL // quick_parts) if watches else 0
                     for part in range(done * parts // PANEL, parts):
-                        at = (item, row, panel, part, k, stop)
+                        at = (item, row, panel, part, k, stop, turn)
                         tile_pass(
-                            inner_code, outer_code, a, b, out, flags, scalars, counts, lost, at
+                            inner_code,
+                            outer_code,
+                            a,
+                            b,
+                            out,
+                            flags,
+                            scalars,
+                            counts,
+                            lost,
+                            draws,
+                            at,
                         )
 
     return run
