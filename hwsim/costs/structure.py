@@ -10,7 +10,9 @@ Choices, the same for every unit (none is fitted to a price):
 * operands come from outside: their registers belong to the array, not to the unit;
 * a chunked unit has a second adder and register, which work once per chunk;
 * an exact unit has a register as wide as the products span plus `EXACT_GUARD_BITS`; rounding
-  into the accumulator's format happens once per output.
+  into the accumulator's format happens once per output;
+* a unit that rounds stochastically has one random generator, and in every rounder an adder of its
+  N bits (as in Ben Ali, Filip, Sentieys 2024, DATE).
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ from hwsim.costs.blocks import (
     out_of_range,
     placement,
 )
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, Format, stochastic_of
+from hwsim.formats.stochastic import TAPS
 from hwsim.units import Chunked, Exact, MacUnit, Requantization, has_subnormal_values
 
 EXACT_GUARD_BITS = 16  # sums of up to 65 536 products of largest magnitude cannot overflow
@@ -119,6 +122,10 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         pieces += accumulate(product, unit.accumulator, unit, fused)
     if isinstance(unit.order, Chunked):
         pieces += _outer_sum(unit)
+    how = stochastic_of(unit.rounding)
+    if how and any(piece.name.endswith("rounding") and piece.transistors for piece in pieces):
+        width = f"{how.bits} bits of a register of {how.lfsr or max(TAPS)}"
+        pieces.append(Piece("random generator", t.random_generator(how), width))
     if unit.requantization is not None:
         pieces += requantizer(unit.requantization, unit.outer_format, unit.output_format)
     elif unit.output is not None:
