@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--layers", is_flag=True, help="One line per layer.")
 @click.option("--everything", is_flag=True, help="All telemetry: lost mass, dominance, range.")
 @click.option("--node", default="45nm", show_default=True, help="Technology of the costs.")
-@click.option("--seed", default=0, show_default=True, help="Of the outputs that --verify draws.")
+@click.option("--seed", default=0, show_default=True, help="Of sr's bits and --verify.")
 @click.option("--verify", default=0, metavar="N", help="Check N outputs a layer by the reference.")
 @click.option("--dump", metavar="DIR", help="Write golden vectors of every layer.")
 @click.option("--csv", "csv_path", metavar="FILE", help="Write the layers as CSV.")

@@ -50,7 +50,7 @@ UNITS = (
     show_default=True,
 )
 @click.option("--node", default="45nm", show_default=True, help="Technology of the costs.")
-@click.option("--seed", default=0, show_default=True, help="Of the outputs that --verify draws.")
+@click.option("--seed", default=0, show_default=True, help="Of sr's bits and --verify.")
 @click.option("--verify", default=0, metavar="N", help="Check N outputs a layer by the reference.")
 @click.option("--dump", metavar="DIR", help="Write golden vectors of every layer.")
 @click.option("--out", default="hwsim-sweep", show_default=True, help="Folder of the results.")

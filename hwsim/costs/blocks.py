@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hwsim.costs import primitives as t
-from hwsim.formats import FixedFormat, FloatFormat, GridFormat
+from hwsim.formats import FixedFormat, FloatFormat, GridFormat, stochastic_of
 
 FLAGS = 4  # sign, zero, Inf, NaN travel beside a number inside a floating-point unit
 GUARD_ROUND_STICKY = 3
@@ -196,7 +196,8 @@ def add_float(
 
     fused : the addend is an unrounded product: the accumulator is aligned beside it while it is
         being multiplied, in a window of p + q + 3 bits.  Otherwise the two are compared and
-        swapped, and the smaller is aligned in max(p, q) + 3 bits.
+        swapped, and the smaller is aligned in max(p, q) + 3 bits.  sr with N bits keeps N + 2
+        under p, or under the larger of the two.
     """
     pieces = []
     if not value.floating:
@@ -210,13 +211,20 @@ def add_float(
         value = replace(value, floating=True)
     exponent = exponent_bits(value, number_of(fmt))
     front = _fused_front if fused else _swapping_front
-    window, aligned = front(value.bits, fmt, exponent)
+    window, aligned = front(value.bits, fmt, exponent, bits_below(rounding))
     return [*pieces, *aligned, *_float_back(fmt, window, exponent, rounding, overflow)]
 
 
-def _fused_front(q: int, fmt: FloatFormat, exponent: int) -> tuple[int, list[Piece]]:
+def bits_below(rounding: str) -> int:
+    """Bits under the last place of a sum that decide its rounding: guard, round and sticky, or a
+    draw's N, a guard bit and sticky."""
+    how = stochastic_of(rounding)
+    return max(GUARD_ROUND_STICKY, how.bits + 2) if how else GUARD_ROUND_STICKY
+
+
+def _fused_front(q: int, fmt: FloatFormat, exponent: int, below: int) -> tuple[int, list[Piece]]:
     p = fmt.precision
-    window = p + q + GUARD_ROUND_STICKY
+    window = p + max(q + GUARD_ROUND_STICKY, below)
     stages = t.bits_for(window + 1)
     # bits that cannot yet have been reached need no multiplexer
     muxes = sum(min(window, p + (2 << k) - 1) for k in range(stages))
@@ -232,9 +240,9 @@ def _fused_front(q: int, fmt: FloatFormat, exponent: int) -> tuple[int, list[Pie
     ]
 
 
-def _swapping_front(q: int, fmt: FloatFormat, exponent: int) -> tuple[int, list[Piece]]:
+def _swapping_front(q: int, fmt: FloatFormat, exponent: int, below: int) -> tuple[int, list[Piece]]:
     wide = max(fmt.precision, q)
-    window = wide + GUARD_ROUND_STICKY
+    window = wide + below
     swap = t.comparator(exponent - 1 + wide) + t.mux(2 * (exponent - 1 + wide))
     amount = t.adder(exponent - 1) + t.gate_tree(exponent)
     shift = t.shifter(window - 1, window - 1, sticky=True)

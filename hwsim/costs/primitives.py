@@ -10,6 +10,8 @@ composed as their docstrings say and lie within 30 % of Yosys 0.23 netlists of t
 
 from __future__ import annotations
 
+from hwsim.formats.stochastic import TAPS, Stochastic, stochastic_of
+
 FULL_ADDER = 42
 HALF_ADDER = 18
 AND = 6
@@ -136,11 +138,14 @@ def rounder(kept_bits: int, dropped_bits: int, rounding: str) -> int:
 
     rtz truncates; rto ORs the dropped bits into the last one; rna looks at the guard bit alone;
     rne needs guard, sticky and the last bit; rup and rdn need guard, sticky and the sign.  All
-    but the first two then increment.
+    but the first two then increment.  sr adds N random bits to the upper N dropped ones, and the
+    carry to what is kept (b adds one bit more, c first rounds to those N).
     """
     _require_width("kept_bits", kept_bits)
     if dropped_bits <= 0 or rounding == "rtz":
         return 0
+    if how := stochastic_of(rounding):
+        return _drawn_rounder(kept_bits, dropped_bits, how)
     sticky = gate_tree(dropped_bits)
     if rounding == "rto":
         return sticky + AND
@@ -148,4 +153,24 @@ def rounder(kept_bits: int, dropped_bits: int, rounding: str) -> int:
         return incrementer(kept_bits)
     if rounding in ("rne", "rup", "rdn"):
         return sticky + 2 * AND + incrementer(kept_bits)
-    raise ValueError(f"rounding={rounding!r}: no price; allowed are rne, rna, rtz, rup, rdn, rto")
+    raise ValueError(
+        f"rounding={rounding!r}: no price; allowed are rne, rna, rtz, rup, rdn, rto, srN"
+    )
+
+
+def _drawn_rounder(kept_bits: int, dropped_bits: int, how: Stochastic) -> int:
+    below = min(how.bits, dropped_bits)
+    total = adder(min(below + (how.variant == "b"), dropped_bits)) + incrementer(kept_bits)
+    if how.variant == "c" and dropped_bits > below:
+        total += gate_tree(dropped_bits - below) + 2 * AND + incrementer(below)
+    return total
+
+
+def random_generator(how: Stochastic) -> int:
+    """A shift register and the XORs of its taps, clocked once a rounding (Galois form).
+
+    The counter of splitmix64 is the simulation's: in its place a register of 32 bits is counted,
+    the widest of `TAPS`.
+    """
+    width = how.lfsr or max(TAPS)
+    return register(width) + XOR * len(TAPS[width])

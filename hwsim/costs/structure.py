@@ -16,7 +16,9 @@ Choices, the same for every unit (none is fitted to a price):
   accumulator's; a dot instruction the same, but its W − 1 adders keep every bit: they are as wide
   as the products span;
 * an exact unit has a register as wide as the products span plus `EXACT_GUARD_BITS`; rounding
-  into the accumulator's format happens once per output.
+  into the accumulator's format happens once per output;
+* a unit that rounds stochastically has one random generator, and in every rounder an adder of its
+  N bits (as in Ben Ali, Filip, Sentieys 2024, DATE).
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ from hwsim.costs.blocks import (
 )
 from hwsim.costs.cores import core_pieces
 from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, shifts, sign_flip
-from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat
+from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, stochastic_of
+from hwsim.formats.stochastic import TAPS
 from hwsim.units import (
     Chunked,
     DotAdd,
@@ -168,6 +171,10 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         pieces += _outer_sum(unit)
     if isinstance(order, Lanes):
         pieces = [*pieces[:-1], replace(pieces[-1], copies=order.count), *_lane_sums(unit, order)]
+    how = stochastic_of(unit.rounding)
+    if how and any(piece.name.endswith("rounding") and piece.transistors for piece in pieces):
+        width = f"{how.bits} bits of a register of {how.lfsr or max(TAPS)}"
+        pieces.append(Piece("random generator", t.random_generator(how), width))
     if unit.requantization is not None:
         pieces += requantizer(unit.requantization, unit.outer_format, unit.output_format)
     elif unit.output is not None:

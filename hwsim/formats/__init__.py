@@ -5,6 +5,7 @@ from hwsim.formats.checks import power_of_two
 from hwsim.formats.codebook import CodebookFormat
 from hwsim.formats.grammar import LATER, as_format, format_length, parse_format
 from hwsim.formats.logarithmic import LogFormat
+from hwsim.formats.stochastic import Stochastic, check_rounding, check_seed, stochastic_of
 from hwsim.formats.tables import TableFormat
 from hwsim.formats.types import (
     OVERFLOWS,
@@ -31,10 +32,14 @@ __all__ = [
     "GridFormat",
     "IntFormat",
     "LogFormat",
+    "Stochastic",
     "TableFormat",
     "as_format",
     "check_overflow",
+    "check_rounding",
+    "check_seed",
     "format_length",
     "parse_format",
     "power_of_two",
+    "stochastic_of",
 ]

@@ -87,6 +87,8 @@ def run(
     threads : for the simulation; by default all.
     verify : recompute so many random outputs of every layer by the reference, drawn with
         ``seed``; VerificationError on any bit that differs.
+    seed : of these outputs, and of sr's random bits: each layer and each sample has a stream of its
+        own, so that neither ``batch`` nor other samples change a result.
     dump : folder for golden vectors, one npz per layer; its README.txt explains them.
     batch : samples per mini-batch; changes memory and speed, never an output or a count (only
         the last bits of the telemetry's lost and mass, which are rounded per mini-batch).

@@ -46,11 +46,18 @@ def verify(
         index = _index(product, result.shape, position)
         a, b = operands_of(product, result.shape, index)
         c = None if product.c is None else np.broadcast_to(product.c, result.shape)[index]
-        expected = result.dtype.type(engine.dot(a, b, unit, c))
+        place = [_place(product, position, result.size)] if product.seeds else []
+        expected = result.dtype.type(engine.dot(a, b, unit, c, *place))
         found = result[index]
         if not _same_bits(found, expected):
             raise VerificationError(layer, str(unit), index, [_show(found), _show(expected)])
     return len(flat)
+
+
+def _place(product: Product, position: int, size: int) -> tuple[int, int]:
+    """The seed of an output's sample, and its number there."""
+    lane, number = divmod(position, size // product.lanes)
+    return product.seeds[lane], number
 
 
 def verify_requantized(

@@ -44,6 +44,8 @@ result_codes      the same as codes of the unit's output format.
 sums, multiplier, only of a unit that requantizes: its accumulators, and what they are requantized
 shift, low, high, with; results = clamp(R(sums * multiplier * 2^(shift - B)) + result_zero_point).
 result_zero_point
+seeds             uint64, one for each sample, where the unit rounds stochastically: of splitmix64's
+                  stream that its outputs, numbered in C order, draw from.
 bias              float32 addend after the unit, if the layer has one.
 output            the layer's output tensor: results * (a_scale * b_scale) in float64, rounded to
                   float32, times alpha, plus beta * bias (one more leading axis: samples), and in

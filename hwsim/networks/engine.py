@@ -31,8 +31,11 @@ class Engine(Protocol):
         """values / scale, rounded into the format: what a product with the scale None takes."""
         ...
 
-    def dot(self, a: Array, b: Array, unit: MacUnit, c: Any = None) -> Any:
-        """One result, by the reference: a, b of shape (K,), c a number."""
+    def dot(
+        self, a: Array, b: Array, unit: MacUnit, c: Any = None, place: tuple[int, int] = (0, 0)
+    ) -> Any:
+        """One result, by the reference: a, b of shape (K,), c a number; ``place``: the seed of its
+        sample and its number there, where the unit draws random bits."""
         ...
 
     def requantize(
@@ -57,8 +60,10 @@ class HwsimEngine:
         from hwsim.simulate.convolution import Window, conv2d_values
         from hwsim.simulate.matrix import matmul_values
         from hwsim.simulate.options import Options
+        from hwsim.simulate.streams import Stream
 
-        options = replace(Options.check(telemetry, threads), carried=product.carried)
+        stream = Stream(product.seeds or (0,), product.conv is not None and not product.stacked)
+        options = replace(Options.check(telemetry, threads), carried=product.carried, stream=stream)
         a, a_scale = _in_codes(product.a, product.scales[0], unit.a)
         b, b_scale = _in_codes(product.b, product.scales[1], unit.b)
         c = None if product.c is None else _carried(product.c, unit.outer_format)
@@ -78,13 +83,16 @@ class HwsimEngine:
             return np.asarray(_carried(scaled(values, scale), fmt))
         return to_operand("operand", values, fmt, Options.check(False, threads), scale)
 
-    def dot(self, a: Array, b: Array, unit: MacUnit, c: Any = None) -> Any:
+    def dot(
+        self, a: Array, b: Array, unit: MacUnit, c: Any = None, place: tuple[int, int] = (0, 0)
+    ) -> Any:
         """One result, by the reference."""
         from hwsim import reference
 
         a, b = _carried(a, unit.a), _carried(b, unit.b)
         c = None if c is None else _carried(c, unit.outer_format)
-        return reference.matmul(a[None, :], b[:, None], unit, c=c)[0, 0]
+        seed, output = place
+        return np.asarray(reference.dot(a, b, unit, c, seed=seed, output=output))[()]
 
     def requantize(
         self, sums: Array, unit: MacUnit, factor: Rescaling, by_reference: bool = False

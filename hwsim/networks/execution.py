@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.errors import HwsimError
+from hwsim.formats import stochastic_of
 from hwsim.networks import checks
 from hwsim.networks.calls import Feeds
 from hwsim.networks.dump import dump_layer
@@ -21,6 +22,7 @@ from hwsim.networks.layers import Layer
 from hwsim.networks.partition import Plan
 from hwsim.networks.products import Operand, Product, finish, lower, with_bias_inside
 from hwsim.networks.runtime import Array
+from hwsim.reference.draws import word
 from hwsim.units import MacUnit, Telemetry
 
 Progress = Callable[[str, int, int], None]
@@ -89,6 +91,7 @@ class LayerRun:
     verified: int = 0
     started: bool = False
     zero_points: dict[str, int] = field(default_factory=dict)
+    seed: int = 0  # of the random bits that its unit draws
     _weights: Array | None = None
 
     def shown(self) -> tuple[dict[str, Shown], dict[str, Shown]]:
@@ -101,7 +104,7 @@ class LayerRun:
         """The outputs of the calls in ``span``, mini-batch ``number``; ``values`` holds the
         operands."""
         started = time.perf_counter()
-        work = self._lowered(values, len(span), settings)
+        work = self._with_seeds(self._lowered(values, len(span), settings), span)
         result = self._simulate(work.product, settings)
         self.seconds += time.perf_counter() - started
         self._check(work.product, result, span, settings)
@@ -115,6 +118,8 @@ class LayerRun:
             arrays = {"results": done.results, "output": done.output, **work.parameters}
             arrays |= {} if work.bias is None else {"bias": work.bias.array}
             arrays |= done.extra
+            if work.product.seeds:
+                arrays["seeds"] = np.array(work.product.seeds, np.uint64)
             dump_layer(file, self.layer, work.product, self.unit, settings.engine, arrays)
         if self.layer.rectified:
             from hwsim.simulate.finish import rectify  # imports numba: only where something runs
@@ -133,6 +138,14 @@ class LayerRun:
             product = with_bias_inside(self.layer, product, bias, scale, self.unit)
             bias = None
         return Work(product, scale, bias, {f"{k}_scale": np.float64(self.scales[k]) for k in "ab"})
+
+    def _with_seeds(self, work: Work, span: range) -> Work:
+        """The work with a seed for each sample, where the unit draws random bits: the words of the
+        layer's stream, counted through all mini-batches."""
+        if stochastic_of(self.unit.rounding) is None:
+            return work
+        seeds = tuple(word(self.seed, sample) for sample in span)
+        return replace(work, product=replace(work.product, seeds=seeds))
 
     def _completed(
         self, work: Work, result: Array, values: dict[str, list[Any]], settings: Settings

@@ -9,6 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from hwsim.formats.stochastic import SEEDS
 from hwsim.networks import checks, engine
 from hwsim.networks.calibration import Calibration, calibrate, digest, first_samples
 from hwsim.networks.calls import Cutting, cut, join, mixes_samples
@@ -34,6 +35,7 @@ from hwsim.networks.scales import ScaleLike, match_layers, operand_rules
 from hwsim.networks.source import ModelLike, Source, read_model
 from hwsim.networks.unseen import NativeProductWarning, message, native_products
 from hwsim.networks.zoo import recognise
+from hwsim.reference.draws import word
 from hwsim.units import MacUnit, as_unit
 
 MacLike = str | MacUnit | Mapping[str, str | MacUnit]
@@ -209,7 +211,8 @@ class Network:
             engine.default_engine, telemetry, threads, len(calls), folder, len(spans), bias
         )
         runs = self._layer_runs(units, calibration, scale)
-        for run in runs.values():
+        for number, run in enumerate(runs.values()):
+            run.seed = word(seed, number)
             run.positions = checks.draw(seed, run.layer.name, verify)
         outputs = self._run_spans(calls, spans, runs, settings, progress)
         layers = tuple(_layer_report(runs[name], node) for name in self.layers)
@@ -323,7 +326,7 @@ def _check_numbers(verify: int, batch: int | None, seed: int) -> None:
     for name, value, least, most in (
         ("verify", verify, 0, MOST_VERIFIED),
         ("batch", 1 if batch is None else batch, 1, None),
-        ("seed", seed, 0, None),
+        ("seed", seed, 0, SEEDS - 1),
     ):
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole or value < least or (most is not None and value > most):

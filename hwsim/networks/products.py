@@ -73,6 +73,7 @@ class Product:
     that was.
     layout : what makes the layer's shape of ``shape``, if they differ.
     carried : whether results may come in floats that hold them, where the unit gives integers.
+    seeds : of the samples' random bits, where the unit draws any.
     """
 
     a: Array
@@ -89,6 +90,7 @@ class Product:
     scales: tuple[float | None, float | None] = (1.0, 1.0)
     layout: Layout | None = None
     carried: bool = False
+    seeds: tuple[int, ...] = ()
 
     @property
     def macs(self) -> int:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, overload
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwsim.formats import Format, parse_format
+from hwsim.formats import Format, check_seed, parse_format
 from hwsim.reference import codes
 from hwsim.reference.containers import (
     Array,
@@ -22,13 +22,14 @@ from hwsim.reference.containers import (
     to_array,
     to_values,
 )
+from hwsim.reference.draws import Drawing, Draws
 from hwsim.reference.patches import Padding, Pair, check_shapes, pad, pair_of
 from hwsim.reference.requantization import requantized
 from hwsim.reference.rounding import round_value
 from hwsim.reference.units import dot as value_dot
 from hwsim.reference.units import merge
 from hwsim.reference.values import ZERO, Value, from_int
-from hwsim.units import MacUnit, Rescaling, Telemetry, parse_unit
+from hwsim.units import MacUnit, Rescaling, Telemetry, parse_unit, steps_of
 
 Operands = tuple[list[Value], list[Value]]
 
@@ -40,18 +41,19 @@ def round(
     rounding: str = "rne",
     overflow: str | None = None,
     nan: str = "error",
+    seed: int = 0,
 ) -> Array:
     """Every element of x rounded to ``fmt``; same shape, in the format's value dtype.
 
-    x : any real array.  rounding : rne, rna, rtz, rup, rdn or rto.  overflow : None for the
+    x : any real array.  rounding : rne, rna, rtz, rup, rdn, rto or srN.  overflow : None for the
     format's default.  nan : what NaN becomes in a format without NaN: ``error`` (ValueError),
-    ``zero`` or ``max``.
+    ``zero`` or ``max``.  seed : of sr's random bits; element i in C order takes draw i.
 
     >>> round([464.0, 465.0, 1.03125], "e4m3").tolist()
     [448.0, 448.0, 1.0]
     """
     fmt = _format(fmt)
-    values = rounded(to_values(x, "x"), fmt, rounding, overflow, nan)
+    values = rounded(to_values(x, "x"), fmt, rounding, overflow, nan, seed)
     return to_array(values, fmt, np.shape(x))
 
 
@@ -61,6 +63,7 @@ def encode(
     rounding: str = "rne",
     overflow: str | None = None,
     nan: str = "error",
+    seed: int = 0,
 ) -> Array:
     """The codes of x rounded to ``fmt``, as `round` does it, in the smallest unsigned dtype.
 
@@ -68,7 +71,7 @@ def encode(
     [56, 254, 127]
     """
     fmt = _format(fmt)
-    values = rounded(to_values(x, "x"), fmt, rounding, overflow, nan)
+    values = rounded(to_values(x, "x"), fmt, rounding, overflow, nan, seed)
     dtype = f"u{next(size for size in (1, 2, 4, 8) if 8 * size >= fmt.width)}"
     return np.array([codes.encode(v, fmt) for v in values], dtype).reshape(np.shape(x))
 
@@ -97,6 +100,8 @@ def matmul(
     c: ArrayLike | None = None,
     telemetry: Literal[False] = False,
     rescaling: Rescaling | None = None,
+    seed: int = 0,
+    draws: Drawing | None = None,
 ) -> Array: ...
 @overload
 def matmul(
@@ -107,6 +112,8 @@ def matmul(
     *,
     telemetry: Literal[True],
     rescaling: Rescaling | None = None,
+    seed: int = 0,
+    draws: Drawing | None = None,
 ) -> tuple[Array, Telemetry]: ...
 def matmul(
     a: ArrayLike,
@@ -115,11 +122,14 @@ def matmul(
     c: ArrayLike | None = None,
     telemetry: bool = False,
     rescaling: Rescaling | None = None,
+    seed: int = 0,
+    draws: Drawing | None = None,
 ) -> Array | tuple[Array, Telemetry]:
     """(…, M, K) × (…, K, N) → (…, M, N); leading dimensions broadcast, and c to the result.
 
     Operands and c are first rounded into their formats (rne, saturating).  With ``telemetry``
-    also the counts of all outputs.  ``rescaling`` belongs to a unit that requantizes.
+    also the counts of all outputs.  ``rescaling`` belongs to a unit that requantizes, ``seed`` to
+    one that rounds stochastically; ``draws`` gives each output its draws in place of those.
 
     >>> matmul([[1.0, 1.0]], [[256.0], [1.0]], "bf16xbf16+bf16").item()
     256.0
@@ -139,9 +149,8 @@ def matmul(
         columns: Array = right[at[:-2]]
         return rows.tolist(), columns[:, at[-1]].tolist()
 
-    return _outputs(
-        operands, (*batch, left.shape[-2], right.shape[-1]), unit, c, telemetry, rescaling
-    )
+    how = How(telemetry, rescaling, check_seed(seed), draws=draws)
+    return _outputs(operands, (*batch, left.shape[-2], right.shape[-1]), unit, c, how)
 
 
 def dot(
@@ -151,8 +160,12 @@ def dot(
     c: ArrayLike | None = None,
     telemetry: bool = False,
     rescaling: Rescaling | None = None,
+    seed: int = 0,
+    output: int = 0,
 ) -> Array | tuple[Array, Telemetry]:
     """The dot product of two vectors of K values, as an array without dimensions.
+
+    output : its number among the outputs of a larger result, in C order: sr draws by it.
 
     >>> dot([1.0625, 2.0**-30], [1.0625, 1.0], "bf16xbf16+bf16").item()
     1.125
@@ -163,7 +176,8 @@ def dot(
         raise ValueError(
             f"a of shape {left.shape}, b of shape {right.shape}: two vectors (K,) are needed"
         )
-    return _outputs(lambda: (left.tolist(), right.tolist()), (), unit, c, telemetry, rescaling)
+    how = How(telemetry, rescaling, check_seed(seed), output)
+    return _outputs(lambda: (left.tolist(), right.tolist()), (), unit, c, how)
 
 
 @overload
@@ -178,6 +192,7 @@ def conv2d(
     groups: int = 1,
     telemetry: Literal[False] = False,
     rescaling: Rescaling | None = None,
+    seed: int = 0,
 ) -> Array: ...
 @overload
 def conv2d(
@@ -192,6 +207,7 @@ def conv2d(
     *,
     telemetry: Literal[True],
     rescaling: Rescaling | None = None,
+    seed: int = 0,
 ) -> tuple[Array, Telemetry]: ...
 def conv2d(
     x: ArrayLike,
@@ -204,6 +220,7 @@ def conv2d(
     groups: int = 1,
     telemetry: bool = False,
     rescaling: Rescaling | None = None,
+    seed: int = 0,
 ) -> Array | tuple[Array, Telemetry]:
     """x (N, C, H, W) convolved with w (O, C/groups, KH, KW) → (N, O, OH, OW).
 
@@ -236,33 +253,44 @@ def conv2d(
         return patch.ravel().tolist(), kernel[o].ravel().tolist()
 
     shape = (image.shape[0], kernel.shape[0], out_h, out_w)
-    return _outputs(operands, shape, unit, c, telemetry, rescaling)
+    return _outputs(operands, shape, unit, c, How(telemetry, rescaling, check_seed(seed)))
 
 
 # --- outputs --------------------------------------------------------------------------------------
+class How(NamedTuple):
+    """What is asked beside values, the seed of the draws, and the number of the first output."""
+
+    telemetry: bool
+    rescaling: Rescaling | None
+    seed: int
+    first: int = 0
+    draws: Drawing | None = None
+
+
 def _outputs(
     operands: Callable[..., Operands],
     shape: tuple[int, ...],
     unit: MacUnit,
     c: ArrayLike | None,
-    telemetry: bool,
-    rescaling: Rescaling | None,
+    how: How,
 ) -> Array | tuple[Array, Telemetry]:
     """One dot product per index of ``shape``; operands(*index) gives its two lists of values."""
-    if (unit.requantization is None) != (rescaling is None):
-        raise ValueError(f"rescaling={rescaling!r}: {unit} needs one exactly if it requantizes")
-    summing = unit if rescaling is None else unit.summing
+    if (unit.requantization is None) != (how.rescaling is None):
+        raise ValueError(f"rescaling={how.rescaling!r}: {unit} needs one exactly if it requantizes")
+    summing = unit if how.rescaling is None else unit.summing
     start = np.broadcast_to(_initial(c, summing.outer_format), shape)
-    results = [
-        value_dot(*operands(*at), summing, start.item(*at), observe=telemetry)
-        for at in np.ndindex(*shape)
-    ]
+    draws = how.draws or Draws(unit.rounding, how.seed)
+    results = []
+    for number, at in enumerate(np.ndindex(*shape), how.first):
+        a, b = operands(*at)
+        draw = draws.of(number, steps_of(summing, len(a)).total)
+        results.append(value_dot(a, b, summing, start.item(*at), how.telemetry, draw))
     array = to_array([r.value for r in results], summing.output_format, shape)
     counts = merge([r.telemetry for r in results])
-    if rescaling is not None:
-        array, clamped = requantized(array, unit, rescaling)
+    if how.rescaling is not None:
+        array, clamped = requantized(array, unit, how.rescaling)
         counts = replace(counts, overflow_converted=clamped)
-    return (array, counts) if telemetry else array
+    return (array, counts) if how.telemetry else array
 
 
 def _initial(c: ArrayLike | None, fmt: Format) -> Array:

@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwsim.errors import SpecError
-from hwsim.formats import ROUNDINGS, FixedFormat, Format, TableFormat, check_overflow
+from hwsim.formats import (
+    FixedFormat,
+    Format,
+    TableFormat,
+    check_overflow,
+    check_rounding,
+    check_seed,
+)
+from hwsim.reference.draws import Draws
 from hwsim.reference.rounding import finite_range, round_value
 from hwsim.reference.values import ZERO, Kind, Value, from_float, from_int, to_float, to_int
 from hwsim.units import is_integer
@@ -31,11 +39,10 @@ def to_values(x: ArrayLike, name: str) -> list[Value]:
 
 
 def rounded(
-    values: list[Value], fmt: Format, rounding: str, overflow: str | None, nan: str
+    values: list[Value], fmt: Format, rounding: str, overflow: str | None, nan: str, seed: int = 0
 ) -> list[Value]:
     """Every value rounded to ``fmt``, NaN replaced first where the format has none."""
-    if rounding not in ROUNDINGS:
-        raise SpecError(f"rounding={rounding!r}: allowed are {', '.join(ROUNDINGS)}")
+    draws = Draws(check_rounding(rounding), check_seed(seed))
     if nan not in ("error", "zero", "max"):
         raise SpecError(f"nan={nan!r}: allowed are error, zero, max")
     if overflow is None:
@@ -45,7 +52,10 @@ def rounded(
     if nan != "error" and not fmt.has_nan:
         instead = ZERO if nan == "zero" else finite_range(fmt).largest
         values = [instead if v.kind is Kind.NAN else v for v in values]
-    return [round_value(v, fmt, rounding, overflow).value for v in values]
+    return [
+        round_value(v, fmt, rounding, overflow, draws.of(i, 1)(0)).value
+        for i, v in enumerate(values)
+    ]
 
 
 def to_array(values: list[Value], fmt: Format, shape: tuple[int, ...]) -> Array:

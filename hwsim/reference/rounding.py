@@ -12,7 +12,14 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from hwsim.formats import FixedFormat, Format, GridFormat, TableFormat
+from hwsim.formats import (
+    FixedFormat,
+    Format,
+    GridFormat,
+    Stochastic,
+    TableFormat,
+    stochastic_of,
+)
 from hwsim.reference.tables import round_to_table
 from hwsim.reference.values import (
     NAN,
@@ -44,8 +51,9 @@ class Range(NamedTuple):
     smallest_normal: Value
 
 
-def round_value(x: Value, fmt: Format, rounding: str, overflow: str) -> Rounded:
+def round_value(x: Value, fmt: Format, rounding: str, overflow: str, draw: int = 0) -> Rounded:
     """x rounded to ``fmt``; what lies beyond the ends of a table does not count as overflow.
+    ``draw``: the random bits R of a stochastic rounding.
 
     Raises ValueError when the result is NaN and the format has none, and for ±Inf under ``wrap``.
     """
@@ -55,7 +63,7 @@ def round_value(x: Value, fmt: Format, rounding: str, overflow: str) -> Rounded:
         return Rounded(round_to_table(x, fmt, rounding), False)
     if x.kind is Kind.INFINITE:
         return Rounded(_infinite(x, fmt, overflow), False)
-    y = _settle_zero(to_grid(x, fmt, rounding), fmt)
+    y = _settle_zero(to_grid(x, fmt, rounding, draw), fmt)
     if not fmt.has_zero and (x.is_zero or x.negative):
         return Rounded(nan_of(fmt), False)
     limits = finite_range(fmt)
@@ -79,18 +87,20 @@ def nan_of(fmt: Format) -> Value:
 
 
 # --- the grid: precision and smallest exponent, no upper bound ------------------------------------
-def to_grid(x: Value, fmt: GridFormat, rounding: str) -> Value:
+def to_grid(x: Value, fmt: GridFormat, rounding: str, draw: int = 0) -> Value:
     """A finite x rounded to a multiple of the spacing that ``fmt`` has around it."""
     quantum = quantum_exponent(x, fmt)
     shift = quantum - x.exponent
     if x.is_zero or shift <= 0:  # the significand is odd or zero: x is a multiple of 2^quantum
         return x
     steps, rest = x.significand >> shift, x.significand & ((1 << shift) - 1)
-    half = 1 << (shift - 1)
-    odd = lower_is_odd(steps, quantum, fmt)
-    if rounds_away(rounding, (rest > half) - (rest < half), odd, x.negative):
-        steps += 1
-    return finite(x.negative, steps, quantum)
+    if how := stochastic_of(rounding):
+        away = draws_away(how, rest, shift, draw)
+    else:
+        half = 1 << (shift - 1)
+        odd = lower_is_odd(steps, quantum, fmt)
+        away = rounds_away(rounding, (rest > half) - (rest < half), odd, x.negative)
+    return finite(x.negative, steps + away, quantum)
 
 
 def quantum_exponent(x: Value, fmt: GridFormat) -> int:
@@ -135,7 +145,23 @@ def rounds_away(rounding: str, versus_half: int, lower_odd: bool, negative: bool
             return negative
         case "rto":
             return not lower_odd
-    raise ValueError(f"rounding={rounding!r}: allowed are rne, rna, rtz, rup, rdn, rto")
+    raise ValueError(f"rounding={rounding!r}: allowed are rne, rna, rtz, rup, rdn, rto, srN")
+
+
+def draws_away(how: Stochastic, rest: int, shift: int, draw: int) -> bool:
+    """Whether ν = rest / 2^shift of a step and R = ``draw`` send a magnitude away from zero.
+
+    Source: IEEE P3109 interim report 4.0 §4.7 (StochasticA, B and C).
+    """
+    n = how.bits
+    match how.variant:
+        case "a":
+            return ((rest << n) >> shift) + draw >= 1 << n
+        case "b":
+            return ((rest << (n + 1)) >> shift) + 2 * draw + 1 >= 1 << (n + 1)
+    whole, left, half = (rest << n) >> shift, (rest << n) & ((1 << shift) - 1), 1 << (shift - 1)
+    nearest = whole + (left > half or (left == half and whole % 2 == 1))
+    return nearest + draw >= 1 << n
 
 
 def _settle_zero(y: Value, fmt: Format) -> Value:

@@ -25,6 +25,7 @@ def conv_transpose2d(
     dilation: Pair = 1,
     groups: int = 1,
     telemetry: Literal[False] = False,
+    seed: int = 0,
 ) -> Array: ...
 @overload
 def conv_transpose2d(
@@ -39,6 +40,7 @@ def conv_transpose2d(
     groups: int = 1,
     *,
     telemetry: Literal[True],
+    seed: int = 0,
 ) -> tuple[Array, Telemetry]: ...
 def conv_transpose2d(
     x: ArrayLike,
@@ -51,6 +53,7 @@ def conv_transpose2d(
     dilation: Pair = 1,
     groups: int = 1,
     telemetry: bool = False,
+    seed: int = 0,
 ) -> Array | tuple[Array, Telemetry]:
     """`conv2d` of the stuffed x (N, C, H, W) with the turned w (C, O/groups, KH, KW).
 
@@ -82,9 +85,10 @@ def conv_transpose2d(
         if 0 <= row < stuffed.shape[2] and 0 <= column < stuffed.shape[3]:
             stuffed[:, :, row, column] = image[:, :, i, j]
     turned = _turned(kernel, groups)
+    how = (mac, c, 1, 0, (dh, dw), groups)
     if telemetry:
-        return conv2d(stuffed, turned, mac, c, 1, 0, (dh, dw), groups, telemetry=True)
-    return conv2d(stuffed, turned, mac, c, 1, 0, (dh, dw), groups)
+        return conv2d(stuffed, turned, *how, telemetry=True, seed=seed)
+    return conv2d(stuffed, turned, *how, seed=seed)
 
 
 def _turned(kernel: Array, groups: int) -> Array:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hwsim.formats import FloatFormat, Format
+from hwsim.reference.draws import Draw, no_draw
 from hwsim.reference.multipliers import multiply as core_product
 from hwsim.reference.rounding import finite_range, round_value
 from hwsim.reference.values import (
@@ -42,6 +43,7 @@ from hwsim.units import (
     Telemetry,
     Tree,
     has_subnormal_values,
+    steps_of,
 )
 
 
@@ -58,12 +60,15 @@ class Level:
     """One level of sums: the rule of its additions, and their counts.
 
     unit, fmt : the unit whose rounding and overflow hold, and the format of the sum.
-    observe : False leaves out the counts.
+    observe : False leaves out the counts.  draw : R of each of the output's roundings; those of
+    this level are numbered from ``step``.
     """
 
     unit: MacUnit
     fmt: Format
     observe: bool
+    draw: Draw = no_draw
+    step: int = 0
     counts: StepCounts = field(default_factory=StepCounts)
     lost: float = 0.0
     mass: float = 0.0
@@ -74,12 +79,13 @@ class Level:
         y, overflowed = self.round(exact)
         if self.observe:
             self._count(acc, p, exact, y, overflowed)
+        self.step += 1
         return y
 
     def round(self, exact: Value) -> tuple[Value, bool]:
-        """R(exact), and whether it overflowed."""
+        """R(exact) by the draw of this step, and whether it overflowed."""
         overflow = self.unit.overflow_of(self.fmt)
-        return round_value(exact, self.fmt, self.unit.rounding, overflow)
+        return round_value(exact, self.fmt, self.unit.rounding, overflow, self.draw(self.step))
 
     def _count(self, acc: Value, p: Value, exact: Value, y: Value, overflowed: bool) -> None:
         """Count one addition."""
@@ -117,11 +123,13 @@ def dot(
     unit: MacUnit,
     c: Value = ZERO,
     observe: bool = True,
+    draw: Draw = no_draw,
 ) -> Dot:
     """c + Σ a·b as ``unit`` computes it.
 
     a, b : values of the unit's operand formats, equally many.  c : a value of its outer format.
-    observe : False skips the counts, which cost about as much as the result.
+    observe : False skips the counts, which cost about as much as the result.  draw : the random
+    bits of each rounding, by its number (`hwsim.units.steps_of`), where the unit draws any.
 
     Raises ValueError where a NaN meets a format without NaN, or an Inf one that wraps.
     """
@@ -129,11 +137,12 @@ def dot(
         raise ValueError(f"a has {len(a)} values, b has {len(b)}: equally many are needed")
     a, b = [operand(x, unit.a, unit) for x in a], [operand(y, unit.b, unit) for y in b]
     exact_products = [product(x, y, unit) for x, y in zip(a, b, strict=True)]
-    addends, overflow_products = rounded_products(exact_products, unit)
-    inner = Level(unit, unit.accumulator, observe)
-    outer = Level(unit, unit.outer_format, observe)
+    steps = steps_of(unit, len(a))
+    addends, overflow_products = rounded_products(exact_products, unit, draw)
+    inner = Level(unit, unit.accumulator, observe, draw, steps.first_inner)
+    outer = Level(unit, unit.outer_format, observe, draw, steps.first_outer)
     total = accumulate(addends, c, unit.order, inner, outer)
-    result, converted = convert(total, unit)
+    result, converted = convert(total, unit, draw(steps.first_output) if steps.output else 0)
     if not observe:
         return Dot(result)
     overflows = inner.counts.overflow_steps + outer.counts.overflow_steps
@@ -194,13 +203,17 @@ def _significand(x: Value, fmt: Format) -> tuple[int, int]:
     return x.significand << (0 if x.is_zero else x.exponent - e), e
 
 
-def rounded_products(products: list[Value], unit: MacUnit) -> tuple[list[Value], int]:
+def rounded_products(
+    products: list[Value], unit: MacUnit, draw: Draw = no_draw
+) -> tuple[list[Value], int]:
     """The addends of the sum, and how many of them overflowed: the products, rounded or not."""
     fmt = unit.product_format
     if fmt is None:
         return products, 0
     overflow = unit.overflow_of(fmt)
-    rounded = [round_value(p, fmt, unit.rounding, overflow) for p in products]
+    rounded = [
+        round_value(p, fmt, unit.rounding, overflow, draw(k)) for k, p in enumerate(products)
+    ]
     return [r.value for r in rounded], sum(r.overflowed for r in rounded)
 
 
@@ -297,11 +310,11 @@ def exact_total(addends: list[Value], c: Value, rounding: str) -> Value:
 
 
 # --- output and counts ----------------------------------------------------------------------------
-def convert(x: Value, unit: MacUnit) -> tuple[Value, bool]:
+def convert(x: Value, unit: MacUnit, draw: int = 0) -> tuple[Value, bool]:
     """The output conversion, where there is one, and whether it overflowed."""
     if unit.output is None:
         return x, False
-    return round_value(x, unit.output, unit.rounding, unit.overflow_of(unit.output))
+    return round_value(x, unit.output, unit.rounding, unit.overflow_of(unit.output), draw)
 
 
 def is_out_of_range(products: list[Value], c: Value, unit: MacUnit) -> bool:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hwsim_kernels.blocked import K_BLOCK, columns, empty, pack, run_kernel
 from hwsim_kernels.datapath import (
     ALL,
+    DRAWN,
     EMPTY,
     FULL,
     LARGEST,
@@ -28,32 +29,38 @@ from hwsim_kernels.datapath import (
     Scalars,
     lossless,
 )
+from hwsim_kernels.draws import FACTORS
 from hwsim_kernels.multiply import ROWS
 
-from hwsim.formats import FloatFormat, Format
+from hwsim.formats import FloatFormat, Format, stochastic_of
 from hwsim.simulate.cores import CARRIERS, NO_TABLE, laid_out
-from hwsim.simulate.datapaths import Plan, family
+from hwsim.simulate.datapaths import Plan, drawn_family, family
 from hwsim.simulate.elementwise import convert, read_only
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import prepare as prepare_finish
-from hwsim.simulate.grids import lane_scalars
+from hwsim.simulate.grids import draw_place, lane_scalars
 from hwsim.simulate.operands import PART
 from hwsim.simulate.orders import driver, losing_steps, stack_for
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
+from hwsim.simulate.streams import Draws
 from hwsim.simulate.sums import finest_bit
 from hwsim.simulate.tally import Totals
 from hwsim.units import Chunked, DotAdd, Lanes, MacUnit, Tree
 
 Array = npt.NDArray[Any]
 
+NO_DRAWS = (np.zeros((1, 1), np.uint64), np.zeros((1, 1), np.uint64), np.zeros((2, 1), np.uint64))
 BLOCK = 64  # rows that use a panel while it is in cache
 SMALL = 1 << 20  # multiplications that are not worth a second thread
 
 
-def run_plan(facts: Facts, plan: Plan, level: int, threads: int) -> tuple[Array, Totals]:
+def run_plan(
+    facts: Facts, plan: Plan, level: int, threads: int, draws: Draws | None = None
+) -> tuple[Array, Totals]:
     """The product's values, in the carrier, and what was counted."""
     job = _Job.make(facts, plan, level, threads)
+    job.take(draws)
     job.run(threads)
     return job.finish(facts)
 
@@ -75,6 +82,7 @@ class _Job:
     lost: Array
     fresh: bool  # sums start at zero, which the kernels write
     terms: int  # planes of the operands
+    words: tuple[Array, Array, Array] = NO_DRAWS  # what draws come from
 
     @classmethod
     def make(cls, facts: Facts, plan: Plan, level: int, threads: int) -> _Job:
@@ -108,12 +116,30 @@ class _Job:
         arrays = (left, right, laid.table, out, flags)
         return cls(plan, level, swapped, sizes, *arrays, [], np.zeros(shape), c is None, laid.terms)
 
+    def take(self, draws: Draws | None) -> None:
+        """Lay out what draws come from, as the kernels see rows and columns."""
+        if draws is None:
+            return
+        draws = draws.swapped() if self.swapped else draws
+        batch, m, _, n = self.sizes
+        rows = np.zeros(self.out.shape[:2], np.uint64)
+        columns = np.zeros((batch, self.out.shape[2]), np.uint64)
+        rows[:, :m], columns[:, :n] = draws.rows, draws.columns
+        unit, width = self.plan.unit, self.plan.inner.path.width
+        factors = np.full((2, 1), FACTORS[1], np.uint64)
+        if width == 32:
+            formats = (unit.accumulator, unit.outer_format)
+            places = [draw_place(fmt, width, draws.how.bits) for fmt in formats]
+            factors <<= np.array(places, np.uint64)[:, None]
+        self.words = (rows, columns, factors)
+
     def run(self, threads: int) -> None:
         """All units of work, cut evenly; results do not depend on the cuts."""
         plan, path = self.plan, self.plan.inner.path
         outer = plan.outer.path if plan.outer else None
         formats = (plan.unit.accumulator, plan.unit.outer_format)
-        scalars = _scalars(*formats, path.width, plan.negated)
+        how = stochastic_of(plan.unit.rounding)
+        scalars = _scalars(*formats, path.width, plan.negated, how.bits if how else 0)
         order = plan.unit.order
         step = max(1, K_BLOCK // self.terms)
         if isinstance(order, Chunked | DotAdd):
@@ -132,15 +158,18 @@ class _Job:
             counts = np.zeros((2, SLOTS), np.int64)
             self.counts.append(counts)
             arrays = (self.a, self.b, self.table, self.out, self.flags, scalars, counts)
-            last_array, more = self.lost, (self.fresh, self.terms)
+            last_array = self.lost
             if isinstance(order, Lanes | Tree):
                 last_array = stack_for(order, path, self.out.dtype)
-            tasks.append(partial(kernel, *arrays, last_array, first, last, block, *numbers, *more))
+            span = (first, last, block, *numbers, self.fresh, self.terms)
+            tasks.append(partial(kernel, *arrays, last_array, self.words, *span))
         run_tiles(tasks, 1 if small else threads)
         if outer is None and self.level != ALL and kernel not in _known:
             _known.add(kernel)
             if self.level not in _prepared and kernel.stats.cache_misses:
                 prepare(self.level)
+            if path.rounding in DRAWN:
+                prepare_drawn(self.level, path.rounding, kernel)
 
     def finish(self, facts: Facts) -> tuple[Array, Totals]:
         """Values and counts as the caller knows them."""
@@ -219,14 +248,27 @@ def _levels(
 
 
 _known: set[Any] = set()  # kernels that this process has run
+_prepared_rules: set[tuple[int, int]] = set()
 _prepared: set[int] = set()  # levels whose kernels were compiled by this process
+
+
+def prepare_drawn(level: int, rounding: int, kernel: Any) -> None:
+    """The same for formats that draw by a rule, once one of its kernels was compiled."""
+    if (level, rounding) not in _prepared_rules and kernel.stats.cache_misses:
+        _prepared_rules.add((level, rounding))
+        _compile(drawn_family(level, rounding))
 
 
 def prepare(level: int) -> None:
     """Compile what other float formats will need, once something had to be compiled: a sweep
     then compiles nothing after its first unit, and the cache on disk has everything."""
     _prepared.add(level)
-    for path in family(level):
+    _compile(family(level))
+    _prepare_operands()
+
+
+def _compile(paths: list[Path]) -> None:
+    for path in paths:
         carrier, whole = CARRIERS[path.width]
         wide = columns(path)
         left, right = np.zeros((1, 0, 1), carrier), np.zeros((1, 1, 1, wide), carrier)
@@ -234,8 +276,7 @@ def prepare(level: int) -> None:
         scalars = np.zeros((2, len(Scalars._fields)), carrier)
         counted = np.zeros((2, SLOTS), np.int64), np.zeros((1, 1, 1, 1))
         arrays = (read_only(left), right, NO_TABLE[path.width], out, flags, scalars, *counted)
-        run_kernel(path, None)(*arrays, 0, 0, ROWS, 1, True, 1)
-    _prepare_operands()
+        run_kernel(path, None)(*arrays, NO_DRAWS, 0, 0, ROWS, 1, True, 1)
 
 
 @cache
@@ -258,8 +299,8 @@ def _prepare_operands() -> None:
 
 
 @cache
-def _scalars(inner: Format, outer: Format, width: int, negated: bool) -> Array:
-    return np.stack([lane_scalars(fmt, width, negated) for fmt in (inner, outer)])
+def _scalars(inner: Format, outer: Format, width: int, negated: bool, random: int) -> Array:
+    return np.stack([lane_scalars(fmt, width, negated, random) for fmt in (inner, outer)])
 
 
 def _padded(rows: int, lanes: int, wide: int) -> int:

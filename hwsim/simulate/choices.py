@@ -15,6 +15,7 @@ from hwsim_kernels.datapath import (
     AWAY,
     CLAMP,
     COUNTS,
+    DRAWN,
     EXACT,
     HALF,
     INNOCUOUS,
@@ -65,6 +66,8 @@ def choose(sum: Sum) -> Choice | None:
         rounding = NOTHING
     elif fixed:
         return None
+    if rounding in DRAWN:
+        sums = STICKY  # a cut sum costs nothing more
     if not _allowed(sum, rounding, floor):
         return None
     live = floor or sum.facts.c_minus_zero or not sum.inner or not sum.finite
@@ -73,6 +76,9 @@ def choose(sum: Sum) -> Choice | None:
     own = sum.level != ALL or _own(sum)
     path = Path(sum.carrier.width, sums, rounding, limit, floor, own=own, level=sum.level)
     path = _common(path, live and rounding == NEAREST)
+    if rounding in DRAWN and floor:
+        limit = CLAMP if path.level == NONE and limit == UNBOUNDED else limit
+        path = path._replace(signs=True, limit=limit)
     if not sum.fmt.has_negative_zero and sum.inner and sum.split:
         path = path._replace(signs=False)  # an outer sum could tell −0 from +0
     # Where a sum may become infinite, later addends are no mass: they are known one by one.
@@ -155,7 +161,7 @@ def _limit(sum: Sum) -> int | None:
         return None
     if rule == "inf_always" and sum.way == TRUNCATE:
         return None  # an infinite sum's error would count as one
-    if rule == "inf_always" or sum.way in (NEAREST, AWAY):
+    if rule == "inf_always" or sum.way in (NEAREST, AWAY, *DRAWN):
         return SCALE
     if not sum.finite:
         return None
@@ -182,6 +188,8 @@ def _sums(sum: Sum) -> tuple[int, str]:
     on_grid = sum.whole or not sum.leaves
     if sum.way == NEAREST and q <= p and bits >= 2 * p + 2 and on_grid:
         return INNOCUOUS, f"{sum.addend.what} has {q} <= {p} bits and {bits} >= 2*{p} + 2"
+    if sum.random:
+        return STICKY, f"sums are cut, and {bits} >= {p} + {sum.random} + 2 bits"
     return STICKY, f"sums keep their error, and {bits} >= {p} + 2 bits"
 
 
@@ -192,11 +200,13 @@ def _allowed(sum: Sum, rounding: int, floor: bool) -> bool:
         return False
     if rounding == NOTHING:
         return sum.finite
-    if not 2 <= p <= carrier.bits - 2:
+    if not 2 <= p <= carrier.bits - 2 - sum.random:
         return False
     assert isinstance(sum.fmt, FloatFormat)
     if sum.fmt.emin < carrier.emin + carrier.bits - 1:
         return False  # binades that the carrier has no exponents for
+    if rounding in DRAWN:
+        return sum.finite and (sum.fmt.has_subnormals or not floor)
     if rounding != NEAREST:
         return sum.finite and not floor
     # C must be finite, whatever the exponent of a sum.
@@ -226,15 +236,15 @@ def _lost_is_exact(sum: Sum, path: Path) -> bool:
     if not sum.inner:
         return True
     loss = sum.addend.mass  # to nearest, and where the range ends, an error is at most the addend
-    if path.rounding in (TRUNCATE, UP):
-        loss = sum.steps * (
-            sum.reach * 2.0 ** (1 - sum.precision) + float_or_inf(sum.addend.largest)
-        )
+    cut = path.rounding in (TRUNCATE, UP, *DRAWN)
+    if cut:
+        each = sum.reach * 2.0 ** (1 - sum.precision) + float_or_inf(sum.addend.largest)
+        loss = sum.steps * (each + (2.0**sum.fmt.quantum_exponent if sum.random else 0.0))
     if path.limit == TURN:
         loss = sum.facts.length * 2.0**sum.fmt.width * float(sum.fmt.smallest)
     tile = 4 * 64 * 2.0
     if sum.split:
-        loss *= -(-sum.facts.length // max(1, sum.steps)) if path.rounding in (TRUNCATE, UP) else 1
+        loss *= -(-sum.facts.length // max(1, sum.steps)) if cut else 1
     return max(loss * tile, sum.addend.mass) < 2.0 ** (53 + min(sum.quantum, sum.addend.quantum))
 
 

@@ -9,14 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.codes import decode as decode_kernel
 from hwsim_kernels.codes import encode as encode_kernel
+from hwsim_kernels.drawn import round_drawn
 from hwsim_kernels.elementwise import look_up
 from hwsim_kernels.float64 import limit_array, round_array
 from hwsim_kernels.powers import round_powers
 
 from hwsim import reference
-from hwsim.errors import SpecError
 from hwsim.formats import (
-    ROUNDINGS,
     FixedFormat,
     FloatFormat,
     Format,
@@ -24,13 +23,15 @@ from hwsim.formats import (
     TableFormat,
     as_format,
     check_overflow,
+    check_rounding,
 )
 from hwsim.memory import check_memory
 from hwsim.simulate import wide
-from hwsim.simulate.elementwise import convert, has_codes, has_table, is_direct, target
+from hwsim.simulate.elementwise import convert, has_codes, has_table, is_direct, read_only, target
 from hwsim.simulate.environment import in_ieee_arithmetic
 from hwsim.simulate.grids import (
     code_fields,
+    cut64,
     fits_float64_grid,
     grid64,
     powers,
@@ -38,9 +39,11 @@ from hwsim.simulate.grids import (
     within_float32,
 )
 from hwsim.simulate.inputs import as_codes, as_whole, carrier_exact, check_out, result_array
+from hwsim.simulate.streams import PIECE, Elements
 from hwsim.simulate.tables import decode_codes, round_numbers, table_codes
 
 Array = npt.NDArray[Any]
+NO_FLAGS = np.empty(0, np.uint8)
 NAN_CHOICES = ("error", "zero", "max")
 
 
@@ -73,6 +76,7 @@ def round(
     out: Array | None = None,
     dtype: npt.DTypeLike | None = None,
     nan: str = "error",
+    seed: int = 0,
 ) -> Array:
     """The values of ``fmt`` that ``x`` rounds to.
 
@@ -80,12 +84,13 @@ def round(
     ----------
     x : real array of any shape, dtype (ml_dtypes too), stride or byte order.
     fmt : format or its name.
-    rounding : rne, rna, rtz, rup, rdn or rto.
+    rounding : rne, rna, rtz, rup, rdn, rto or sr (`hwsim.formats.Stochastic`).
     overflow : inf, inf_always, saturate, saturate_all, nan or wrap; by default the format's.
     out : array of x's shape that receives the result.
     dtype : of the result; by default float32 where every value of fmt fits, else float64, and
         int64 or uint64 for integers.  One that would lose a value is an error.
     nan : what becomes of NaN in a format without one: ``error``, ``zero`` or ``max``.
+    seed : of sr's random bits, 0 … 2^64 − 1; element i, in C order, takes draw i.
 
     Raises TypeError (complex, object, masked arrays), ValueError (NaN without a code; Inf under
     ``wrap``; a lossy dtype), SpecError (an overflow rule that the format cannot obey).
@@ -98,9 +103,12 @@ def round(
     """
     fmt = as_format(fmt)
     rule = _checked(fmt, rounding, overflow, nan)
+    draws = Elements.of(rounding, seed)
     check_out(out)
     array, default = as_whole("x", x), value_dtype(fmt)
-    if default.kind == "f" and is_direct(array, fmt, rule):
+    if draws:
+        values = _drawn(array, fmt, rounding, rule, nan, draws)
+    elif default.kind == "f" and is_direct(array, fmt, rule):
         values = _in_one_pass(array, fmt, rounding, rule, nan, target(array, out, default))
     else:
         values = rounded(array, fmt, rounding, rule, nan)
@@ -118,6 +126,7 @@ def encode(
     *,
     out: Array | None = None,
     nan: str = "error",
+    seed: int = 0,
 ) -> Array:
     """The codes of ``fmt`` that ``x`` rounds to, in the smallest unsigned dtype that holds them.
 
@@ -130,9 +139,12 @@ def encode(
     """
     fmt = as_format(fmt)
     rule = _checked(fmt, rounding, overflow, nan)
+    draws = Elements.of(rounding, seed)
     check_out(out)
     array, default = as_whole("x", x), code_dtype(fmt)
-    if has_codes(fmt) and is_direct(array, fmt, rule):
+    if draws:
+        codes = _codes_on_grid(_drawn(array, fmt, rounding, rule, nan, draws), fmt, rule)
+    elif has_codes(fmt) and is_direct(array, fmt, rule):
         into = target(array, out, default)
         codes = _in_one_pass(array, fmt, rounding, rule, nan, into, coded=True)
     else:
@@ -193,21 +205,55 @@ def _in_one_pass(
     return out
 
 
-def rounded(x: Array, fmt: Format, rounding: str, overflow: str, nan: str = "error") -> Array:
-    """`round` on checked arguments; the result is float64, or int64/uint64 for wide integers."""
+def _codes_on_grid(values: Array, fmt: Format, rule: str) -> Array:
+    """The codes of values of ``fmt``, by the fast way where there is one: nothing rounds."""
+    if not has_codes(fmt) or not is_direct(values, fmt, rule):
+        return codes_of(values, fmt)
+    out = np.empty(values.shape, code_dtype(fmt))
+    return _in_one_pass(values, fmt, "rne", rule, "error", out, coded=True)
+
+
+def _drawn(x: Array, fmt: Format, rounding: str, rule: str, nan: str, draws: Elements) -> Array:
+    """`rounded`, piece by piece, so that the random bits stay in cache."""
+    if x.dtype.kind == "f" and x.dtype.itemsize > 8:
+        return reference.round(x, fmt, rounding, rule, nan, draws.seed)
+    flat = np.ascontiguousarray(x).reshape(-1)
+    direct = is_direct(x, fmt, rule) and not fits_float64_grid(fmt, rounding)
+    if not direct or (np.isnan(flat).any() and not fmt.has_nan):
+        return rounded(x, fmt, rounding, rule, nan, draws.draw(0, x.size).reshape(x.shape))
+    out = np.empty(flat.shape, value_dtype(fmt))
+    scalars = cut64(fmt, rounding), grid64(fmt, "rne", rule)
+    for first in range(0, flat.size, PIECE):
+        here = slice(first, first + PIECE)
+        part = read_only(flat[here])
+        round_drawn(part, draws.draw(first, part.size), out[here], NO_FLAGS, *scalars)
+    return out.reshape(x.shape)
+
+
+def rounded(
+    x: Array,
+    fmt: Format,
+    rounding: str,
+    overflow: str,
+    nan: str = "error",
+    draws: Array | None = None,
+) -> Array:
+    """`round` on checked arguments; the result is float64, or int64/uint64 for wide integers.
+    ``draws``: the random bits of every element, where the rounding takes any."""
     lost = np.isnan(x) if x.dtype.kind == "f" else np.zeros((), bool)
     if not lost.any():
-        return _rounded_numbers(x, fmt, rounding, overflow)
+        return _rounded_numbers(x, fmt, rounding, overflow, draws)
     if not fmt.has_nan and nan == "error":
         raise ValueError(f"x holds NaN, which {fmt} cannot hold; pass nan='zero' or nan='max'")
-    values = _rounded_numbers(np.where(lost, x.dtype.type(1), x), fmt, rounding, overflow)
+    some = np.where(lost, x.dtype.type(1), x)
+    values = _rounded_numbers(some, fmt, rounding, overflow, draws)
     exact = values.dtype.type(0)
     if fmt.has_nan:
         exact = values.dtype.type(np.nan)  # every NaN becomes the canonical one
     elif nan == "max":
         exact = _largest(fmt, values.dtype)
     elif not fmt.has_zero:
-        exact = _rounded_numbers(np.zeros(()), fmt, rounding, overflow)[()]
+        exact = _rounded_numbers(np.zeros(()), fmt, rounding, overflow, None)[()]
     return np.where(lost, exact, values)
 
 
@@ -218,7 +264,9 @@ def _largest(fmt: Format, dtype: np.dtype[Any]) -> Any:
     return dtype.type(fmt.largest)
 
 
-def _rounded_numbers(x: Array, fmt: Format, rounding: str, overflow: str) -> Array:
+def _rounded_numbers(
+    x: Array, fmt: Format, rounding: str, overflow: str, draws: Array | None
+) -> Array:
     if isinstance(fmt, TableFormat):
         return round_numbers(x, fmt, rounding, value_dtype(fmt))
     if isinstance(fmt, FixedFormat) and overflow == "wrap" and x.dtype.kind == "f":
@@ -226,25 +274,41 @@ def _rounded_numbers(x: Array, fmt: Format, rounding: str, overflow: str) -> Arr
             raise ValueError(f"x holds Inf, which {fmt} cannot wrap")
     if isinstance(fmt, FixedFormat) and x.dtype.kind in "iu" and fmt.fraction_bits == 0:
         return _rounded_integers(x, fmt, overflow)
-    if isinstance(fmt, FloatFormat) and fmt.precision == 1 and (fmt.has_nan or fmt.has_zero):
+    if (
+        draws is None
+        and isinstance(fmt, FloatFormat)
+        and fmt.precision == 1
+        and (fmt.has_nan or fmt.has_zero)
+    ):
         return _rounded_powers(x, fmt, rounding, overflow)
     # The circle needs every low bit: float64 has those of narrower dtypes only.
     long = overflow == "wrap" and (x.dtype.itemsize > 8 or x.dtype in (np.int64, np.uint64))
-    if fits_float64_grid(fmt) or long:
-        return _rounded_slowly(x, fmt, rounding, overflow)
-    return round_values(carrier_exact(x), fmt, rounding, overflow, np.empty(0, np.uint8))[0]
+    if fits_float64_grid(fmt, rounding) or long or (draws is not None and overflow == "wrap"):
+        return _rounded_slowly(x, fmt, rounding, overflow, draws)
+    return round_values(carrier_exact(x), fmt, rounding, overflow, NO_FLAGS, draws)[0]
 
 
 def round_values(
-    x: Array, fmt: GridFormat, rounding: str, overflow: str, flags: Array
+    x: Array,
+    fmt: GridFormat,
+    rounding: str,
+    overflow: str,
+    flags: Array,
+    draws: Array | None = None,
 ) -> tuple[Array, int]:
     """Values of ``fmt`` from float64 ones, and how many overflowed; `fits_float64_grid` holds.
 
     ``flags`` (uint8, of x's size, or empty) gets 1 where a value overflowed.  Under ``wrap``
-    every value is finite.
+    every value is finite.  ``draws``: random bits of every element, where the rounding takes any;
+    nothing wraps then.
     """
     flat = np.ascontiguousarray(x).reshape(-1)
     values = np.empty(flat.shape)
+    if draws is not None:
+        scalars = cut64(fmt, rounding), grid64(fmt, "rne", overflow)
+        random = np.ascontiguousarray(draws).reshape(-1)
+        over, _ = round_drawn(read_only(flat), random, values, flags.reshape(-1), *scalars)
+        return values.reshape(x.shape), int(over)
     grid, mode = grid64(fmt, rounding, overflow), rounding_mode(rounding)
     far = np.abs(flat) >= float(fmt.smallest) * 2.0**50 if overflow == "wrap" else None
     if far is None or not far.any():
@@ -297,8 +361,7 @@ def _decoded(codes: Array, fmt: GridFormat) -> Array:
 
 def _checked(fmt: Format, rounding: str, overflow: str | None, nan: str) -> str:
     """The overflow rule in force, after checking all three choices."""
-    if rounding not in ROUNDINGS:
-        raise SpecError(f"rounding={rounding!r}: allowed are {', '.join(ROUNDINGS)}")
+    check_rounding(rounding)
     if nan not in NAN_CHOICES:
         raise ValueError(f"nan={nan!r}: allowed are {', '.join(NAN_CHOICES)}")
     if overflow is not None:
@@ -326,7 +389,9 @@ def _rounded_powers(x: Array, fmt: FloatFormat, rounding: str, overflow: str) ->
     return values.reshape(x.shape)
 
 
-def _rounded_slowly(x: Array, fmt: GridFormat, rounding: str, overflow: str) -> Array:
+def _rounded_slowly(
+    x: Array, fmt: GridFormat, rounding: str, overflow: str, draws: Array | None
+) -> Array:
     """What float64 cannot round to: identity where nothing can happen, else integers of any width.
 
     Only longdouble, whose significands need not fit 64 bits, is left to the reference.
@@ -335,4 +400,4 @@ def _rounded_slowly(x: Array, fmt: GridFormat, rounding: str, overflow: str) -> 
         return reference.round(x, fmt, rounding, overflow)
     if fmt == FloatFormat(11, 53) and x.dtype.kind == "f" and overflow != "saturate_all":
         return x.astype(np.float64)
-    return wide.round_array(x, None, fmt, (rounding, overflow))[0]
+    return wide.round_array(x, None, fmt, (rounding, overflow), NO_FLAGS, draws)[0]

@@ -29,6 +29,7 @@ Array = npt.NDArray[Any]
 Pair = int | tuple[int, int]
 Padding = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 FARTHEST = 1 << 31  # pixels: no stride, padding or dilation reaches so far
+ALL_OF = slice(None)
 CACHE = 1 << 27  # bytes of working memory, a sixth of them patches: more is no faster
 
 
@@ -97,6 +98,7 @@ def conv2d(
     strict: bool = False,
     memory_limit: int = MEMORY_LIMIT,
     dtype: npt.DTypeLike | None = None,
+    seed: int = 0,
 ) -> Any:
     """Convolution (cross-correlation, as in every framework) on a MAC unit, bit for bit.
 
@@ -110,7 +112,7 @@ def conv2d(
     groups : channel groups; C and O must be multiples of it.
     k_order : the order in which the sum meets its products: ``chw`` (the last varies fastest),
         ``hwc`` or any other permutation of C/groups, KH and KW.
-    rescaling, telemetry, threads, strict, memory_limit, dtype : as in `matmul`.
+    rescaling, telemetry, threads, strict, memory_limit, dtype, seed : as in `matmul`.
 
     Returns (N, O, OH, OW), and a `Telemetry` when
     asked for.  Raises as `matmul` does.
@@ -120,7 +122,7 @@ def conv2d(
              [7.]]]], dtype=float32)
     """
     unit = as_unit(mac)
-    options = Options.check(telemetry, threads, strict, memory_limit)
+    options = Options.check(telemetry, threads, strict, memory_limit, seed)
     target = None if dtype is None else as_dtype(dtype)
     window = Window.check(stride, padding, dilation, groups, k_order)
     image, kernel = as_real("x", x), as_real("w", w)
@@ -160,6 +162,7 @@ def conv2d_values(
     patches = patches_of(w.shape, window, width)
     border = _border(unit.a)
     mirrored = _mirrored(unit)
+    draws = options.stream.of_convolution((*shape[:2], height * width), window.groups, unit, k)
     telemetry: Telemetry | None = None
     for images in _images(x, w, height * width, options.memory_limit):
         operand = to_operand("x", x[images], unit.a, options, scales[0])
@@ -168,12 +171,23 @@ def conv2d_values(
             start = None if c is None else _by_group(c[images][:, :, rows], window.groups)
             if start is not None:
                 start = to_operand("c", start, unit.outer_format, options)
+            here = draws and draws.cut(
+                ALL_OF, ALL_OF, _pixels(images, rows, (height, width), len(x))
+            )
             values, counted = multiply(
-                kernels, columns, start, mirrored, options.level, options.threads
+                kernels, columns, start, mirrored, options.level, options.threads, here
             )
             telemetry = counted if telemetry is None else telemetry + counted
             place(values, fmt, planes, (images, rows.start * width), options.threads)
     return out, telemetry or Telemetry(complete=options.level == LEVELS[True])
+
+
+def _pixels(images: slice, rows: slice, size: tuple[int, int], count: int) -> Any:
+    """Where these rows of these images lie among all images' pixels."""
+    height, width = size
+    first, last, _ = images.indices(count)
+    lines = np.arange(first, last)[:, None] * height + np.arange(*rows.indices(height))
+    return (lines.reshape(-1, 1) * width + np.arange(width)).reshape(-1)
 
 
 def _broadcast(c: Array, shape: tuple[int, ...]) -> Array:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import product
 
 from hwsim_kernels.datapath import (
     ALL,
     CLAMP,
+    DRAWN,
     EXACT,
     HALF,
     INNOCUOUS,
@@ -23,13 +25,13 @@ from hwsim_kernels.datapath import (
     Path,
 )
 
-from hwsim.formats import FloatFormat
+from hwsim.formats import FloatFormat, stochastic_of
 from hwsim.simulate.choices import Choice, choose
 from hwsim.simulate.cores import kind, kind_in
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude
 from hwsim.simulate.orders import depth_of, exact_groups, joints, stays_finite
-from hwsim.simulate.sums import CARRIERS, WAYS, Addend, Bounds, Carrier, Sum, product_of
+from hwsim.simulate.sums import CARRIERS, Addend, Bounds, Carrier, Sum, product_of, way_of
 from hwsim.units import SPLIT, Chunked, DotAdd, MacUnit, Sequential, Tree
 
 
@@ -70,14 +72,17 @@ def plan(unit: MacUnit, facts: Facts | Unknown, level: int) -> Plan | None:
 def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
     """The cheaper one of what both carriers offer."""
     formats = (unit.a, unit.b, unit.accumulator, unit.outer_format)
-    if unit.product_format is not None or unit.rounding not in WAYS:
+    if unit.product_format is not None or way_of(unit.rounding) is None:
         return None
     if any(fmt.carried_as_codes for fmt in formats):
         return None
     product_kind = kind(unit)
     if product_kind is None or (product_kind != PLAIN and not facts.finite):
         return None
-    if product_kind != PLAIN and not isinstance(unit.order, Sequential | Chunked):
+    simple = isinstance(unit.order, Sequential | Chunked)
+    if stochastic_of(unit.rounding) and (product_kind != PLAIN or not simple):
+        return None
+    if product_kind != PLAIN and not simple:
         return None
     if level != NONE and any(fmt.lowest >= 0 for fmt in formats[2:]):
         return None  # overflow is watched for in magnitude
@@ -86,7 +91,7 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
         return None  # floats would be negated, and integers have another range then
     if unit.rounding == "rdn" and formats[3].has_negative_zero > formats[2].has_negative_zero:
         return None  # chunk sums of 0 would be −0 in negated arithmetic, some of them
-    if level == ALL and not isinstance(unit.order, Sequential | Chunked):
+    if level == ALL and not simple:
         return None
     plans = []
     for carrier in CARRIERS:
@@ -101,16 +106,17 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
 
 def _cost(path: Path) -> int:
     """Halves of a step: float64 has half the lanes, and a sum's error costs more than that."""
-    return (path.width // 32) * (3 if path.sums == STICKY else 1)
+    apart = path.sums == STICKY and path.rounding not in DRAWN
+    return (path.width // 32) * (3 if apart else 1)
 
 
 def _choices(
     unit: MacUnit, facts: Bounds, level: int, carrier: Carrier
 ) -> tuple[Choice, Choice | None] | None:
     """The datapaths of inner and outer sums in one carrier; None where one is not proved."""
-    order, product = unit.order, product_of(unit, facts)
+    order, entering = unit.order, product_of(unit, facts)
     inner = Sum(
-        *(unit, unit.accumulator, product, facts, level),
+        *(unit, unit.accumulator, entering, facts, level),
         *(True, facts.length, carrier, facts.finite),
     )
     if isinstance(order, DotAdd):
@@ -146,6 +152,16 @@ def _outer(inner: Sum, choice: Choice) -> Sum:
     return replace(
         inner, fmt=unit.outer_format, addend=sums, inner=False, steps=chunks, finite=finite
     )
+
+
+def drawn_family(level: int, rounding: int) -> list[Path]:
+    """The same by one of sr's rules."""
+    paths = []
+    for carrier, floor, limit in product(CARRIERS, (False, True), (UNBOUNDED, CLAMP, SCALE)):
+        path = Path(carrier.width, STICKY, rounding, limit, floor, signs=floor, level=level)
+        if level or not floor or limit != UNBOUNDED:
+            paths.append(path)
+    return paths
 
 
 def family(level: int) -> list[Path]:

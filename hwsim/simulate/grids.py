@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.codes import Fields
 from hwsim_kernels.datapath import INTEGERS, Scalars
+from hwsim_kernels.drawn import Cut
 from hwsim_kernels.elementwise import NARROW, NATURAL, WHOLE, Layout
 from hwsim_kernels.powers import Powers
 from hwsim_kernels.rounding64 import NEAREST, ODD, THRESHOLD
 from hwsim_kernels.scalars import Grid64, IntRange
 
-from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, TableFormat
+from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, TableFormat, stochastic_of
+from hwsim.formats.stochastic import VARIANTS
 
 ONE64 = 1 << 52  # one step of a float64's exponent field
 ONE32 = 1 << 23
@@ -49,8 +51,12 @@ def within_float32(fmt: Format) -> bool:
 
 
 @cache
-def fits_float64_grid(fmt: Format) -> str:
-    """Why float64 cannot round to ``fmt`` by (x + C) − C; empty when it can."""
+def fits_float64_grid(fmt: Format, rounding: str = "rne") -> str:
+    """Why float64 cannot round to ``fmt`` by (x + C) − C, or by a draw; empty when it can."""
+    if how := stochastic_of(rounding):
+        most = (49 if isinstance(fmt, FixedFormat) else 51) - how.bits
+        if significant_bits(fmt) > most:
+            return f"{fmt} has more than {most} bits, and {rounding} takes {how.bits} below them"
     if isinstance(fmt, FixedFormat):
         return "" if fmt.width <= FIXED_PRECISION else f"{fmt} is wider than 50 bits"
     if isinstance(fmt, TableFormat):
@@ -96,10 +102,36 @@ def grid64(fmt: GridFormat, rounding: str, overflow: str) -> Grid64:
 
 
 @cache
-def lane_scalars(fmt: GridFormat, width: int, swapped: bool) -> npt.NDArray[Any]:
+def cut64(fmt: GridFormat, rounding: str) -> Cut:
+    """Scalars for stochastic rounding; `fits_float64_grid` holds."""
+    how = stochastic_of(rounding)
+    assert how is not None
+    dropped, lift = how.bits + 2, 0.0
+    if isinstance(fmt, FloatFormat):
+        dropped = 53 - fmt.precision
+        lift = 2.0**fmt.emin if fmt.has_subnormals else 0.0
+    else:
+        lift = 2.0 ** (fmt.quantum_exponent + 52 - dropped)
+    return Cut(
+        rule=np.int64(VARIANTS.index(how.variant)),
+        place=np.int64(dropped - how.bits),
+        dropped=np.int64((1 << dropped) - 1),
+        lift=np.float64(lift),
+        beyond=np.float64(lift if isinstance(fmt, FixedFormat) else math.inf),
+    )
+
+
+def draw_place(fmt: GridFormat, width: int, random: int) -> int:
+    """How far up the bits of a carrier a draw is added; 0 where there is no room for one."""
+    bits = 24 if width == 32 else 53
+    return max(0, bits - fmt.precision - random) if isinstance(fmt, FloatFormat) else 0
+
+
+@cache
+def lane_scalars(fmt: GridFormat, width: int, swapped: bool, random: int = 0) -> npt.NDArray[Any]:
     """`Scalars` of the blocked kernels, in a carrier of ``width`` bits; integers as its bits.
 
-    ``swapped`` for units that run on negated operands.
+    ``swapped`` for units that run on negated operands.  random : bits of a draw.
     """
     carrier = np.dtype(f"f{width // 8}")
     about = np.finfo(carrier)
@@ -115,6 +147,13 @@ def lane_scalars(fmt: GridFormat, width: int, swapped: bool) -> npt.NDArray[Any]
             "keep": -dropped,
             "rest": dropped - 1,
             "half": dropped // 2,
+        }
+        place = draw_place(fmt, width, random)
+        found |= {
+            "draw": ((1 << random) - 1) << place,
+            "place": place,
+            "nudge": (1 << place) // 2,
+            "below": (1 << place) - 1,
         }
         if 0 <= fmt.emax <= emax:  # else no sum is scaled
             found |= {"up": 2.0 ** (emax - fmt.emax), "down": 2.0 ** (fmt.emax - emax)}

@@ -15,7 +15,7 @@ from hwsim_kernels.float64 import ALL, CHEAP, NONE
 from hwsim_kernels.rounding64 import EXACT, INNOCUOUS, STICKY
 from hwsim_kernels.scalars import Grid64
 
-from hwsim.formats import FixedFormat, FloatFormat, GridFormat
+from hwsim.formats import FixedFormat, FloatFormat, GridFormat, stochastic_of
 from hwsim.simulate.cores import kind, rewritten
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.facts import Facts, Unknown
@@ -88,6 +88,8 @@ def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Sta
     """The stages of ``unit`` on this data, inner and outer; or why there are none."""
     if not isinstance(unit.order, Sequential | Chunked):
         return f"no carrier is proved for {unit.order}"
+    if stochastic_of(unit.rounding):
+        return f"{unit.rounding} draws its bits in vectors of sums, or here"
     product = _product(unit)
     if unit.product_format is None:
         inner_addend = product

@@ -17,6 +17,7 @@ from hwsim.simulate.operands import Scales, carrier, to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
 from hwsim.simulate.products import multiply
 from hwsim.simulate.requantization import check_rescaling, requantize_counted
+from hwsim.simulate.streams import Draws
 from hwsim.simulate.tally import LEVELS
 from hwsim.units import MacUnit, Rescaling, Telemetry, as_unit
 
@@ -36,6 +37,7 @@ def matmul(
     strict: bool = False,
     memory_limit: int = MEMORY_LIMIT,
     dtype: npt.DTypeLike | None = None,
+    seed: int = 0,
 ) -> Any:
     """c + a·b as the unit computes it, bit for bit.
 
@@ -52,6 +54,7 @@ def matmul(
     strict : refuse operands that are not values of their formats.
     memory_limit : bytes of working memory beyond inputs and outputs.
     dtype : of the result, by default the output format's; one that would lose a value is an error.
+    seed : of the random bits of sr, 0 … 2^64 − 1; other roundings take none.
 
     Returns the result (…, M, N), values in the output format's dtype; with telemetry, a pair of
     it and a `Telemetry`.
@@ -63,7 +66,7 @@ def matmul(
     array([[3.5]], dtype=float32)
     """
     unit = as_unit(mac)
-    options = Options.check(telemetry, threads, strict, memory_limit)
+    options = Options.check(telemetry, threads, strict, memory_limit, seed)
     target = None if dtype is None else as_dtype(dtype)
     left, right = as_real("a", a), as_real("b", b)
     start = None if c is None else as_real("c", c)
@@ -91,8 +94,10 @@ def matmul_values(
     if c is not None:
         c = broadcast("c", c, shape)
     dtype = value_dtype(unit.output_format)
+    flat = (math.prod(batch), *shape[-2:])
+    draws = options.stream.of_product(flat, unit, a.shape[-1])
     if _bytes(shape[-2], shape[-1], a.shape[-1], unit) * math.prod(batch) <= options.memory_limit:
-        values, counted = _block(a, b, c, unit, options, scales)
+        values, counted = _block(a, b, c, unit, options, scales, draws)
         return np.ascontiguousarray(values.reshape(shape), dtype), counted
     out = np.empty(shape, dtype)
     telemetry = Telemetry(complete=options.level == LEVELS[True])
@@ -101,14 +106,27 @@ def matmul_values(
         right = _pick(b, batch, item)[..., :, columns]
         at = (*item, ..., rows, columns)
         start = None if c is None else c[at]
-        values, counted = _block(left, right, start, unit, options, scales)
+        here = draws and draws.cut(_only(batch, item), rows, columns)
+        values, counted = _block(left, right, start, unit, options, scales, here)
         telemetry += counted
         out[at] = values.reshape(out[at].shape)
     return out, telemetry
 
 
+def _only(batch: tuple[int, ...], item: tuple[int, ...]) -> slice:
+    """The place of an index of the batch among all items."""
+    place = int(np.ravel_multi_index(item, batch)) if batch else 0
+    return slice(place, place + 1)
+
+
 def _block(
-    a: Array, b: Array, c: Array | None, unit: MacUnit, options: Options, scales: Scales
+    a: Array,
+    b: Array,
+    c: Array | None,
+    unit: MacUnit,
+    options: Options,
+    scales: Scales,
+    draws: Draws | None,
 ) -> tuple[Array, Telemetry]:
     """The values of one block, flat over the batch, and what was counted."""
     left = to_operand("a", a, unit.a, options, scales[0])
@@ -122,7 +140,7 @@ def _block(
     else:
         parts = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
         left, right = (_flat(x, parts) for x in (left, right))
-    return multiply(left, right, start, unit, options.level, options.threads)
+    return multiply(left, right, start, unit, options.level, options.threads, draws)
 
 
 def _flat(x: Array, batch: tuple[int, ...]) -> Array:

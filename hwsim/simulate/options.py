@@ -5,21 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwsim.simulate.scheduler import thread_count
+from hwsim.simulate.streams import Stream
 from hwsim.simulate.tally import LEVELS
 
+ZERO = Stream()
 MEMORY_LIMIT = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run, none of which changes a value of the result; ``carried``: a convolution's may
-    stay in the floats that hold them (`operands.carrier`)."""
+    """How to run, none of which but ``stream``, of random bits, changes a value of the result;
+    ``carried``: a convolution's may stay in the floats that hold them (`operands.carrier`)."""
 
     level: int
     threads: int
     strict: bool
     memory_limit: int
     carried: bool = False
+    stream: Stream = ZERO
 
     @classmethod
     def check(
@@ -28,6 +31,7 @@ class Options:
         threads: int | None,
         strict: bool = False,
         memory_limit: int = MEMORY_LIMIT,
+        seed: object = 0,
     ) -> Options:
         """Options from public arguments; ValueError names the wrong one."""
         if telemetry is not True and telemetry is not False and telemetry != "counts":
@@ -35,4 +39,6 @@ class Options:
         whole = isinstance(memory_limit, int) and not isinstance(memory_limit, bool)
         if not whole or memory_limit < 2**20:
             raise ValueError(f"memory_limit={memory_limit!r}: at least 1 MiB (1048576) is needed")
-        return cls(LEVELS[telemetry], thread_count(threads), bool(strict), int(memory_limit))
+        stream = Stream.check(seed)
+        run = (LEVELS[telemetry], thread_count(threads), bool(strict), int(memory_limit))
+        return cls(*run, stream=stream)

@@ -29,6 +29,7 @@ from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
+from hwsim.simulate.streams import Draws
 from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
 from hwsim.units import (
@@ -38,6 +39,7 @@ from hwsim.units import (
     Telemetry,
     has_subnormal_values,
     is_integer,
+    steps_of,
 )
 
 Array = npt.NDArray[Any]
@@ -45,22 +47,32 @@ NOTHING = Telemetry()
 
 
 def multiply(
-    a: Array, b: Array, c: Array | None, unit: MacUnit, level: int, threads: int
+    a: Array,
+    b: Array,
+    c: Array | None,
+    unit: MacUnit,
+    level: int,
+    threads: int,
+    draws: Draws | None = None,
 ) -> tuple[Array, Telemetry]:
     """(batch, m, k) × (batch, k, n) + c on ``unit``; results that the value dtype of its
-    output holds: integers may come in floats, where no bit of theirs is lost."""
+    output holds: integers may come in floats, where no bit of theirs is lost.  ``draws``: of a unit
+    that rounds stochastically."""
     if unit.daz:
         a, b = _flushed(a, unit.a), _flushed(b, unit.b)
     unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
-    done = _by_kernels(facts, unit, level, threads)
+    done = _by_kernels(facts, unit, level, threads, draws)
     if done is None and not wide.knows(unit):
-        return _by_reference(facts, unit, level)
+        return _by_reference(facts, unit, level, draws)
     in_floats = done is not None
-    values, totals = done or wide.wide_product(facts, unit, level, threads)
+    values, totals = done or wide.wide_product(facts, unit, level, threads, draws)
     if level != NONE and not in_floats:
         totals.zeros = facts.zero_products
-    values, converted = _convert(values, unit, totals)
+    last = (
+        draws.of_step(steps_of(unit, facts.length).first_output) if draws and unit.output else None
+    )
+    values, converted = _convert(values, unit, totals, last)
     if not _has_no_nan(facts, unit, totals) and holds_nan(values):
         values[np.isnan(values)] = math.nan  # every NaN is the canonical one
     if level == NONE:
@@ -93,12 +105,14 @@ def _has_no_nan(facts: Facts, unit: MacUnit, totals: Totals) -> bool:
 
 
 def _by_kernels(
-    facts: Facts, unit: MacUnit, level: int, threads: int
+    facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
     if unit.core is not None:
-        return _by_core(facts, unit, level, threads)
+        return None if draws else _by_core(facts, unit, level, threads)
     if _in_codes(unit):
+        return None
+    if isinstance(unit.order, Exact) and draws:
         return None
     if isinstance(unit.order, Exact):
         done = exact_product(facts, unit, level, threads)
@@ -112,7 +126,9 @@ def _by_kernels(
         return None
     paths = plan(unit, facts, level)
     if paths is not None:
-        return run_plan(facts, paths, level, threads)
+        return run_plan(facts, paths, level, threads, draws)
+    if draws:
+        return None
     done = _without_overflow(facts, unit, level, threads)
     if done is not None:
         return done
@@ -166,11 +182,15 @@ def _without_overflow(
     return None if totals.overflowed else (values, totals)
 
 
-def _by_reference(facts: Facts, unit: MacUnit, level: int) -> tuple[Array, Telemetry]:
+def _by_reference(
+    facts: Facts, unit: MacUnit, level: int, draws: Draws | None
+) -> tuple[Array, Telemetry]:
     """The exact reference, for units with a part that no kernel knows."""
+    drawn = draws.listed(steps_of(unit, facts.length).total) if draws else None
+    operands = facts.a, facts.b, unit, facts.c
     if level == NONE:
-        return np.asarray(reference.matmul(facts.a, facts.b, unit, c=facts.c)), NOTHING
-    values, telemetry = reference.matmul(facts.a, facts.b, unit, c=facts.c, telemetry=True)
+        return np.asarray(reference.matmul(*operands, draws=drawn)), NOTHING
+    values, telemetry = reference.matmul(*operands, telemetry=True, draws=drawn)
     return np.asarray(values), telemetry if level == ALL else _cheap(telemetry)
 
 
@@ -193,8 +213,11 @@ def _is_wider(fmt: Format, inner: Format) -> bool:
     return plain and (isinstance(inner, FloatFormat) or inner.width <= 53)
 
 
-def _convert(values: Array, unit: MacUnit, totals: Totals) -> tuple[Array, int]:
-    """Results in the output format, and how many overflowed on the way."""
+def _convert(
+    values: Array, unit: MacUnit, totals: Totals, draws: Array | None
+) -> tuple[Array, int]:
+    """Results in the output format, and how many overflowed on the way; by ``draws`` where the
+    rounding takes any."""
     fmt = unit.output
     if fmt is None:
         return values, 0
@@ -204,10 +227,10 @@ def _convert(values: Array, unit: MacUnit, totals: Totals) -> tuple[Array, int]:
     rule = unit.overflow_of(fmt)
     if _is_wider(fmt, unit.outer_format) and rule != "saturate_all":
         return carrier_exact(values), 0
-    if rule == "wrap" or _in_codes(unit) or fits_float64_grid(fmt):
+    if rule == "wrap" or _in_codes(unit) or fits_float64_grid(fmt, unit.rounding):
         rules = (unit.rounding, rule)
-        return wide.round_array(values, unit.outer_format, fmt, rules, totals.struck)
-    return round_values(carrier_exact(values), fmt, unit.rounding, rule, totals.struck)
+        return wide.round_array(values, unit.outer_format, fmt, rules, totals.struck, draws)
+    return round_values(carrier_exact(values), fmt, unit.rounding, rule, totals.struck, draws)
 
 
 def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, int]) -> Telemetry:

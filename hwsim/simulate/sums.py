@@ -8,9 +8,10 @@ from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
 
-from hwsim_kernels.datapath import AWAY, NEAREST, TRUNCATE, UP
+from hwsim_kernels.datapath import AWAY, DRAWN, NEAREST, TRUNCATE, UP
 
-from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat
+from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, stochastic_of
+from hwsim.formats.stochastic import VARIANTS
 from hwsim.simulate import cores
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude, significant_bits
@@ -33,6 +34,14 @@ CARRIERS = (
     Carrier(64, 53, -1074, 1023, FloatFormat(11, 53)),
 )
 WAYS = {"rne": NEAREST, "rtz": TRUNCATE, "rup": UP, "rdn": UP, "rna": AWAY}
+
+
+def way_of(rounding: str) -> int | None:
+    """How the kernels round by a mode; None where they do not."""
+    how = stochastic_of(rounding)
+    if how is None:
+        return WAYS.get(rounding)
+    return None if how.lfsr else DRAWN[VARIANTS.index(how.variant)]
 
 
 class Bounds(NamedTuple):
@@ -119,21 +128,31 @@ class Sum:
 
     @property
     def way(self) -> int:
-        return WAYS[self.unit.rounding]
+        way = way_of(self.unit.rounding)
+        assert way is not None
+        return way
+
+    @cached_property
+    def random(self) -> int:
+        """Bits of a draw; 0 where there is none."""
+        how = stochastic_of(self.unit.rounding)
+        return how.bits if how else 0
 
     @cached_property
     def bound(self) -> float:
         """|acc| at most, if no overflow rule bites.
 
         To nearest, rounding errs by no more than the addend, as acc is on the grid; toward zero
-        it never grows a sum; otherwise all of it by a factor 1 + 2^(1 − p) at each step.
+        it never grows a sum; otherwise all of it by a factor 1 + 2^(1 − p) at each step, and a
+        draw takes what is subnormal up by a quantum.
         """
         if self.leaves:
             below = self.addend.quantum < self.fmt.quantum_exponent
             return self.joined(self.addend.mass, self.steps, self.facts.length * below)
         growth = {NEAREST: 2.0, AWAY: 2.0, TRUNCATE: 1.0}.get(self.way)
         if growth is None:
-            return self.joined(self.start + self.addend.mass, self.steps + 1)
+            gained = self.facts.length * 2.0**self.fmt.quantum_exponent if self.random else 0.0
+            return self.joined(self.start + self.addend.mass + gained, self.steps + 1)
         return (self.start + growth * self.addend.mass) * 1.0000001
 
     def joined(self, mass: float, depth: int, loose: int = 0) -> float:

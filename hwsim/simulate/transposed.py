@@ -41,6 +41,7 @@ def conv_transpose2d(
     strict: bool = False,
     memory_limit: int = MEMORY_LIMIT,
     dtype: npt.DTypeLike | None = None,
+    seed: int = 0,
 ) -> Any:
     """Transposed convolution (as in PyTorch and ONNX) on a MAC unit, bit for bit.
 
@@ -58,7 +59,7 @@ def conv_transpose2d(
         the right.
     groups : channel groups; C must be a multiple of it.
     k_order : as in `conv2d`, of the turned kernel.
-    telemetry, threads, strict, memory_limit, dtype : as in `matmul`.
+    telemetry, threads, strict, memory_limit, dtype, seed : as in `matmul`.
 
     Returns (N, O, OH, OW), OH = (H − 1)·stride + dilation·(KH − 1) + 1 + output_padding − top −
     bottom, and a `Telemetry` when asked for.  Raises as `matmul` does.
@@ -67,7 +68,7 @@ def conv_transpose2d(
     array([[[[1., 3., 2., 6.]]]], dtype=float32)
     """
     unit = as_unit(mac)
-    options = Options.check(telemetry, threads, strict, memory_limit)
+    options = Options.check(telemetry, threads, strict, memory_limit, seed)
     target = None if dtype is None else as_dtype(dtype)
     window = Window.check(stride, padding, dilation, groups, k_order)
     extra = pair_of("output_padding", output_padding, 0)
@@ -123,9 +124,9 @@ def _values(
     for part in _pieces(x, stuffing.size, options.memory_limit):
         image = stuffed(x[part], stuffing.step, stuffing.first, stuffing.size)
         start = None if c is None else c[part]
-        out[part], counted = conv2d_values(
-            image, kernels, start, unit, stuffing.window, replace(options, strict=False)
-        )
+        here = replace(options.stream, first=part.start * out[0].size)
+        how = replace(options, strict=False, stream=here)
+        out[part], counted = conv2d_values(image, kernels, start, unit, stuffing.window, how)
         telemetry += counted
     return out, telemetry
 

@@ -17,11 +17,12 @@ from hwsim_kernels import project, register, wide, wide_orders
 from hwsim_kernels.float64 import COUNTS, NONE
 from hwsim_kernels.wide import Machine, Operand
 
-from hwsim.formats import FloatFormat, Format
+from hwsim.formats import FloatFormat, Format, stochastic_of
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import magnitude
 from hwsim.simulate.inputs import nan_reached
 from hwsim.simulate.scheduler import run_tiles
+from hwsim.simulate.streams import NO_WORDS, Draws, drawing
 from hwsim.simulate.tally import Tally, Totals
 from hwsim.units import (
     Chunked,
@@ -46,6 +47,7 @@ MODES = {
     "rdn": project.DOWN,
     "rto": project.ODD,
 }
+DRAWN = {"a": project.DRAWN_A, "b": project.DRAWN_B, "c": project.DRAWN_C}
 MULTIPLIERS = (ExactProduct, RoundedProduct)
 ORDERS = (Sequential, Chunked, Lanes, Tree, DotAdd, Exact)
 KERNELS = {Lanes: wide_orders.lanes, Tree: wide_orders.trees, DotAdd: wide_orders.dots}
@@ -53,12 +55,14 @@ WINDOW = 2**128  # steps of a grid on which exact sums of two stay exact
 ANY = 1 << 20  # beyond every exponent
 BLOCK = 1 << 18  # steps of a task: some hundredths of a second
 NO_FLAGS = np.empty(0, np.uint8)
+NO_DRAWS = np.empty(0, np.uint32)
 
 
 def knows(unit: MacUnit) -> bool:
     """Whether the kernels know every part of the unit."""
     known = isinstance(unit.multiplier, MULTIPLIERS) and isinstance(unit.order, ORDERS)
-    return known and unit.core is None and _fits_window(unit)
+    plain = unit.core is None and _fits_window(unit)
+    return known and plain and not (stochastic_of(unit.rounding) and type(unit.order) in KERNELS)
 
 
 def _fits_window(unit: MacUnit) -> bool:
@@ -84,14 +88,15 @@ def holds_codes(fmt: Format) -> bool:
 @cache
 def target(fmt: Format, rounding: str, overflow: str) -> tuple[Any, ...]:
     """A format with its rounding and its overflow rule: the fields of `project.TARGET`."""
-    floating = isinstance(fmt, FloatFormat)
+    floating, how = isinstance(fmt, FloatFormat), stochastic_of(rounding)
     flushed = floating and not fmt.has_subnormals
     small = _parts(fmt.smallest if flushed else Fraction(0), fmt)
     normal, largest = _parts(fmt.smallest_normal, fmt), _parts(fmt.largest, fmt)
     lowest = _parts(abs(fmt.lowest), fmt)
     saturates = overflow in ("saturate", "saturate_all")
     fields = {
-        "mode": MODES[rounding],
+        "mode": DRAWN[how.variant] if how else MODES[rounding],
+        "random": np.uint64(how.bits if how else 0),
         "digits": fmt.precision - 1 if isinstance(fmt, FloatFormat) else ANY,
         "floor": -ANY if flushed else fmt.quantum_exponent,
         "power": isinstance(fmt, FloatFormat) and fmt.precision == 1,
@@ -181,13 +186,19 @@ def _values(x: Array, fmt: Format) -> Array:
 
 # --- arrays ---------------------------------------------------------------------------------------
 def round_array(
-    x: Array, source: Format | None, fmt: Format, rule: tuple[str, str], flags: Array = NO_FLAGS
+    x: Array,
+    source: Format | None,
+    fmt: Format,
+    rule: tuple[str, str],
+    flags: Array = NO_FLAGS,
+    draws: Array | None = None,
 ) -> tuple[Array, int]:
     """x rounded to ``fmt``, and how many values overflowed; float64, int64 or uint64.
 
     x : float64, float32 …, int64, uint64 (not wider); values of ``source``, which says that
     integers are codes, or numbers (None).  rule : rounding and overflow.  flags : uint8 of x's
-    size, which gets 1 where a value overflowed, or empty.
+    size, which gets 1 where a value overflowed, or empty.  draws : random bits of every element,
+    uint32, where the rounding takes any.
 
     Raises ValueError for NaN, or an Inf that cannot wrap, where the format has none.
     """
@@ -202,16 +213,20 @@ def round_array(
     out = np.empty(x.shape, np.int64)
     bits = flat.view(np.int64).reshape(-1)
     spec = np.array([target(fmt, *rule)], project.TARGET)
-    count, refused = wide.round_values(bits, out.reshape(-1), flags.reshape(-1), layout, spec)
+    random = NO_DRAWS if draws is None else draws.reshape(-1)
+    arrays = (bits, out.reshape(-1), flags.reshape(-1))
+    count, refused = wide.round_values(*arrays, layout, spec, random)
     if refused:
         raise nan_reached(fmt)
     return _values(out, fmt), int(count)
 
 
 # --- products -------------------------------------------------------------------------------------
-def wide_product(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Array, Totals]:
+def wide_product(
+    facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None = None
+) -> tuple[Array, Totals]:
     """The product in the outer format's values, before any output conversion."""
-    job = _Job(facts, unit, level)
+    job = _Job(facts, unit, level, draws)
     run_tiles(job.tasks(), threads)
     for where, tally in job.tallies:
         job.totals.add(tally, where)
@@ -233,8 +248,8 @@ def out_of_range(facts: Facts, unit: MacUnit, threads: int) -> int:
 class _Job:
     """One product cut into blocks of outputs."""
 
-    def __init__(self, facts: Facts, unit: MacUnit, level: int) -> None:
-        self.unit, self.level = unit, level
+    def __init__(self, facts: Facts, unit: MacUnit, level: int, draws: Draws | None = None) -> None:
+        self.unit, self.level, self.draws = unit, level, draws
         self.a = _laid_out(facts.a, unit.a)
         self.b = _laid_out(facts.b.swapaxes(1, 2), unit.b)  # (batch, n, k): k is contiguous
         shape = (self.a.shape[0], self.a.shape[1], self.b.shape[1])
@@ -262,6 +277,14 @@ class _Job:
         item, rows, columns = where
         return self.a[item, rows], self.b[item, columns], np.ascontiguousarray(self.c[where])
 
+    def words(self, where: tuple[int, slice, slice]) -> tuple[Array, Array]:
+        """Where the draws of one block come from."""
+        if self.draws is None:
+            return NO_WORDS, NO_WORDS
+        item, rows, columns = where
+        mine = self.draws.rows[item, rows], self.draws.columns[item, columns]
+        return np.array(mine[0]), np.array(mine[1])
+
     def tasks(self) -> Iterator[partial[None]]:
         """One task for every block."""
         for where in self.blocks():
@@ -273,12 +296,16 @@ class _Job:
         out = np.empty(c.shape, np.int64)
         tally = Tally(c.shape, (np.uint8, np.uint8), self.level, np.zeros(0, np.int64))
         counts = np.zeros((2, COUNTS), np.int64)
+        words = self.words(where)
         if isinstance(self.unit.order, Exact):
-            wrong = register.exact_sums(a, b, c, out, tally.flags, counts, *self.spec)
+            wrong = register.exact_sums(a, b, c, out, tally.flags, counts, *self.spec, *words)
         else:
             sums = (tally.lost, tally.mass)
-            run = KERNELS.get(type(self.unit.order), wide.mac)
-            wrong = run(a, b, c, out, tally.flags, *sums, counts, *self.spec)
+            if type(self.unit.order) in KERNELS:
+                run = KERNELS[type(self.unit.order)]
+                wrong = run(a, b, c, out, tally.flags, *sums, counts, *self.spec)
+            else:
+                wrong = wide.mac(a, b, c, out, tally.flags, *sums, counts, *self.spec, *words)
         if wrong:
             unit = self.unit
             product = unit.product_format or unit.accumulator
@@ -309,6 +336,7 @@ def _machine(unit: MacUnit, level: int) -> Machine:
         length=_length(order),
         level=level,
         halving=isinstance(order, Lanes) and order.tree,
+        draws=drawing(stochastic_of(unit.rounding)),
     )
 
 

@@ -139,7 +139,7 @@ def sweep(
         otherwise SQNR against float32).
     macs : units or their descriptions; doubles are run once.
     metric : ``auto``, ``accuracy``, ``bits_per_character`` or ``sqnr_db``.
-    seed : of the outputs drawn by ``verify``.
+    seed : of sr's random bits, and of the outputs drawn by ``verify``.
     name : of the task in the rows; by default the model's.
     node : technology node of the costs.
     calibration, scale : data for the scales, and their rule, as in `hwsim.run`.

@@ -4,6 +4,7 @@ from hwsim.units.grammar import INSTRUCTIONS, as_unit, names_unit, parse_unit
 from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
 from hwsim.units.orders import SPLIT, Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization, Rescaling
+from hwsim.units.steps import Steps, steps_of
 from hwsim.units.tables import TableMultiplier, multiplier
 from hwsim.units.telemetry import StepCounts, Telemetry
 from hwsim.units.types import (
@@ -34,6 +35,7 @@ __all__ = [
     "RoundedProduct",
     "Sequential",
     "StepCounts",
+    "Steps",
     "TableMultiplier",
     "Telemetry",
     "Tree",
@@ -45,4 +47,5 @@ __all__ = [
     "names_unit",
     "parse_multiplier",
     "parse_unit",
+    "steps_of",
 ]

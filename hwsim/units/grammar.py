@@ -4,6 +4,8 @@
     core   = a name of `hwsim.units.multipliers` | ( "table" | "tables" ) "=" FILE | "table-" DIGEST
     option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "daz" | "out=" FMT | requant
     order  = "seq" | "chunk" N [ "/" FMT ] | "lanes" N [ "-tree" ] | "tree" N | "dot" N | "exact"
+    rounding = "rne" | "rna" | "rtz" | "rup" | "rdn" | "rto" | stochastic
+    stochastic = "sr" [ N ] [ "a" | "b" | "c" ] [ "-lfsr" W ]
     requant = "requant" BITS [ "/" MODE [ "/" MODE ] ]
 
 A, B, ACC and FMT are format names (`hwsim.formats.grammar`), taken longest first; INSTRUCTION is
@@ -28,6 +30,7 @@ from hwsim.formats import (
     TableFormat,
     format_length,
     parse_format,
+    stochastic_of,
 )
 from hwsim.units.multipliers import KNOWN, IntegerMultiplier, parse_multiplier
 from hwsim.units.orders import Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
@@ -36,8 +39,8 @@ from hwsim.units.tables import known_table, read_table
 from hwsim.units.types import MacUnit, RoundedProduct, core_bits, default_exact_accumulator
 
 ORDERS = ("seq", "chunk64", "lanes8", "lanes8-tree", "tree16", "dot4", "exact")
-OPTIONS = (*ROUNDINGS, *OVERFLOWS, *ORDERS, "mul_add", "daz", "out=", "requant31")
-LATER_OPTIONS = re.compile(r"sr[0-9]*|fused.*")
+OPTIONS = (*ROUNDINGS, "sr8", *OVERFLOWS, *ORDERS, "mul_add", "daz", "out=", "requant31")
+LATER_OPTIONS = re.compile(r"fused.*")
 # Integer dot instructions by their names: u8·s8, four products summed exactly, then into int32.
 INSTRUCTIONS = {
     "vpdpbusd": "uint8xint8+int32:dot4",
@@ -212,6 +215,8 @@ def _option(reader: _Reader, fields: dict[str, Any]) -> None:
 def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
     if word in ROUNDINGS and reader.take(word):
         return "rounding", word
+    if how := _stochastic(reader, word):
+        return "rounding", how
     if word in OVERFLOWS and reader.take(word):
         return "overflow", word
     if word == "seq" and reader.take(word):
@@ -248,6 +253,18 @@ def _counted_order(reader: _Reader, kind: str, digits: str, tree: str | None) ->
     if isinstance(order, Chunked) and reader.take("/"):
         return Chunked(order.length, reader.grid())
     return order
+
+
+def _stochastic(reader: _Reader, word: str) -> str | None:
+    """The canonical name of the stochastic rounding ``word``; None for another word."""
+    try:
+        how = stochastic_of(word)
+    except SpecError as error:
+        reader.fail(error.message, len(word))
+    if how is None:
+        return None
+    reader.take(word)
+    return str(how)
 
 
 def _requantization(reader: _Reader, word: str) -> Requantization:

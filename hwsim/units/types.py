@@ -13,7 +13,6 @@ from typing import get_args
 
 from hwsim.errors import SpecError
 from hwsim.formats import (
-    ROUNDINGS,
     FixedFormat,
     FloatFormat,
     Format,
@@ -21,6 +20,7 @@ from hwsim.formats import (
     IntFormat,
     TableFormat,
     check_overflow,
+    check_rounding,
 )
 from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier
 from hwsim.units.orders import Chunked, Order, Sequential, canonical
@@ -51,7 +51,8 @@ class MacUnit:
     ----------
     a, b : formats of the left (M×K) and right (K×N) operands.
     accumulator : format of the running sum.
-    rounding : rne, rna, rtz, rup, rdn or rto; used by product, inner sum, outer sum and output.
+    rounding : rne, rna, rtz, rup, rdn, rto or sr (`Stochastic`); used by product, inner sum, outer
+        sum and output.
     overflow : inf, inf_always, saturate, saturate_all, nan or wrap; None gives each of these
         formats its own default (Inf where it exists, else saturate; integers wrap).
     order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd` or `Exact`.
@@ -89,8 +90,7 @@ class MacUnit:
         _require("order", self.order, Order)
         _require("multiplier", self.multiplier, Multiplier)
         self._check_parts()
-        if not isinstance(self.rounding, str) or self.rounding not in ROUNDINGS:
-            raise SpecError(f"rounding={self.rounding!r}: allowed are {', '.join(ROUNDINGS)}")
+        object.__setattr__(self, "rounding", check_rounding(self.rounding))
         if self.overflow is not None and not isinstance(self.overflow, str):
             raise SpecError(f"overflow={self.overflow!r}: a rule's name or None is needed")
         if not isinstance(self.daz, bool):

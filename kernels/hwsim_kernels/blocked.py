@@ -8,6 +8,7 @@ column, never k, so that every output meets its products in ascending order.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache, partial, reduce
 from typing import Any
 
@@ -20,6 +21,7 @@ from numba.extending import intrinsic
 from hwsim_kernels._jit import kernel
 from hwsim_kernels.datapath import (
     ALL,
+    DRAWN,
     INTEGERS,
     LARGEST,
     MITCHELL,
@@ -36,8 +38,11 @@ from hwsim_kernels.datapath import (
     add,
     counted,
     plus,
+    random_bits,
+    signed,
     used,
 )
+from hwsim_kernels.draws import GAMMA
 from hwsim_kernels.multiply import ROWS, addends
 from hwsim_kernels.vectors import (
     FLOATS,
@@ -74,8 +79,8 @@ def vectors(path: Path) -> int:
     flagged = path.level != NONE and path.limit != UNBOUNDED
     if path.product in (WORDS, SIGNED_WORDS):
         return 32 // lanes(path)  # a register of their indices
-    free = path.level != ALL and not flagged and path.product in (PLAIN, MITCHELL)
-    return 4 if WIDE and free else 2
+    busy = path.level == ALL or flagged or path.rounding in DRAWN
+    return 4 if WIDE and not busy and path.product in (PLAIN, MITCHELL) else 2
 
 
 PANEL = 4 if WIDE else 2  # vectors of a panel of b; a tile is a part of it
@@ -86,7 +91,7 @@ def columns(path: Path) -> int:
     return PANEL * lanes(path)
 
 
-RADIX = (2, 4, 5, 5, 2, 2, 2, 3, 2, 2, 7)  # of Path's fields, the width as 32 · (1 + digit)
+RADIX = (2, 4, 8, 5, 2, 2, 2, 3, 2, 2, 7)  # of Path's fields, the width as 32 · (1 + digit)
 
 
 def code_of(path: Path | None) -> int:
@@ -122,9 +127,10 @@ class _Tile:
         values = cgutils.unpack_tuple(builder, arrays)
         self.arrays = {
             name: (kind, context.make_array(kind)(context, builder, value))
-            for name, kind, value in zip(ARRAYS, kinds, values, strict=True)
+            for name, kind, value in zip(ARRAYS + DRAWS, kinds, values, strict=True)
         }
         self.lanes, self.vectors = lanes(path), vectors(path)
+        self.turn: Any = None  # number of the chunk sum's draw
         self.kind = ir.VectorType(FLOATS[path.width], self.lanes)
         self.whole = ir.VectorType(ir.IntType(path.width), self.lanes)
 
@@ -180,12 +186,13 @@ class _Tile:
 
 
 ARRAYS = ("a", "b", "table", "out", "flags", "scalars", "counts", "lost")
+DRAWS = ("rows", "columns", "words")
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def tile_pass(typing_context, inner, outer, arrays, at):  # type: ignore[no-untyped-def]
-    """One register tile over k0 ≤ k < k1; ``arrays`` are those of `ARRAYS`, ``at`` is (item, row,
-    panel, part of the panel, k0, k1, terms of a product).
+    """One register tile over k0 ≤ k < k1; ``arrays`` are those of `ARRAYS` and `DRAWS`, ``at`` is
+    (item, row, panel, part of the panel, k0, k1, terms of a product, the chunk sum's draw).
 
     Without ``outer`` the tile of ``out`` is the accumulator; with it the sum of these k starts at
     zero and then enters the tile as a chunk sum.  Returns whether the pass counts: a watched one
@@ -205,7 +212,7 @@ def tile_pass(typing_context, inner, outer, arrays, at):  # type: ignore[no-unty
 def _emit(tile: _Tile, outer: Path | None, place: Any) -> Any:
     """Emit the pass; whether it counts (i1), which only a watched one can deny."""
     builder, path = tile.builder, tile.path
-    *at, k0, k1, terms = place
+    *at, k0, k1, terms, tile.turn = place
     spots = tile.spots("out", at)
     g = tile.scalars(0)
     sums = [g.start.value if outer else tile.load(spot, tile.kind) for spot in spots]
@@ -234,17 +241,19 @@ def _body(tile: _Tile, g: Scalars, at: Any, terms: Any, k: Any, now: Any) -> lis
     accs, flags = ends[:many], ends[many:]
     n = Tally(**tally)
     product_at = addends(tile, at, k, terms, FUSED)
+    draws = _draws(tile, at, k, path, 0)
     for r in range(ROWS):
         for v in range(tile.vectors):
             i = r * tile.vectors + v
             product = product_at(r, v)
             if not names:
-                accs[i] = add(accs[i], product, g, path).y
+                accs[i] = add(accs[i], product, g, path, draws(i, g)).y
                 continue
             mine = {name: own[name][i % len(own[name])] for name in own}
             if "empty" in names:
                 n = n._replace(empty=plus(n.empty, product.value.eq(0.0)))
-            accs[i], n, over = counted(accs[i], product, g, path, n._replace(**mine))
+            tally_now = n._replace(**mine)
+            accs[i], n, over = counted(accs[i], product, g, path, tally_now, draws(i, g))
             for name in own:
                 own[name][i % len(own[name])] = getattr(n, name)
             if over is not None:
@@ -252,6 +261,38 @@ def _body(tile: _Tile, g: Scalars, at: Any, terms: Any, k: Any, now: Any) -> lis
     kept = [x for name in own for x in own[name]]
     new = (*accs, *flags, *kept, *(getattr(n, name) for name in names))
     return [getattr(x, "value", x) for x in new]
+
+
+def _draws(
+    tile: _Tile, at: Any, number: Any, path: Path, level: int
+) -> Callable[[int, Scalars], Vector | None]:
+    """The random bits of rounding ``number`` for the tile's vectors, by their places in it; none
+    for a path that takes none.  A state is the sum of the row's word and the column's."""
+    if path.rounding not in DRAWN:
+        return lambda i, g: None
+    builder, count = tile.builder, VECTOR_BITS // 64
+    item, row, panel, part = at
+    first = builder.mul(panel, I64(PANEL * tile.lanes))
+    first = builder.add(first, builder.mul(part, I64(tile.vectors * tile.lanes)))
+    move = builder.mul(number, I64(signed(GAMMA)))
+    factor = splat(builder, builder.load(tile.address("words", level, 0)), count)
+    parts = tile.lanes // count
+    lines = []
+    for r in range(ROWS):
+        word = builder.load(tile.address("rows", item, builder.add(row, I64(r))))
+        lines.append(splat(builder, builder.add(word, move), count))
+    wide = ir.VectorType(I64, count)
+
+    def draw(i: int, g: Scalars) -> Vector:
+        r, v = divmod(i, tile.vectors)
+        states = []
+        for half in range(parts):
+            column = builder.add(first, I64(v * tile.lanes + half * count))
+            spot = tile.address("columns", item, column)
+            states.append(lines[r] + Vector(builder, tile.load(spot, wide, 8)))
+        return random_bits(states[0], states[-1], factor, g)
+
+    return draw
 
 
 def _apart(path: Path, vectors: int) -> dict[str, int]:
@@ -333,13 +374,14 @@ def _merge(
     n = Tally(**_wrapped(builder, {name: _start(tile, name) for name in names}))
     n = n._replace(empty=I64(0))
     struck = flags or [Vector(builder, x) for x in _flag_starts(tile, path)]
+    draws = _draws(tile, at, tile.turn, path, 1)
     for i, (spot, t) in enumerate(zip(spots, sums, strict=True)):
         before = Vector(builder, tile.load(spot, tile.kind))
         if path.level == NONE:
-            y = add(before, Term(t), g, path).y
+            y = add(before, Term(t), g, path, draws(i, g)).y
         else:
             n = n._replace(empty=plus(n.empty, t.eq(0.0)))
-            y, n, over = counted(before, Term(t), g, path, n)
+            y, n, over = counted(before, Term(t), g, path, n, draws(i, g))
             if over is not None:
                 struck[i] = select(over, struck[i].constant(1), struck[i])
         tile.store(y.value, spot)
@@ -410,16 +452,17 @@ def _add_lost(tile: _Tile, lost: Vector, at: Any) -> None:
 def run_kernel(inner: Path, outer: Path | None) -> Any:
     """The driver for these datapaths:
 
-    run(a, b, table, out, flags, scalars, counts, lost, first, last, rows, step, fresh, terms)
+    run(a, b, table, out, flags, scalars, counts, lost, draws, first, …, step, fresh, terms)
 
     a (batch, m, k), b packed (batch, panels, k, columns), k counting planes (`multiply`), of which
     there are ``terms`` for TERMS; out and flags (batch, m, panels ·
     columns), all C-contiguous, m a multiple of ROWS; scalars (2, …); counts (2, SLOTS); lost
     (1, batch, panels, m / ROWS), or for ordered paths (2, batch, m, panels · columns), lost and
-    mass.  Units of work ``first`` … ``last`` − 1 are blocks of ``rows`` rows
-    of one panel of one item; ``step`` is the chunk length, or how long a panel stays.  ``out``
-    holds what sums start from, unless they are ``fresh``: then nothing was written there yet;
-    nor ever into flags.
+    mass.  draws holds what random bits come from, uint64: words of rows (batch, m), of columns
+    (batch, panels · columns), and factors (2, 1).  Units of work ``first`` … ``last`` − 1 are
+    blocks of ``rows`` rows of one panel of one item; ``step`` is the chunk length, or how long a
+    panel stays.  ``out`` holds what sums start from, unless they are ``fresh``: then nothing was
+    written there yet; nor ever into flags.
 
     Where overflows are counted, passes without one are the rule: they are watched, and done
     again where one occurs; after that, until the next tile, nothing is tried.
@@ -435,8 +478,9 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
     wide, zero = columns(inner), Scalars._fields.index("start")
 
     @kernel
-    def run(a, b, table, out, flags, scalars, counts, lost, first, last, rows, step, fresh, terms):  # type: ignore[no-untyped-def]
-        arrays = (a, b, table, out, flags, scalars, counts, lost)
+    def run(a, b, table, out, flags, scalars, counts, lost, draws, *span):  # type: ignore[no-untyped-def]
+        first, last, rows, step, fresh, terms = span
+        arrays = (a, b, table, out, flags, scalars, counts, lost, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2] // terms, b.shape[1]
         blocks = (m + rows - 1) // rows
         for unit in range(first, last):
@@ -450,18 +494,19 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
                 flags[item][block] = 0
             for k in range(0, length, step):
                 stop = min(length, k + step)
+                turn = length + k // step
                 calm = watches
                 for row in range(top, min(m, top + rows), ROWS):
                     done = 0  # vectors of the panel
                     if watches:
                         part = 0
                         while calm and part < quick_parts:
-                            at = (item, row, panel, part, k, stop, terms)
+                            at = (item, row, panel, part, k, stop, terms, turn)
                             calm = tile_pass(quick_code, outer_code, arrays, at)
                             part += calm
                         done = part * (PANEL // quick_parts) if watches else 0
                     for part in range(done * parts // PANEL, parts):
-                        at = (item, row, panel, part, k, stop, terms)
+                        at = (item, row, panel, part, k, stop, terms, turn)
                         tile_pass(inner_code, outer_code, arrays, at)
 
     return run

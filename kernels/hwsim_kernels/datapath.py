@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from hwsim_kernels.draws import FACTORS, SHIFTS
 from hwsim_kernels.vectors import (
     Vector,
     absolute,
@@ -18,11 +19,17 @@ from hwsim_kernels.vectors import (
     bits,
     floats,
     fma,
+    fma_toward_zero,
+    funnel,
+    halves,
     inverted,
     maximum,
     negated,
     population,
+    rounds_toward_zero,
     select,
+    shifted,
+    shifted_left,
     sign_mask,
     widened,
 )
@@ -33,8 +40,9 @@ EXACT, INNOCUOUS, NATIVE, STICKY = range(4)
 
 # How a sum reaches the grid: it lies there; to nearest even by (x + C) − C; or in magnitudes, by
 # cutting the significand (rtz), after adding to positive ones (rup; rdn is rup of negated
-# operands), after adding half a place (rna).
-NOTHING, NEAREST, TRUNCATE, UP, AWAY = range(5)
+# operands), after adding half a place (rna), after adding random bits (sr: P3109's A, B and C).
+NOTHING, NEAREST, TRUNCATE, UP, AWAY, DRAWN_A, DRAWN_B, DRAWN_C = range(8)
+DRAWN = (DRAWN_A, DRAWN_B, DRAWN_C)
 
 # What becomes of a sum beyond the range: there is none; the nearest finite value; Inf, by scaling
 # to the carrier's own overflow and back; that above and the lowest value below; one turn of a
@@ -84,6 +92,10 @@ class Scalars(NamedTuple):
     keep: Any  # mask of the bits that a cut keeps
     rest: Any  # the bits that it drops
     half: Any  # the highest of those
+    draw: Any  # mask of a draw's N bits where they are added, ``place`` places up
+    place: Any
+    nudge: Any  # half of the lowest of them
+    below: Any  # mask of what lies under them
     lowest: Any
     largest: Any
     up: Any  # 2^(carrier's emax − emax), and its inverse
@@ -93,7 +105,7 @@ class Scalars(NamedTuple):
     start: Any  # where chunk sums start: +0, or −0 where operands are negated
 
 
-INTEGERS = frozenset({"floor", "magic", "keep", "rest", "half"})
+INTEGERS = frozenset({"floor", "magic", "keep", "rest", "half", "draw", "place", "nudge", "below"})
 
 
 class Step(NamedTuple):
@@ -131,6 +143,12 @@ class Term:
         if self.fused and self.y is not None:
             return fma(negated(self.x), self.y, z)
         return z - self.value
+
+    def cut_with(self, z: Vector) -> Vector:
+        """addend + z toward zero, where vectors round so (`rounds_toward_zero`)."""
+        if self.fused and self.y is not None:
+            return fma_toward_zero(self.x, self.y, z)
+        return fma_toward_zero(self.value, z.constant(1.0), z)
 
 
 class Error:
@@ -219,8 +237,73 @@ def away(s: Vector, e: Error | None, g: Scalars) -> Vector:
     return floats((bits(x) + g.half) & g.keep)
 
 
-def rounded(s: Vector, e: Error | None, g: Scalars, path: Path) -> Vector:
+def random_bits(low: Vector, high: Vector, factor: Vector, g: Scalars) -> Vector:
+    """Draws from two vectors of splitmix64's states (lanes of 64 bits, ``low`` before ``high``),
+    in place: N bits of the mixed word, ``place`` places up.
+
+    ``factor`` is the mixer's second one, times 2^place in lanes of 32 bits.  Those need the bits
+    z = 0 … N − 1 and 31 … 30 + N of the product, which stay below 64 then: place + 31 + N ≤ 63.
+    In lanes of 64 bits ``low`` alone has them all, and is shifted at the end.
+    """
+    words = [low] if g.draw.width == 64 else [low, high]
+    for i, z in enumerate(words):
+        z = (z ^ shifted(z, z.constant(SHIFTS[0]))) * z.constant(signed(FACTORS[0]))
+        words[i] = (z ^ shifted(z, z.constant(SHIFTS[1]))) * factor
+    if len(words) == 1:
+        z = words[0]
+        return shifted_left(z ^ shifted(z, z.constant(SHIFTS[2])), g.place) & g.draw
+    ends, tops = halves(*words)
+    return (ends ^ funnel(tops, ends, 32 - SHIFTS[2])) & g.draw
+
+
+def signed(word: int) -> int:
+    """64 bits as a signed integer."""
+    return word - (1 << 64) if word >> 63 else word
+
+
+def drawn(s: Vector, e: Error | None, g: Scalars, path: Path, draw: Vector) -> Vector:
+    """s + e by a draw: magnitudes are cut to P bits, the draw is added, the rest dropped.
+
+    P ≥ p + N + 2.  A and B see N and N + 1 bits under the last place, and none below them; C's
+    nearest needs to know whether there are any: the last bit is made odd.
+    """
+    m = bits(s)
+    if e is not None:
+        minus = m >> (s.width - 1)
+        m = m + (((bits(e.value) ^ minus) - minus) >> (s.width - 1))
+        if path.rounding == DRAWN_C:
+            m = select(e.exists, m | 1, m)
+    if not path.floor:
+        return floats(drawn_bits(m, g, path, draw))
+    # Under the smallest normal value the grid is that of |s| plus it.
+    a = absolute(floats(m))
+    base = select(a < g.smallest_normal, g.smallest_normal, a.constant(0.0))
+    t = a + base
+    lost = a - (t - base)
+    m = select(lost < 0.0, bits(t) - 1, bits(t))
+    if path.rounding == DRAWN_C:
+        m = select(lost.ne(0.0), m | 1, m)
+    y = floats(drawn_bits(m, g, path, draw)) - base
+    y = floats(bits(y) | (bits(s) & sign_mask(s.width)))
+    return y if path.signs else y + 0.0
+
+
+def drawn_bits(m: Vector, g: Scalars, path: Path, draw: Vector) -> Vector:
+    """The draw added, and the cut: carries run into the exponent."""
+    if path.rounding == DRAWN_B:
+        draw = draw | g.nudge
+    if path.rounding == DRAWN_C:
+        odd = shifted(m, g.place) & 1
+        m = (m + shifted(g.below, m.constant(1)) + odd) & inverted(g.below)
+    return (m + draw) & g.keep
+
+
+def rounded(
+    s: Vector, e: Error | None, g: Scalars, path: Path, draw: Vector | None = None
+) -> Vector:
     """s + e (or s, where that is exact) on the format's grid, its exponent unbounded above."""
+    if draw is not None:
+        return drawn(s, e, g, path, draw)
     if path.rounding == NEAREST:
         return nearest(s if e is None else to_odd(s, e.value), g, path)
     cuts = {TRUNCATE: truncated, UP: upward, AWAY: away}
@@ -241,11 +324,14 @@ def limited(r: Vector, g: Scalars, path: Path) -> Vector:
     return r
 
 
-def add(acc: Vector, p: Term, g: Scalars, path: Path) -> Step:
-    """R(acc + p)."""
-    s = p.plus(acc)
-    e = Error(acc, p, s) if path.sums == STICKY else None
-    r = rounded(s, e, g, path)
+def add(acc: Vector, p: Term, g: Scalars, path: Path, draw: Vector | None = None) -> Step:
+    """R(acc + p); by ``draw`` where the rounding takes any."""
+    if path.level == NONE and path.rounding in DRAWN[:2] and rounds_toward_zero(acc):
+        s, e = p.cut_with(acc), None  # all that is asked of s + e are its upper P bits
+    else:
+        s = p.plus(acc)
+        e = Error(acc, p, s) if path.sums == STICKY else None
+    r = rounded(s, e, g, path, draw)
     return Step(limited(r, g, path), s, e, r)
 
 
@@ -297,13 +383,15 @@ def used(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def counted(acc: Vector, p: Term, g: Scalars, path: Path, n: Tally) -> tuple[Vector, Tally, Any]:
+def counted(
+    acc: Vector, p: Term, g: Scalars, path: Path, n: Tally, draw: Vector | None = None
+) -> tuple[Vector, Tally, Any]:
     """(y, tally with this step in it, mask of overflow or None) for y = R(acc + p).
 
     For finite addends (chunk sums may be infinite).  Steps with an infinite sum count as touched,
     unless their addend is zero: they swamp nothing.
     """
-    step = add(acc, p, g, path)
+    step = add(acc, p, g, path, draw)
     y, over, finite = step.y, None, None
     if path.limit != UNBOUNDED:
         over = _overflows(step, g, path)
@@ -329,7 +417,7 @@ def counted(acc: Vector, p: Term, g: Scalars, path: Path, n: Tally) -> tuple[Vec
             touched = (moved & finite) | over | (inverted(finite) & p.value.ne(0.0))
             partial = partial & finite
         n = n._replace(touched=plus(n.touched, touched), partial=plus(n.partial, partial))
-        n = _special(acc, p, step, g, path, n, partial)
+        n = _special(acc, p, step, (g, draw), path, n, partial)
     return y, n, over
 
 
@@ -369,23 +457,31 @@ def _error(
 def _gap(step: Step, path: Path) -> Vector:
     """s + e − y in float64, rounded once."""
     s, e, y = step.s, widened(step.e.value), step.y
-    if path.limit == UNBOUNDED:
+    if path.limit == UNBOUNDED and not (path.floor and path.rounding in DRAWN):
         return widened(s - y) + e  # s − y is exact: multiples of one last place, within a step
-    # Where the range ends y is far: what s − y loses joins e, rounded to odd.
+    # Where the range ends y is far, and a draw takes tiny sums far up: what s − y loses joins e,
+    # rounded to odd.
     d, low = two_sum(widened(s), negated(widened(y)))
     return d + to_odd(*two_sum(low, e))
 
 
 def _special(
-    acc: Vector, p: Term, step: Step, g: Scalars, path: Path, n: Tally, partial: Vector
+    acc: Vector,
+    p: Term,
+    step: Step,
+    how: tuple[Scalars, Vector | None],
+    path: Path,
+    n: Tally,
+    partial: Vector,
 ) -> Tally:
     """Domination, a part of partial swamping, and underflow: counts of ALL."""
     if path.level != ALL:
         return n
+    g, draw = how
     if path.own:  # from zero such a step is exact
         taken = partial & step.y.eq(p.value)
     else:
-        alone = limited(rounded(p.value, None, g, path), g, path)
+        alone = limited(rounded(p.value, None, g, path, draw), g, path)
         taken = partial & step.y.eq(alone) & acc.ne(0.0)
     n = n._replace(dominated=plus(n.dominated, taken))
     if path.floor:

@@ -220,7 +220,7 @@ def _flagged(*paths: Path) -> bool:
 def lanes_kernel(inner: Path, outer: Path) -> Any:
     """The driver of interleaved lanes:
 
-    run(a, b, table, out, flags, scalars, counts, stack, first, last, rows, numbers, …)
+    run(a, b, table, out, flags, scalars, counts, stack, draws, first, last, rows, numbers, …)
 
     with ``numbers`` (order, joins): ``order`` lists the lanes as they are summed; ``joins`` how
     often, after each, the two sums on top of the stack become one.  The rest is as in
@@ -231,8 +231,9 @@ def lanes_kernel(inner: Path, outer: Path) -> Any:
     flagged, zero = _flagged(inner, outer), Scalars._fields.index("start")
 
     @kernel
-    def run(a, b, table, out, flags, scalars, counts, stack, first, last, rows, numbers, fresh, _):  # type: ignore[no-untyped-def]
-        arrays = (a, b, table, out, flags, scalars, counts, stack)
+    def run(a, b, table, out, flags, scalars, counts, stack, draws, *span):  # type: ignore[no-untyped-def]
+        first, last, rows, numbers, fresh, _ = span
+        arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2], b.shape[1]
         blocks = (m + rows - 1) // rows
         order, joins = numbers
@@ -269,7 +270,7 @@ def lanes_kernel(inner: Path, outer: Path) -> Any:
 def trees_kernel(inner: Path, outer: Path) -> Any:
     """The driver of adder trees:
 
-    run(a, b, table, out, flags, scalars, counts, stack, first, last, rows, width, fresh, terms)
+    run(a, b, table, out, flags, scalars, counts, stack, draws, first, last, rows, width, …)
 
     Each pair of leaves is added, and then as many pairs of waiting sums of one size as there are:
     every node has the operands that it has when a tree is added up level by level.
@@ -279,10 +280,9 @@ def trees_kernel(inner: Path, outer: Path) -> Any:
     flagged, zero = _flagged(inner, outer), Scalars._fields.index("start")
 
     @kernel
-    def run(
-        a, b, table, out, flags, scalars, counts, stack, first, last, rows, width, fresh, terms
-    ):  # type: ignore[no-untyped-def]
-        arrays = (a, b, table, out, flags, scalars, counts, stack)
+    def run(a, b, table, out, flags, scalars, counts, stack, draws, *span):  # type: ignore[no-untyped-def]
+        first, last, rows, width, fresh, _ = span
+        arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2], b.shape[1]
         blocks = (m + rows - 1) // rows
         for unit in range(first, last):

@@ -29,6 +29,7 @@ from hwsim_kernels.bignum import (
 )
 
 NEAREST, AWAY, TRUNCATE, UP, DOWN, ODD = range(6)  # rne, rna, rtz, rup, rdn, rto
+DRAWN_A, DRAWN_B, DRAWN_C = range(6, 9)  # sr, P3109's three rules
 # What a result outside the range becomes.
 TO_LOWEST, TO_LARGEST, TO_INF, TO_NAN, REFUSE = range(5)
 FLOAT64, SIGNED, UNSIGNED = range(3)  # how an array holds values: bits of float64, or codes
@@ -38,6 +39,7 @@ HIDDEN = np.uint64(1 << 52)
 FIELD = np.uint64(0x7FF)
 SIGN = np.uint64(63)
 WORD = np.int64(64)
+NO_DRAW = np.uint64(0)
 TWO, BITS62 = np.uint64(2), np.uint64(62)
 
 
@@ -46,6 +48,7 @@ TWO, BITS62 = np.uint64(2), np.uint64(62)
 TARGET = np.dtype(
     [
         ("mode", np.int64),
+        ("random", np.uint64),  # bits of a draw
         ("digits", np.int64),  # p − 1 of a float; beyond any exponent where spacing is constant
         ("floor", np.int64),  # exponent of the least spacing; below any exponent without one
         ("bias", np.int64),
@@ -91,7 +94,28 @@ def goes_away(mode, half, rest, odd, negative):
 
 
 @inlined
-def to_grid(x, t):
+def drawn_away(x, n, t, draw):
+    """Whether a draw sends a magnitude up, of which n > 0 bits lie under its last place.
+
+    share is floor(ν·2^(N+1)), rest whether ν has more bits.
+    """
+    places = np.int64(t.random) + 1
+    if n >= places:
+        _, _, w, rest = right(x[2], x[3], x[4], n - places)
+        share = w & ((ONE << np.uint64(places)) - ONE)
+    else:
+        low = x[4] & ((ONE << np.uint64(n)) - ONE)
+        share, rest = low << np.uint64(places - n), False
+    if t.mode == DRAWN_B:
+        return share + (draw << ONE) + ONE >= ONE << np.uint64(places)
+    whole = share >> ONE
+    if t.mode == DRAWN_C:
+        whole += share & (np.uint64(rest) | whole) & ONE
+    return whole + draw >= ONE << t.random
+
+
+@inlined
+def to_grid(x, t, draw):
     """(steps mod 2^64, exponent, steps ≥ 2^64, inexact) of a finite number that is not zero."""
     lead = x[5] + TOP
     q = max(lead - t.digits, t.floor)
@@ -106,7 +130,11 @@ def to_grid(x, t):
     odd = (steps & ONE) != NOTHING
     if t.power:  # of two neighbouring powers, one has an even exponent field; zero is even
         odd = odd & (((q + t.bias) & 1) != 0)
-    if goes_away(t.mode, half, rest, odd, x[1]):
+    if t.mode >= DRAWN_A:
+        away = drawn_away(x, n, t, draw)
+    else:
+        away = goes_away(t.mode, half, rest, odd, x[1])
+    if away:
         steps += ONE
         huge |= steps == NOTHING
     return steps, q, huge, half | rest
@@ -144,8 +172,10 @@ def wrapped(negative, steps, t):
 
 
 @inlined
-def project(x, t):
+def project(x, t, draw=NO_DRAW):
     """(value, overflowed, inexact, refused): the value as (kind, negative, significand, exponent).
+
+    draw : the random bits of a stochastic rounding.
 
     ``refused``: NaN, or an Inf that cannot wrap, reached a format that cannot hold it.
     """
@@ -159,7 +189,7 @@ def project(x, t):
         return outcome(t.nan, False, t), False, True, t.nan == REFUSE
     if x[0] == ZERO:
         return zero, False, False, False
-    steps, q, huge, inexact = to_grid(x, t)
+    steps, q, huge, inexact = to_grid(x, t, draw)
     if not huge and below(steps, q, t.small, t.small_exponent):
         if not t.has_zero:
             return outcome(t.tiny, False, t), True, True, t.tiny == REFUSE

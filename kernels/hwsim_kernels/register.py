@@ -19,8 +19,8 @@ from hwsim_kernels.bignum import (
     special,
 )
 from hwsim_kernels.float64 import ALL, LARGEST, NONE, OVERFLOW
-from hwsim_kernels.project import exact, pack, project, to_float, unpack
-from hwsim_kernels.wide import IN_SUM, INNER, OUTER, Tallies, addend
+from hwsim_kernels.project import NO_DRAW, exact, pack, project, to_float, unpack
+from hwsim_kernels.wide import IN_SUM, INNER, OUTER, Tallies, addend, begin, next_draw
 
 # The lowest bit of any normalised product lies 189 places under 2^-2148, the least product of two
 # float64; the largest is under 2^2048, and 2^31 of them under 2^2079.
@@ -150,9 +150,9 @@ def total(a, b, c, unit, register, into):
 
 
 @kernel
-def exact_sums(a, b, c, out, flags, counts, formats, m):
+def exact_sums(a, b, c, out, flags, counts, formats, m, rows, columns):
     """out ← R(c + Σ a·b), one rounding: arrays and result as in `wide.mac`."""
-    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64))
+    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
     t = formats[INNER]
     # On a circle only the bits up to 64 above the step matter, and those that round.
     top_bit = t.floor + 96 if t.wraps else EVERY_BIT
@@ -163,8 +163,11 @@ def exact_sums(a, b, c, out, flags, counts, formats, m):
                 out[i, j] = c[i, j]
                 continue
             into.state[0] = 0
+            if m.draws.mask:
+                begin(rows[i] + columns[j], m, a.shape[1] * m.rounds_products, 1, into)
             s, cut = total(a[i], b[j], c[i, j], (formats, m), register, into)
-            value, over, _, refused = project(s, t)
+            draw = next_draw(m, INNER, into) if m.draws.mask else NO_DRAW
+            value, over, _, refused = project(s, t, draw)
             over |= cut
             if refused:
                 into.state[1] = IN_SUM
@@ -181,7 +184,8 @@ def exact_sums(a, b, c, out, flags, counts, formats, m):
 @kernel
 def outside(a, b, c, formats, m):
     """Outputs whose exact c + Σ a·b is finite and outside the outer format's range."""
-    into = Tallies(np.zeros((2, 1), np.int64), np.zeros(2), np.zeros(2, np.int64))
+    nothing = np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64)
+    into = Tallies(np.zeros((2, 1), np.int64), *nothing)
     register = Register(np.empty(DIGITS, np.int64), False, EVERY_BIT)
     found = np.int64(0)
     t = formats[OUTER]

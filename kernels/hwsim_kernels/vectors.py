@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import llvmlite.binding
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
 from numba.core import cgutils
@@ -19,6 +20,9 @@ GATHERS = bool(get_host_cpu_features().get("avx512f", False))
 PERMUTES_WORDS = bool(get_host_cpu_features().get("avx512bw", False))
 I32, I64 = ir.IntType(32), ir.IntType(64)
 FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
+# Vectors of 512 bits whose instructions name the rounding that they do.
+ROUNDS = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
+TOWARD_ZERO = 3 | 8  # and no exceptions
 ORDERED = {"<", ">", "<=", ">=", "=="}
 
 
@@ -180,6 +184,42 @@ def fma(x: Vector, y: Vector, z: Vector) -> Vector:
     signature = ir.FunctionType(kind, [kind] * 3)
     function = cgutils.get_or_insert_function(x.builder.module, signature, name)
     return x.like(x.builder.call(function, [x.value, y.value, z.value]))
+
+
+def rounds_toward_zero(x: Vector) -> bool:
+    """Whether `fma_toward_zero` is there for such vectors."""
+    return ROUNDS and x.is_float and x.width * x.value.type.count == 512
+
+
+def fma_toward_zero(x: Vector, y: Vector, z: Vector) -> Vector:
+    """x·y + z, cut: one instruction, whatever rounding is in force."""
+    kind = x.value.type
+    name = f"llvm.x86.avx512.vfmadd.{'ps' if x.width == 32 else 'pd'}.512"
+    signature = ir.FunctionType(kind, [kind] * 3 + [I32])
+    function = cgutils.get_or_insert_function(x.builder.module, signature, name)
+    how = ir.Constant(I32, TOWARD_ZERO)
+    return x.like(x.builder.call(function, [x.value, y.value, z.value, how]))
+
+
+def halves(x: Vector, y: Vector) -> tuple[Vector, Vector]:
+    """The low and the high words of 64-bit integers, x's lanes before y's."""
+    kind = ir.VectorType(I32, 2 * x.value.type.count)
+    left, right = (v.builder.bitcast(v.value, kind) for v in (x, y))
+    found = []
+    for first in (0, 1):
+        places = ir.Constant(kind, list(range(first, 2 * kind.count, 2)))
+        found.append(x.like(x.builder.shuffle_vector(left, right, places)))
+    return found[0], found[1]
+
+
+def funnel(high: Vector, low: Vector, count: int) -> Vector:
+    """The upper words of high·2^w + low shifted left by ``count`` (llvm.fshl)."""
+    kind = high.value.type
+    signature = ir.FunctionType(kind, [kind] * 3)
+    name = f"llvm.fshl.v{kind.count}i{high.width}"
+    function = cgutils.get_or_insert_function(high.builder.module, signature, name)
+    operands = [high.value, low.value, high.constant(count).value]
+    return high.like(high.builder.call(function, operands))
 
 
 def negated(x: Vector) -> Vector:

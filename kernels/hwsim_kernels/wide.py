@@ -13,6 +13,7 @@ import numpy as np
 
 from hwsim_kernels._jit import inlined, kernel
 from hwsim_kernels.bignum import FINITE, NOTHING, ZERO, add, equal, multiply, negated, smaller
+from hwsim_kernels.draws import Drawing, first_state, later, taken
 from hwsim_kernels.float64 import (
     ALL,
     CHEAP,
@@ -25,7 +26,7 @@ from hwsim_kernels.float64 import (
     PRODUCT_OVERFLOW,
     UNDERFLOW,
 )
-from hwsim_kernels.project import circle, exact, pack, project, to_float, unpack, value_of
+from hwsim_kernels.project import NO_DRAW, circle, exact, pack, project, to_float, unpack, value_of
 
 # Where NaN, or an Inf that cannot wrap, reached a format that cannot hold it.
 FINE, IN_PRODUCT, IN_SUM, IN_OUTER = range(4)
@@ -53,6 +54,7 @@ class Machine(NamedTuple):
     down: bool  # x − x is −0
     length: int  # of a chunk, lanes, or a tree's or group's width; 0 where sums are sequential
     level: int
+    draws: Drawing
     halving: bool = False  # lanes' sums are added half to half
 
 
@@ -62,6 +64,7 @@ class Tallies(NamedTuple):
     counts: np.ndarray  # (2, COUNTS): inner and outer
     sums: np.ndarray  # lost, mass
     state: np.ndarray  # whether anything overflowed; where something was refused
+    source: np.ndarray  # states of the next draws (uint64), at INNER, OUTER, PRODUCT
 
 
 @inlined
@@ -102,9 +105,10 @@ def is_tiny(s, t):
 
 @inlined
 def count(addition, result, formats, m, where, into):
-    """Count one addition: (acc, p, their sum s, whether it is exact), (y, overflowed, inexact)."""
+    """Count one addition: (acc, p, their sum s, whether it is exact), (y, overflowed, inexact, the
+    draw)."""
     acc, p, s, whole = addition
-    value, over, inexact = result
+    value, over, inexact, draw = result
     y = exact(value)
     t = formats[where]
     counts = into.counts
@@ -120,7 +124,7 @@ def count(addition, result, formats, m, where, into):
     if m.level == CHEAP:
         return
     if regular and inexact and acc[0] == FINITE and p[0] == FINITE:
-        counts[where, DOMINATED] += np.int64(equal(y, exact(project(p, t)[0])))
+        counts[where, DOMINATED] += np.int64(equal(y, exact(project(p, t, draw)[0])))
     counts[where, UNDERFLOW] += np.int64(inexact and is_tiny(s, t))
     if y[0] == FINITE:
         # A significand of 64 bits is rounded by its conversion, once: no codes are subnormal.
@@ -132,19 +136,37 @@ def count(addition, result, formats, m, where, into):
 
 
 @inlined
+def next_draw(m, where, into):
+    """The random bits of the next rounding; its number is used up."""
+    state = into.source[where]
+    into.source[where] = later(state, 1, m.draws)
+    return taken(state, m.draws)
+
+
+@inlined
+def begin(origin, m, products, steps, into):
+    """Put the three streams of an output at their first draws: products, then inner sums, outer."""
+    state = first_state(origin, m.draws)
+    into.source[PRODUCT] = state
+    into.source[INNER] = later(state, products, m.draws)
+    into.source[OUTER] = later(into.source[INNER], steps, m.draws)
+
+
+@inlined
 def step(acc, p, formats, m, where, into):
     """R(acc + p)."""
     t = formats[where]
     s, whole = add(acc, p, m.down)
-    value, over, inexact, refused = project(s, t)
+    draw = next_draw(m, where, into) if m.draws.mask else NO_DRAW
+    value, over, inexact, refused = project(s, t, draw)
     if t.wraps:
         turned, far = circle(p, t)
         if far:  # the sum overflows, which `project` saw, but the window need not hold its low bits
-            value = project(add(acc, turned, m.down)[0], t)[0]
+            value = project(add(acc, turned, m.down)[0], t, draw)[0]
     if refused:
         into.state[1] = IN_SUM + where
     if m.level != NONE:
-        count((acc, p, s, whole), (value, over, inexact), formats, m, where, into)
+        count((acc, p, s, whole), (value, over, inexact, draw), formats, m, where, into)
     return exact(value)
 
 
@@ -154,7 +176,8 @@ def addend(x, y, formats, m, into):
     p = multiply(x, y, m.sign_of_zero)
     if not m.rounds_products:
         return p
-    value, over, _, refused = project(p, formats[PRODUCT])
+    draw = next_draw(m, PRODUCT, into) if m.draws.mask else NO_DRAW
+    value, over, _, refused = project(p, formats[PRODUCT], draw)
     if refused:
         into.state[1] = IN_PRODUCT
     if over:
@@ -164,12 +187,13 @@ def addend(x, y, formats, m, into):
 
 
 @kernel
-def mac(a, b, c, out, flags, lost, mass, counts, formats, m):
+def mac(a, b, c, out, flags, lost, mass, counts, formats, m, rows, columns):
     """out ← c + Σ a·b: a (m, k), b (n, k), c and out (m, n); where a value was refused, or FINE.
 
-    ``flags`` (uint8), ``lost`` and ``mass`` are (m, n); ``counts`` is (2, COUNTS).
+    ``flags`` (uint8), ``lost`` and ``mass`` are (m, n); ``counts`` is (2, COUNTS); ``rows`` (m,)
+    and ``columns`` (n,), uint64, say where draws come from (`hwsim_kernels.draws`).
     """
-    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64))
+    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
     nothing = exact((np.int64(ZERO), False, NOTHING, np.int64(0)))
     steps = a.shape[1]
     chunk = m.length if m.length > 0 else max(1, steps)
@@ -177,6 +201,8 @@ def mac(a, b, c, out, flags, lost, mass, counts, formats, m):
         for j in range(b.shape[0]):
             into.sums[:] = 0.0
             into.state[0] = 0
+            if m.draws.mask:
+                begin(rows[i] + columns[j], m, steps * m.rounds_products, steps, into)
             total = exact(unpack(c[i, j], formats[OUTER].holds, formats[OUTER].floor))
             for start in range(0, steps, chunk):
                 t = nothing if m.length > 0 else total
@@ -196,17 +222,19 @@ def mac(a, b, c, out, flags, lost, mass, counts, formats, m):
 
 
 @kernel
-def round_values(x, out, flags, source, formats):
+def round_values(x, out, flags, source, formats, draws):
     """out ← R(x) for flat arrays; (number of overflows, whether a value was refused).
 
-    ``flags`` (uint8, of x's size, or empty) gets 1 where a value overflowed.
+    ``flags`` (uint8, of x's size, or empty) gets 1 where a value overflowed.  ``draws``: the random
+    bits of every element (uint32), or empty.
     """
     t = formats[0]
     total = np.int64(0)
     wrong = False
     for i in range(x.shape[0]):
         number = exact(unpack(x[i], source.holds, source.exponent))
-        value, over, _, refused = project(number, t)
+        draw = np.uint64(draws[i]) if draws.shape[0] else NO_DRAW
+        value, over, _, refused = project(number, t, draw)
         wrong |= refused
         total += np.int64(over)
         if flags.shape[0]:

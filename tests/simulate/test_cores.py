@@ -45,7 +45,7 @@ def unit_with(spec: str, core: str) -> MacUnit:
 def by_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """No product falls back on the reference."""
 
-    def refuse(facts: Any, unit: MacUnit, level: int) -> Any:
+    def refuse(facts: Any, unit: MacUnit, level: int, draws: Any) -> Any:
         raise AssertionError(f"{unit} has no kernel")
 
     monkeypatch.setattr(products, "_by_reference", refuse)

@@ -96,7 +96,7 @@ def test_canonical_spelling(text: str, canonical: str):
         ("int8xint8+int32:nan", "nan", ""),
         ("e4m3xe4m3+fp16:wrap", "wrap", ""),
         ("e4m3xe4m3+e4m3:inf", "inf", ""),
-        ("e4m3xe4m3+fp16:sr8", "sr8", ""),
+        ("e4m3xe4m3+fp16:sr33", "sr33", ""),
         ("e4m3xe4m3+fp16:lanes6-tree", "lanes6-tree", ""),
         ("e4m3xe4m3+fp16:lanes65537", "lanes65537", ""),
         ("e4m3xe4m3+fp16:tree1", "tree1", ""),
