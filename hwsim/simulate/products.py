@@ -44,7 +44,7 @@ def multiply(
         a, b = _flushed(a, unit.a), _flushed(b, unit.b)
     facts = Facts(a, b, c)
     done = _by_kernels(facts, unit, level, threads)
-    if done is None and not wide.knows(unit):
+    if done is None and not wide.knows(unit, facts):
         return _by_reference(facts, unit, level)
     in_floats = done is not None
     values, totals = done or wide.wide_product(facts, unit, level, threads)
