@@ -32,7 +32,7 @@ from hwsim.simulate.stages import (
     IntegerStage,
     Stage,
 )
-from hwsim.units import Chunked, Exact, MacUnit, Sequential, has_whole_values, is_integer
+from hwsim.units import Chunked, Exact, Lanes, MacUnit, Sequential, has_whole_values, is_integer
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class Level:
 
 def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Stage | None] | str:
     """The stages of ``unit`` on this data, inner and outer; or why there are none."""
-    if not isinstance(unit.order, Sequential | Chunked):
+    laned = isinstance(unit.order, Lanes) and level != ALL
+    if not laned and not isinstance(unit.order, Sequential | Chunked):
         return f"no carrier is proved for {unit.order}"
     if stochastic_of(unit.rounding):
         return f"{unit.rounding} draws its bits in vectors of sums, or here"
@@ -100,7 +101,7 @@ def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Sta
         )
     addends = facts.finite and _stays_finite(unit, unit.product_format, product, facts)
     inner = _stage(Level(unit, unit.accumulator, inner_addend, level, addends), facts)
-    if isinstance(inner, str) or not isinstance(unit.order, Chunked):
+    if isinstance(inner, str) or isinstance(unit.order, Sequential):
         return inner if isinstance(inner, str) else (inner, None)
     fmt = unit.accumulator
     # Each step's rounding error is at most its addend, so a chunk sum is at most twice its mass.

@@ -102,14 +102,14 @@ def driver(order: Order, inner: Path, outer: Path | None, step: int) -> tuple[An
     """The compiled kernel for an order, and its numbers: ``step`` of a sequential sum."""
     if isinstance(order, Lanes):
         assert outer
-        return lanes_kernel(inner, outer), (_lanes(order),)
+        return lanes_kernel(inner, outer), (lane_order(order),)
     if isinstance(order, Tree):
         assert outer
         return trees_kernel(inner, outer), (order.width,)
     return run_kernel(inner, outer), (step,)
 
 
-def _lanes(order: Lanes) -> tuple[Array, Array]:
+def lane_order(order: Lanes) -> tuple[Array, Array]:
     """Lanes as they are summed, and how many sums become one after each.
 
     Lanes i and i + count/2 are neighbours where bits are reversed, as are then i and i + count/4.

@@ -63,7 +63,7 @@ def multiply(
     unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
     done = _by_kernels(facts, unit, level, threads, draws)
-    if done is None and not wide.knows(unit):
+    if done is None and not wide.knows(unit, facts):
         return _by_reference(facts, unit, level, draws)
     in_floats = done is not None
     values, totals = done or wide.wide_product(facts, unit, level, threads, draws)

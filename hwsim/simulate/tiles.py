@@ -1,8 +1,9 @@
-"""Sequential and chunked sums, tile by tile over threads."""
+"""Sequential, chunked and laned sums, tile by tile over threads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy.typing as npt
 from hwsim_kernels.float64 import NONE
 
 from hwsim.simulate.facts import Facts
+from hwsim.simulate.orders import lane_order
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import Stage, refuse_nan
 from hwsim.simulate.tally import Tally, Totals, zero_counts, zero_products
-from hwsim.units import Chunked, MacUnit
+from hwsim.units import Chunked, Lanes, MacUnit
 
 Array = npt.NDArray[Any]
 Plan = tuple[Stage, Stage | None]
@@ -95,6 +97,8 @@ class _Job:
         tally = Tally(target.shape, (self.inner.lane, self.last.lane), self.level, zeros)
         if self.outer is None:
             self.inner.add(a, b, target, tally)
+        elif isinstance(self.unit.order, Lanes):
+            self._lanes(a, b, target, self.outer, tally)
         else:
             self._chunks(a, b, target, self.outer, tally)
         refuse_nan(target, self.unit.outer_format)
@@ -112,6 +116,27 @@ class _Job:
             self.inner.add(part, b[start : start + length], sums, tally, start)
             refuse_nan(sums, self.unit.accumulator)
             outer.merge(total, sums.astype(outer.carrier, copy=False), tally)
+
+    def _lanes(self, a: Array, b: Array, total: Array, outer: Stage, tally: Tally) -> None:
+        """Sums of lanes wait in a list until they are added up."""
+        order = self.unit.order
+        assert isinstance(order, Lanes)
+        if a.shape[1] == 0:
+            return
+        inside = copy(tally)  # sums of lanes count as inner ones
+        inside.outer, inside.outer_flags = tally.inner, tally.flags
+        waiting: list[Array] = []
+        for lane, joins in zip(*lane_order(order), strict=True):
+            sums: Array = np.zeros(total.shape, self.inner.carrier)
+            mine = slice(lane, None, order.count)
+            left, right = (np.ascontiguousarray(x) for x in (a[:, mine], b[mine]))
+            self.inner.add(left, right, sums, tally)
+            refuse_nan(sums, self.unit.accumulator)
+            waiting.append(sums.astype(outer.carrier, copy=False))
+            for _ in range(joins):
+                last = waiting.pop()
+                outer.merge(waiting[-1], last, inside)
+        outer.merge(total, waiting[0], tally)
 
 
 def _panel_width(k: int, n: int, itemsize: int) -> int:

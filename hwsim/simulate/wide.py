@@ -23,6 +23,7 @@ from hwsim.simulate.grids import magnitude
 from hwsim.simulate.inputs import nan_reached
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.streams import NO_WORDS, Draws, drawing
+from hwsim.simulate.sums import Bounds, product_of
 from hwsim.simulate.tally import Tally, Totals
 from hwsim.units import (
     Chunked,
@@ -58,23 +59,24 @@ NO_FLAGS = np.empty(0, np.uint8)
 NO_DRAWS = np.empty(0, np.uint32)
 
 
-def knows(unit: MacUnit) -> bool:
-    """Whether the kernels know every part of the unit."""
+def knows(unit: MacUnit, facts: Facts) -> bool:
+    """Whether the kernels know every part of the unit, on this data."""
     known = isinstance(unit.multiplier, MULTIPLIERS) and isinstance(unit.order, ORDERS)
-    plain = unit.core is None and _fits_window(unit)
+    plain = unit.core is None and _fits_window(unit, facts)
     return known and plain and not (stochastic_of(unit.rounding) and type(unit.order) in KERNELS)
 
 
-def _fits_window(unit: MacUnit) -> bool:
+def _fits_window(unit: MacUnit, facts: Facts) -> bool:
     """Whether exact sums of products fit the kernels' window, where a unit makes such sums: of a
     group, or of two leaves of which only the low bits count."""
     wraps = unit.overflow_of(unit.accumulator) == "wrap"
     if not isinstance(unit.order, DotAdd) and not (isinstance(unit.order, Tree) and wraps):
         return True
     fmt = unit.product_format
-    largest = magnitude(unit.a) * magnitude(unit.b)
-    quantum = unit.a.quantum_exponent + unit.b.quantum_exponent
-    if fmt is not None:
+    if fmt is None:
+        product = product_of(unit, Bounds.of(facts, facts.quick_bound))
+        largest, quantum = Fraction(product.largest), product.quantum
+    else:
         largest, quantum = magnitude(fmt), fmt.quantum_exponent
     quantum = min(quantum, unit.accumulator.quantum_exponent) if wraps else quantum
     return unit.order.width * largest < WINDOW * Fraction(2) ** quantum

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwsim.formats import FixedFormat, Format
 from hwsim.testing.draws import STYLES, values
 from hwsim.testing.verdicts import Finding
-from hwsim.units import Lanes, MacUnit, as_unit
+from hwsim.units import Lanes, MacUnit, as_unit, is_integer
 
 Array = npt.NDArray[Any]
 Function = Callable[[Array, Array, MacUnit, Array | None], Any]
@@ -67,8 +68,18 @@ class Product:
             c = None
             if generator.random() < 0.6:
                 c = values(self.unit.outer_format, (m, n), style, generator)
+                c = _near_the_ends(c, self.unit.outer_format, generator)
             yield Case(a, b, c)
             done += m * n
+
+
+def _near_the_ends(c: Array, fmt: Format, generator: np.random.Generator) -> Array:
+    """Of fixed point, now and then the ends of the range: no sum of a few products gets there."""
+    if not isinstance(fmt, FixedFormat) or fmt.carried_as_codes or generator.random() < 0.7:
+        return c
+    number = int if is_integer(fmt) else float
+    ends = np.array([number(fmt.lowest), number(fmt.largest)], c.dtype)
+    return np.asarray(ends[generator.integers(0, 2, c.shape)])
 
 
 @dataclass(frozen=True)

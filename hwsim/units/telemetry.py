@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 @dataclass(frozen=True)
 class StepCounts:
-    """Counts over the additions of one level: inner (products) or outer (chunk sums).
+    """Counts over the additions of one level: inner (products) or outer (sums of them).
 
     additions : additions done.
     swamped_full : p ≠ 0 and y = acc: the addend vanished.
@@ -44,8 +44,8 @@ class StepCounts:
 class Telemetry(StepCounts):
     """Counts of a matrix product, a layer or a network; they add up with ``+``.
 
-    The fields of `StepCounts` count inner steps; ``outer`` holds the same for the chunk sums
-    (all zero unless the unit is chunked).
+    The fields of `StepCounts` count inner steps; ``outer`` holds the same for the additions to c:
+    of chunk sums, of lanes' sums, of the roots of trees (all zero for other orders).
 
     outputs : results computed.  products : M·N·K.
     zero_operands : products with a = 0 or b = 0.

@@ -67,7 +67,7 @@ def combined(sums, formats, m, into):
 @kernel
 def lanes(a, b, c, out, flags, lost, mass, counts, formats, m):
     """Product k enters lane k mod m.length; their sums, then c."""
-    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64))
+    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
     t = formats[INNER]
     sums = np.zeros(m.length, np.int64)
     for i in range(a.shape[0]):
@@ -119,7 +119,7 @@ def root(x, y, nodes, formats, m, into):
 @kernel
 def trees(a, b, c, out, flags, lost, mass, counts, formats, m):
     """The roots of trees over m.length products enter the sum."""
-    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64))
+    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
     steps = a.shape[1]
     nodes = np.zeros(m.length, np.int64)
     for i in range(a.shape[0]):
@@ -139,7 +139,7 @@ def trees(a, b, c, out, flags, lost, mass, counts, formats, m):
 def dots(a, b, c, out, flags, lost, mass, counts, formats, m):
     """Exact sums of m.length products, whose bits the window holds (`wide.knows`), enter the sum
     with one rounding."""
-    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64))
+    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
     steps = a.shape[1]
     for i in range(a.shape[0]):
         for j in range(b.shape[0]):

@@ -8,7 +8,18 @@ import numpy as np
 from hypothesis import strategies as st
 
 import hwsim
-from hwsim import Chunked, Exact, FixedFormat, FloatFormat, IntFormat, MacUnit, reference
+from hwsim import (
+    Chunked,
+    DotAdd,
+    Exact,
+    FixedFormat,
+    FloatFormat,
+    IntFormat,
+    Lanes,
+    MacUnit,
+    Tree,
+    reference,
+)
 from hwsim.formats import ALIASES, CATALOGUE, OVERFLOWS, ROUNDINGS
 from hwsim.simulate import describe
 from hwsim.units import RoundedProduct, Sequential
@@ -228,6 +239,9 @@ MAKERS: dict[Any, tuple[str, ...]] = {
     IntFormat: ("bits", "signed", "symmetric"),
     MacUnit: ("a", "b", "accumulator", "rounding", "overflow", "order", "multiplier", "output"),
     Chunked: ("length", "outer"),
+    Lanes: ("count", "tree"),
+    Tree: ("width",),
+    DotAdd: ("width",),
     RoundedProduct: ("format",),
 }
 GOOD: dict[Any, dict[str, Any]] = {
@@ -236,6 +250,9 @@ GOOD: dict[Any, dict[str, Any]] = {
     IntFormat: {"bits": 8},
     MacUnit: {"a": IntFormat(8), "b": FloatFormat(4, 4), "accumulator": FloatFormat(5, 11)},
     Chunked: {"length": 4},
+    Lanes: {"count": 4},
+    Tree: {"width": 4},
+    DotAdd: {"width": 4},
     RoundedProduct: {"format": None},
 }
 
@@ -260,7 +277,7 @@ def check_fields(drawn: tuple[Any, dict[str, Any]]) -> None:
 
 def _whole(made: Any) -> Any:
     """Parts of a unit are checked where the unit is made."""
-    if isinstance(made, Chunked):
+    if isinstance(made, Chunked | Lanes | Tree | DotAdd):
         return MacUnit(**GOOD[MacUnit], order=made)
     return MacUnit(**GOOD[MacUnit], multiplier=made) if isinstance(made, RoundedProduct) else made
 
