@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hwsim.errors import SpecError
-from hwsim.formats import OVERFLOWS, ROUNDINGS, Format, as_format, parse_format
+from hwsim.formats import (
+    OVERFLOWS,
+    ROUNDINGS,
+    Format,
+    as_format,
+    check_rounding,
+    parse_format,
+    stochastic_of,
+)
 from hwsim.testing.conversions import CONVERSION_LAWS, Conversion, every
 from hwsim.testing.points import is_exhaustive
 from hwsim.testing.products import Product
@@ -86,21 +94,25 @@ def _conversions(spec: str | Format, given: dict[str, Any]) -> list[Conversion]:
         return every(as_format(spec), **given)
     name, *options = spec.split(":")
     fmt = parse_format(name)
-    unknown = [word for word in options if word not in ROUNDINGS + OVERFLOWS]
+    roundings = [check_rounding(word) for word in options if _rounds(word)]
+    unknown = [word for word in options if not _rounds(word) and word not in OVERFLOWS]
     if unknown:
-        allowed = ", ".join(ROUNDINGS + OVERFLOWS)
+        allowed = ", ".join((*ROUNDINGS, "srN", *OVERFLOWS))
         raise SpecError(f"{spec!r}: {unknown[0]!r} is no rounding and no overflow rule; {allowed}")
-    roundings = [word for word in options if word in ROUNDINGS]
     rules = [word for word in options if word in OVERFLOWS]
     found = [
         conversion
-        for conversion in every(fmt, **given)
-        if conversion.rounding in (roundings or ROUNDINGS)
-        and conversion.overflow in (rules or OVERFLOWS)
+        for conversion in every(fmt, **given, roundings=roundings or ROUNDINGS)
+        if conversion.overflow in (rules or OVERFLOWS)
     ]
     if not found:
         raise SpecError(f"{spec!r}: {fmt} cannot obey {', '.join(rules)}")
     return found
+
+
+def _rounds(word: str) -> bool:
+    """Whether a word names a rounding; SpecError for a stochastic one that there is not."""
+    return word in ROUNDINGS or stochastic_of(word) is not None
 
 
 def _name(spec: str | Format | MacUnit) -> str:

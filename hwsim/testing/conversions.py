@@ -5,8 +5,9 @@ A law is checked on `hard_numbers`: every boundary between values, ties, and wha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -22,10 +23,14 @@ from hwsim.formats import (
     FixedFormat,
     FloatFormat,
     Format,
+    Stochastic,
     TableFormat,
     as_format,
     check_overflow,
+    check_rounding,
+    stochastic_of,
 )
+from hwsim.reference.draws import Draws
 from hwsim.testing.points import hard_numbers
 from hwsim.testing.verdicts import Finding, Law
 
@@ -57,8 +62,7 @@ class Conversion:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fmt", as_format(self.fmt))
-        if self.rounding not in ROUNDINGS:
-            raise SpecError(f"rounding={self.rounding!r}: allowed are {', '.join(ROUNDINGS)}")
+        object.__setattr__(self, "rounding", check_rounding(self.rounding))
         check_overflow(self.overflow, self.fmt)
 
     def __str__(self) -> str:
@@ -108,8 +112,10 @@ class Conversion:
         return x if whole else x[(np.abs(x) >= float(self.fmt.smallest)) | (x == 0)]
 
 
-def every(fmt: str | Format, function: Function = _ours) -> list[Conversion]:
-    """A conversion for every rounding and every overflow rule that the format can have."""
+def every(
+    fmt: str | Format, function: Function = _ours, roundings: Sequence[str] = ROUNDINGS
+) -> list[Conversion]:
+    """A conversion for each of the roundings and every overflow rule that the format can have."""
     fmt = as_format(fmt)
     rules = []
     for rule in OVERFLOWS:
@@ -118,7 +124,7 @@ def every(fmt: str | Format, function: Function = _ours) -> list[Conversion]:
         except SpecError:
             continue
         rules.append(rule)
-    return [Conversion(fmt, r, rule, function) for rule in rules for r in ROUNDINGS]
+    return [Conversion(fmt, r, rule, function) for rule in rules for r in roundings]
 
 
 def same(got: Array, wanted: Array) -> Array:
@@ -308,6 +314,44 @@ def _plain(subject: Conversion) -> bool:
     return subject.fmt.has_zero
 
 
+def _shared(subject: Conversion) -> Finding:
+    """Each point stands once at the place of every draw: elements draw by their places."""
+    how = stochastic_of(subject.rounding)
+    assert how is not None
+    kinds = 1 << how.bits
+    places, seen, i = list[int](), set[int](), 0
+    draws = Draws(subject.rounding, 0)
+    while len(places) < kinds:
+        if (r := draws.of(i, 1)(0)) not in seen:
+            seen.add(r)
+            places.append(i)
+        i += 1
+    some = subject.inside[subject.inside != 0][:: max(1, subject.inside.size // SHARED)]
+    down, up = subject.around(some)
+    right = np.ones(some.size, bool)
+    for at, x in enumerate(some.tolist()):
+        found = subject(np.full(i, x))[places]
+        low, high = sorted((abs(float(down[at])), abs(float(up[at]))))
+        share = Fraction(abs(x)) - Fraction(low)
+        step = Fraction(high) - Fraction(low)
+        wanted = _away(how, share / step) if step else 0
+        right[at] = int((np.abs(found) == high).sum()) == (wanted if step else kinds)
+    return first_failure(right, some, lambda i: f"{subject}: {some[i]!r}: not P3109's share")
+
+
+def _away(how: Stochastic, share: Fraction) -> int:
+    """How many of the 2^N draws go away from zero."""
+    if how.variant == "b":
+        return (int(share * 2 ** (how.bits + 1)) + 1) // 2
+    scaled = share * 2**how.bits
+    return round(scaled) if how.variant == "c" else int(scaled)
+
+
+def _has_few_draws(subject: Conversion) -> bool:
+    how = stochastic_of(subject.rounding)
+    return how is not None and how.bits <= 8 and (how.lfsr is None or how.lfsr > how.bits)
+
+
 def _mirrors(subject: Conversion) -> bool:
     symmetric = subject.fmt.lowest == -subject.fmt.largest and subject.overflow != "wrap"
     if isinstance(subject.fmt, CodebookFormat) or not subject.fmt.has_zero:
@@ -327,6 +371,7 @@ def _parity_is_known(subject: Conversion) -> bool:
     return subject.fmt.has_zero and not one_bit
 
 
+SHARED = 64  # points whose draws are counted
 NO_ZERO = "the format has no zero"
 CONVERSION_LAWS = (
     Law("values stay", "R(v) = v for every value v", _kept, _held_by_float64),
@@ -335,7 +380,10 @@ CONVERSION_LAWS = (
         "monotone",
         "x <= y gives R(x) <= R(y)",
         _monotone,
-        _when("values wrap", lambda s: s.overflow != "wrap"),
+        _when(
+            "values wrap, or draw each their own bits",
+            lambda s: s.overflow != "wrap" and not stochastic_of(s.rounding),
+        ),
     ),
     Law(
         "sign-symmetric",
@@ -392,6 +440,12 @@ CONVERSION_LAWS = (
         "R(x) differs from the unbounded result by whole turns",
         _turned,
         _when("nothing wraps", lambda s: s.overflow == "wrap" and s.fmt.signed),
+    ),
+    Law(
+        "shares of draws",
+        "sr: of one draw of each of 2^N kinds, P3109's number goes away from zero",
+        _shared,
+        _when("not sr of at most 8 bits", lambda s: _has_few_draws(s) and _plain(s)),
     ),
     Law(
         "the reference",
