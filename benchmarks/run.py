@@ -304,13 +304,18 @@ def conversions() -> list[str]:
     rows = []
     x = np.random.default_rng(20252).normal(size=10**7).astype(np.float32)
     values = np.empty_like(x)
-    for name in ("e4m3", "e5m2", "e6m9", "bf16", "fp16"):
-        codes = hwsim.encode(x, name)
+    named = ("binary", "ternary", "pow2_4", "log4.1", "lns8", "log3.4", "nf4")
+    tables = {name: hwsim.format(name) for name in named}
+    tables["codebook of 256"] = hwsim.CodebookFormat(np.linspace(-4, 4, 256).astype(np.float32))
+    grids = {name: hwsim.format(name) for name in ("e4m3", "e5m2", "e6m9", "bf16", "fp16")}
+    for name, fmt in (grids | tables).items():
+        codes = hwsim.encode(x, fmt)
         back = np.empty_like(x)
+        first, then = (0.3, 0.3) if name in tables else (0.7, 0.4)
         jobs: list[tuple[str, float, Callable[[], object]]] = [
-            ("round", 0.7, partial(hwsim.round, x, name, out=values)),
-            ("encode", 0.4, partial(hwsim.encode, x, name, out=codes)),
-            ("decode", 0.4, partial(hwsim.decode, codes, name, out=back)),
+            ("round", first, partial(hwsim.round, x, fmt, out=values)),
+            ("encode", then, partial(hwsim.encode, x, fmt, out=codes)),
+            ("decode", then, partial(hwsim.decode, codes, fmt, out=back)),
         ]
         for job, floor, work in jobs:
             ratios, _, ours = race(lambda: np.copyto(values, x), work)

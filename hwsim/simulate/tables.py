@@ -94,6 +94,8 @@ def _step(fmt: TableFormat, at: int, rounding: str) -> tuple[Fraction, bool]:
         return low, False
     if rounding == "rdn":
         return high, True
+    if rounding not in ("rne", "rna"):
+        raise ValueError(f"rounding={rounding!r} to {fmt}: rne, rna, rtz, rup, rdn, rto")
     if isinstance(fmt, LogFormat) and fmt.domain == "log":
         if across:
             return Fraction(0), True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shlex
@@ -24,6 +25,7 @@ from hwsim.sweeps.rows import YARDSTICK, Row, Subject, failed_row, is_within, ma
 from hwsim.units import MacUnit, as_unit, parse_unit
 
 LOG = logging.getLogger("hwsim")
+LONGEST_NAME = 160  # of a folder, and a digest: file systems take 255 bytes
 Progress = Callable[[str, int, int], None]
 
 
@@ -241,7 +243,10 @@ def _folder(dump: str | os.PathLike[str] | None, task: str, unit: MacUnit) -> st
     """Folder of a unit's vectors; ':' and '/' of its name are no part of a portable path."""
     if dump is None:
         return None
-    return os.path.join(dump, task, str(unit).replace(":", ",").replace("/", "-"))
+    name = str(unit).replace(":", ",").replace("/", "-")
+    if len(name) > LONGEST_NAME:  # codebooks spell out their values
+        name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return os.path.join(dump, task, name)
 
 
 def _arguments(title: str, model: ModelLike, data: DataLike) -> str:

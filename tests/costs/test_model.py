@@ -18,6 +18,7 @@ from hwsim.formats import CATALOGUE, FloatFormat, IntFormat, parse_format
 from hwsim.units import MacUnit, parse_unit
 
 FORMATS = [e.format for e in CATALOGUE.values() if not isinstance(e.format, IntFormat)]
+FORMATS = [fmt for fmt in FORMATS if fmt.has_exact_values]  # others have no exact product
 FORMATS += [IntFormat(b, s) for b in (1, 2, 4, 8, 16, 32) for s in (True, False)]
 ACCUMULATORS = ("e6m9", "fp32", "int32", "fixed8.8", "e5m10_nosub", "exact")
 ODD = [
@@ -281,3 +282,36 @@ def test_costs_import_no_simulation():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# Operands that are tables, and what they replace.
+CHEAPER = [
+    ("binaryxbinary+int32", "binaryxint8+int32"),
+    ("binaryxint8+int32", "ternaryxint8+int32"),
+    ("ternaryxint8+int32", "pow2_4xint8+int32"),
+    ("pow2_4xint8+int32", "int8xint8+int32"),
+    ("pow2_4xint8+int32", "pow2_5xint8+int32"),
+    ("binaryxe4m3+fp16", "e4m3xe4m3+fp16"),
+    ("pow2_4xe4m3+fp16", "e4m3xe4m3+fp16"),
+    ("int4xint8+int32", "codebook_int4_n3_n1_1_3xint8+int32"),
+    ("codebook_int4_n3_n1_1_3xint8+int32", "codebook_int8_n3_n1_1_3xint8+int32"),
+]
+
+
+@pytest.mark.parametrize(("cheaper", "dearer"), CHEAPER)
+def test_tables_cost_what_they_are(cheaper, dearer):
+    """A flipped sign < a masked one < a shift < a multiplier; a codebook's entries add to one."""
+    assert _is_sound(cost(cheaper))
+    assert cost(cheaper).energy_pj < cost(dearer).energy_pj
+
+
+def test_parts_of_tables():
+    """A binary operand has no multiplier, a power of two a shifter, a codebook its table."""
+    parts = {s: [p.name for p in cost(s).parts] for s in ("binaryxint8+int16", "pow2_4xint8+int32")}
+    assert parts == {
+        "binaryxint8+int16": ["sign flip", "adder", "accumulator register"],
+        "pow2_4xint8+int32": ["sign flip", "zero", "shifter", "adder", "accumulator register"],
+    }
+    assert cost("nf4xfp16+fp32").parts[1].name == "codebook"
+    with pytest.raises(ValueError, match="lns8"):
+        operation_cost("mul", "lns8")

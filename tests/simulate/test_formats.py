@@ -14,7 +14,15 @@ import pytest
 
 import hwsim
 from hwsim import reference
-from hwsim.formats import CATALOGUE, OVERFLOWS, ROUNDINGS, FloatFormat, Format, check_overflow
+from hwsim.formats import (
+    CATALOGUE,
+    OVERFLOWS,
+    ROUNDINGS,
+    FloatFormat,
+    Format,
+    TableFormat,
+    check_overflow,
+)
 from hwsim.testing import hard_numbers
 from tests.formats.disagreements import Case, expected
 from tests.formats.test_strangers import (
@@ -54,7 +62,10 @@ def rules(fmt: Format) -> list[str]:
 @pytest.mark.parametrize("name", NARROW)
 def test_every_code(name: str) -> None:
     """decode of all codes, and encode of all their values, equal the reference's."""
-    codes = np.arange(1 << hwsim.format(name).width, dtype=np.uint16)
+    fmt = hwsim.format(name)
+    codes = np.arange(1 << fmt.width, dtype=np.uint16)
+    if isinstance(fmt, TableFormat):  # some codes stand for nothing
+        codes = codes[np.isin(codes, list(fmt.values_by_code))]
     values = reference.decode(codes, name)
     assert bits(hwsim.decode(codes, name)) == bits(values)
     assert bits(hwsim.encode(values, name)) == bits(reference.encode(values, name))

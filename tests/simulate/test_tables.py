@@ -207,3 +207,21 @@ def test_laws_of_units(spec: str) -> None:
     """Every law that applies, all pairs of codes."""
     report = check(spec, cases=100)
     assert report.ok, str(report)
+
+
+def test_in_place() -> None:
+    """out= may be x itself, for every kernel."""
+    for name in ("nf4", "log3.4", _book(256), "log2.5"):
+        x = np.random.default_rng(SEED).normal(size=3001).astype(np.float32)
+        wanted = reference.round(x, name)
+        assert hwsim.round(x, name, out=x) is x
+        assert same(x, wanted)
+
+
+@pytest.mark.parametrize("spec", ["binaryxint8+int16", "pow2_3_nozeroxfp16+fp32"])
+def test_stuffed_images(spec: str) -> None:
+    """The zeros between pixels are rounded into the format too."""
+    generator = np.random.default_rng(SEED)
+    x, w = generator.normal(size=(1, 2, 3, 3)), generator.normal(size=(2, 3, 2, 2))
+    got = hwsim.conv_transpose2d(x, w, spec, stride=2)
+    assert same(got, reference.conv_transpose2d(x, w, spec, stride=2))
