@@ -125,6 +125,9 @@ def _cases() -> list[Case]:
     ]
     cases += [Case("e5m2xe5m2:mitchell+e6m9:saturate", data, floor=0.14) for data in FLOATS]
     cases.append(Case("int8xint8:mitchell+int16:saturate", "int8", floor=0.14))
+    cases += [Case(f"{E6M9}:sr8", data, floor=0.08) for data in FLOATS]
+    for order in ("lanes8", "lanes8-tree", "tree4", "tree16"):
+        cases.append(Case(f"{E6M9}:saturate:{order}", floor=0.12))
     for core in ("mbm", "ilm1", "drum2", "trunc3"):
         cases.append(Case(f"e5m2xe5m2:{core}+e6m9:saturate", floor=0.06))
     for core in ("mbm", "realm8", "ilm1", "drum4", "trunc4", str(_own_table())):
@@ -279,6 +282,8 @@ def _signature(known: Any, path: Any) -> Any:
     from hwsim_kernels.datapath import SLOTS, Scalars
     from numba import typeof
 
+    from hwsim.simulate.blocks import NO_DRAWS
+
     carrier, whole = np.dtype(f"f{path.width // 8}"), np.dtype(f"i{path.width // 8}")
     left = np.zeros((1, 0, 1), carrier)
     left.flags.writeable = False
@@ -292,7 +297,7 @@ def _signature(known: Any, path: Any) -> Any:
         np.zeros((2, SLOTS), np.int64),
         np.zeros((1, 1, 1, 1)),
     )
-    return tuple(typeof(x) for x in (*arrays, 0, 0, 1, 1, True, 1))
+    return tuple(typeof(x) for x in (*arrays, NO_DRAWS, 0, 0, 1, 1, True, 1))
 
 
 def conversions() -> list[str]:

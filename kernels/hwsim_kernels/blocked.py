@@ -478,8 +478,23 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
     wide, zero = columns(inner), Scalars._fields.index("start")
 
     @kernel
-    def run(a, b, table, out, flags, scalars, counts, lost, draws, *span):  # type: ignore[no-untyped-def]
-        first, last, rows, step, fresh, terms = span
+    def run(  # type: ignore[no-untyped-def]
+        a,
+        b,
+        table,
+        out,
+        flags,
+        scalars,
+        counts,
+        lost,
+        draws,
+        first,
+        last,
+        rows,
+        step,
+        fresh,
+        terms,
+    ):
         arrays = (a, b, table, out, flags, scalars, counts, lost, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2] // terms, b.shape[1]
         blocks = (m + rows - 1) // rows

@@ -231,8 +231,9 @@ def lanes_kernel(inner: Path, outer: Path) -> Any:
     flagged, zero = _flagged(inner, outer), Scalars._fields.index("start")
 
     @kernel
-    def run(a, b, table, out, flags, scalars, counts, stack, draws, *span):  # type: ignore[no-untyped-def]
-        first, last, rows, numbers, fresh, _ = span
+    def run(  # type: ignore[no-untyped-def]
+        a, b, table, out, flags, scalars, counts, stack, draws, first, last, rows, numbers, fresh, _
+    ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2], b.shape[1]
         blocks = (m + rows - 1) // rows
@@ -280,8 +281,9 @@ def trees_kernel(inner: Path, outer: Path) -> Any:
     flagged, zero = _flagged(inner, outer), Scalars._fields.index("start")
 
     @kernel
-    def run(a, b, table, out, flags, scalars, counts, stack, draws, *span):  # type: ignore[no-untyped-def]
-        first, last, rows, width, fresh, _ = span
+    def run(  # type: ignore[no-untyped-def]
+        a, b, table, out, flags, scalars, counts, stack, draws, first, last, rows, width, fresh, _
+    ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2], b.shape[1]
         blocks = (m + rows - 1) // rows
