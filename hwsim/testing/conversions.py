@@ -207,12 +207,26 @@ def _between(subject: Conversion) -> Finding:
     return first_failure(right, x, words)
 
 
+def _side(subject: Conversion, x: Array, down: Array, up: Array) -> Array:
+    """−1, 0, 1 as x lies below, at, above the middle of its neighbours.
+
+    x − value rounds in float64, but never across half of an exact gap; those of tables need not be
+    exact.
+    """
+    if isinstance(subject.fmt, TableFormat):
+        triples = zip(x.tolist(), down.tolist(), up.tolist(), strict=True)
+        gaps = [2 * Fraction(v) - Fraction(low) - Fraction(high) for v, low, high in triples]
+        return np.array([(gap > 0) - (gap < 0) for gap in gaps])
+    below, above = x - down, up - x
+    side: Array = (below > above).astype(int) - (below < above)
+    return side
+
+
 def _nearest(subject: Conversion) -> Finding:
-    """|x − R(x)| exactly: x − value rounds in float64, but never across half of an exact gap."""
     x = subject.inside
     (down, up), got = subject.around(x), subject(x)
-    below, above = x - down, up - x
-    right = np.where(below < above, got == down, np.where(above < below, got == up, True))
+    side = _side(subject, x, down, up)
+    right = np.where(side < 0, got == down, np.where(side > 0, got == up, True))
 
     def words(i: int) -> str:
         return f"{subject}: R({x[i]}) = {got[i]}, between {down[i]} and {up[i]}"
@@ -223,7 +237,7 @@ def _nearest(subject: Conversion) -> Finding:
 def _tied(subject: Conversion) -> Finding:
     x = subject.inside
     down, up = subject.around(x)
-    tie = (x - down == up - x) & (down < up)
+    tie = (_side(subject, x, down, up) == 0) & (down < up)
     x, down, up = x[tie], down[tie], up[tie]
     got = subject(x)
     if subject.rounding == "rna":
