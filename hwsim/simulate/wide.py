@@ -23,7 +23,7 @@ from hwsim.simulate.grids import magnitude
 from hwsim.simulate.inputs import nan_reached
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.streams import NO_WORDS, Draws, drawing
-from hwsim.simulate.sums import Bounds, product_of
+from hwsim.simulate.sums import Bounds, finest_bit, product_of
 from hwsim.simulate.tally import Tally, Totals
 from hwsim.units import (
     Chunked,
@@ -72,12 +72,11 @@ def _fits_window(unit: MacUnit, facts: Facts) -> bool:
     wraps = unit.overflow_of(unit.accumulator) == "wrap"
     if not isinstance(unit.order, DotAdd) and not (isinstance(unit.order, Tree) and wraps):
         return True
-    fmt = unit.product_format
-    if fmt is None:
-        product = product_of(unit, Bounds.of(facts, facts.quick_bound))
-        largest, quantum = Fraction(product.largest), product.quantum
-    else:
-        largest, quantum = magnitude(fmt), fmt.quantum_exponent
+    product, fmt = product_of(unit, Bounds.of(facts, facts.quick_bound)), unit.product_format
+    largest, quantum = Fraction(product.largest), product.quantum
+    if fmt is not None:  # rounded: at most to twice its size, or to the smallest value
+        largest = min(magnitude(fmt), max(2 * largest, Fraction(2) ** fmt.quantum_exponent))
+        quantum = finest_bit(fmt, facts.a_min * facts.b_min)
     quantum = min(quantum, unit.accumulator.quantum_exponent) if wraps else quantum
     return unit.order.width * largest < WINDOW * Fraction(2) ** quantum
 

@@ -15,7 +15,7 @@ from hwsim.formats import ROUNDINGS
 from hwsim.simulate.datapaths import Plan, plan
 from hwsim.simulate.facts import Facts
 from hwsim.testing import values
-from tests.simulate.comparison import bits, check_matmul
+from tests.simulate.comparison import bits, check_matmul, count_differences
 
 Array = npt.NDArray[Any]
 ORDERS = ("lanes1", "lanes3", "lanes4-tree", "lanes16-tree", "tree2", "tree3", "tree8", "dot3")
@@ -32,6 +32,8 @@ SUMS = (
     ),
     *("fixed2.5xfixed2.5+fixed6.8", "int8xint8+int32:saturate", "e3m2xe3m2+e6m9_nosub"),
     *("e4m3xe4m3+e5m10fnuz:rdn", "e2m1xe2m1+int9", "e5m2xe5m2+e5m2", "uint8xint8+int8:saturate"),
+    # No register tile has these.
+    *("e5m2xe5m2+e6m9:mul_add", "fp16xfp16+fp16:rto", "int8xint8+int12:saturate:mul_add/int10"),
 )
 
 
@@ -104,6 +106,33 @@ def test_all_sums_of_two_products(accumulator: str, order: str, rounding: str):
     got = hwsim.matmul(pairs, pairs.T, f"e2m1xe2m1+{accumulator}:{rounding}:{order}")
     assert got.size == 65_536
     np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("order", ["lanes8", "lanes4-tree", "tree5", "dot4"])
+def test_convolutions(order: str):
+    """k goes over channels and kernel: lanes and trees take it as it comes."""
+    generator = np.random.default_rng(9)
+    x, w = generator.normal(size=(2, 4, 6, 5)), generator.normal(size=(6, 2, 3, 3))
+    unit = f"e4m3xe4m3+fp16:{order}"
+    where = {"padding": 1, "groups": 2, "stride": (1, 2)}
+    wanted, counts = reference.conv2d(x, w, unit, telemetry=True, **where)
+    for level in ("counts", True):
+        got, seen = hwsim.conv2d(x, w, unit, telemetry=level, **where)
+        assert bits(got) == bits(wanted)
+        assert not count_differences(seen, counts, level == "counts")
+
+
+def test_networks():
+    """A shipped network, its first outputs verified against the reference."""
+    from hwsim.networks import shipped
+
+    digits = shipped("digits-cnn")
+    for unit in ("e5m2xe5m2+e6m9:lanes8-tree", "e5m2xe5m2+e6m9:tree16", "vpdpbusds"):
+        report = hwsim.run(digits.model, digits.evaluation, unit, verify=2, threads=1)
+        for layer in report.layers:
+            inner, outer = layer.telemetry.additions, layer.telemetry.outer.additions
+            steps = hwsim.mac(unit).order.steps(layer.k)
+            assert (inner, outer) == tuple(layer.telemetry.outputs * n for n in steps)
 
 
 def test_lanes_are_chunks_of_a_permutation():
