@@ -202,11 +202,22 @@ def in_words(unit: MacUnit) -> list[tuple[str, str]]:
         ("operands", f"a {unit.a}, b {unit.b}" + ("; subnormals read as zeros" * unit.daz)),
         ("product", "exact (fma)" if product is None else f"rounded to {product} (mul_add)"),
         ("accumulator", str(unit.accumulator)),
-        ("rounding", unit.rounding),
+        ("rounding", _rounding(unit.rounding)),
         ("overflow", overflow),
         ("order", order),
         ("output", _output(unit)),
     ]
+
+
+def _rounding(name: str) -> str:
+    """A rounding's name, and of a stochastic one what it says."""
+    from hwsim.formats import stochastic_of
+
+    how = stochastic_of(name)
+    if how is None:
+        return name
+    source = f"a shift register of {how.lfsr} bits" if how.lfsr else "splitmix64"
+    return f"{name}: {how.bits} random bits of {source}, P3109 Stochastic{how.variant.upper()}"
 
 
 def _output(unit: MacUnit) -> str:

@@ -281,3 +281,16 @@ def test_costs_import_no_simulation():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_random_bits_cost_a_register_and_adders() -> None:
+    """More of them cost more, and a wider register; nothing where nothing is rounded."""
+    areas = [
+        cost(f"e5m2xe5m2+e6m9:{rounding}").area_um2 or 0.0
+        for rounding in ("rtz", "rne", "sr4-lfsr8", "sr8-lfsr8", "sr8-lfsr16", "sr8", "sr16")
+    ]
+    assert areas == sorted(areas)
+    assert len(set(areas)) == len(areas)
+    parts = [part.name for part in cost("e5m2xe5m2+e6m9:sr8").parts]
+    assert parts.count("random generator") == 1
+    assert cost("int8xint8+int32:sr8").area_um2 == cost("int8xint8+int32").area_um2
