@@ -119,7 +119,7 @@ def test_rounding_modes_are_ordered():
 
 
 def test_unknown_rounding_is_named():
-    with pytest.raises(ValueError, match="'sr99'"):
+    with pytest.raises(ValueError, match="'rnx'"):
         t.rounder(8, 4, "rnx")
 
 
