@@ -39,7 +39,7 @@ def cli() -> None:
       e4m3xe4m3+fp16:rtz:chunk32/fp32
       |    |    |    |   |       '- chunk sums are added in fp32
       |    |    |    |   '- partial sums of 32 products
-      |    |    |    '- rounding: rne rna rtz rup rdn rto
+      |    |    |    '- rounding: rne rna rtz rup rdn rto srN
       '----'----'- formats: fp16 bf16 e4m3 e5m2 eXmY intN uintN fixedI.F ...
     """
 

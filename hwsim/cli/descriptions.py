@@ -201,7 +201,7 @@ def in_words(unit: MacUnit) -> list[tuple[str, str]]:
         ("operands", f"a {unit.a}, b {unit.b}" + ("; subnormals read as zeros" * unit.daz)),
         ("product", "exact (fma)" if product is None else f"rounded to {product} (mul_add)"),
         ("accumulator", str(unit.accumulator)),
-        ("rounding", unit.rounding),
+        ("rounding", _rounding(unit.rounding)),
         ("overflow", overflow),
         ("order", _order(unit)),
         ("output", _output(unit)),
@@ -232,6 +232,17 @@ def _order(unit: MacUnit) -> str:
         case Exact():
             return "exact: one rounding of the whole sum, c included"
     return "sequential: s = c or +0, then s = R(s + p) for ascending k"
+
+
+def _rounding(name: str) -> str:
+    """A rounding's name, and of a stochastic one what it says."""
+    from hwsim.formats import stochastic_of
+
+    how = stochastic_of(name)
+    if how is None:
+        return name
+    source = f"a shift register of {how.lfsr} bits" if how.lfsr else "splitmix64"
+    return f"{name}: {how.bits} random bits of {source}, P3109 Stochastic{how.variant.upper()}"
 
 
 def _output(unit: MacUnit) -> str:

@@ -16,6 +16,7 @@ from hwsim_kernels.datapath import (
     CLAMP,
     COUNTS,
     DRAWN,
+    DRAWN_C,
     EXACT,
     HALF,
     INNOCUOUS,
@@ -66,8 +67,8 @@ def choose(sum: Sum) -> Choice | None:
         rounding = NOTHING
     elif fixed:
         return None
-    if rounding in DRAWN:
-        sums = STICKY  # a cut sum costs nothing more
+    if rounding in DRAWN and plainly_cut(rounding, sum.level, floor):
+        sums = STICKY
     if not _allowed(sum, rounding, floor):
         return None
     live = floor or sum.facts.c_minus_zero or not sum.inner or not sum.finite
@@ -85,6 +86,12 @@ def choose(sum: Sum) -> Choice | None:
     known = _lost_is_exact(sum, path) and path.limit not in (SCALE, HALF)
     path = path._replace(ordered=sum.level == ALL and not known)
     return Choice(path, f"float{sum.carrier.width}: {why}; {_scope(path)}")
+
+
+def plainly_cut(rounding: int, level: int, floor: bool) -> bool:
+    """Whether a draw takes sums with their error, exact or not: where that costs nothing, as a cut
+    is one instruction; and where s − y of tiny sums needs more bits than the carrier has."""
+    return (level == NONE and rounding != DRAWN_C) or (level == ALL and floor)
 
 
 def _told_apart(sum: Sum) -> bool:

@@ -26,7 +26,7 @@ from hwsim_kernels.datapath import (
 )
 
 from hwsim.formats import FloatFormat, stochastic_of
-from hwsim.simulate.choices import Choice, choose
+from hwsim.simulate.choices import Choice, choose, plainly_cut
 from hwsim.simulate.cores import kind, kind_in
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude
@@ -158,8 +158,10 @@ def drawn_family(level: int, rounding: int) -> list[Path]:
     """The same by one of sr's rules."""
     paths = []
     for carrier, floor, limit in product(CARRIERS, (False, True), (UNBOUNDED, CLAMP, SCALE)):
-        path = Path(carrier.width, STICKY, rounding, limit, floor, signs=floor, level=level)
-        if level or not floor or limit != UNBOUNDED:
+        if level == NONE and floor and limit == UNBOUNDED:
+            continue
+        for sums in (STICKY,) if plainly_cut(rounding, level, floor) else (EXACT, STICKY):
+            path = Path(carrier.width, sums, rounding, limit, floor, signs=floor, level=level)
             paths.append(path)
     return paths
 

@@ -86,11 +86,13 @@ class Level:
 
 def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Stage | None] | str:
     """The stages of ``unit`` on this data, inner and outer; or why there are none."""
+    if how := stochastic_of(unit.rounding):
+        plain = "no vector of sums that leaves room for its bits is proved"
+        register = "its shift register is clocked output by output"
+        return f"{unit.rounding}: {register if how.lfsr else plain}"
     laned = isinstance(unit.order, Lanes) and level != ALL
     if not laned and not isinstance(unit.order, Sequential | Chunked):
         return f"no carrier is proved for {unit.order}"
-    if stochastic_of(unit.rounding):
-        return f"{unit.rounding} draws its bits in vectors of sums, or here"
     product = _product(unit)
     if unit.product_format is None:
         inner_addend = product

@@ -315,3 +315,16 @@ def test_parts_of_tables():
     assert cost("nf4xfp16+fp32").parts[1].name == "codebook"
     with pytest.raises(ValueError, match="lns8"):
         operation_cost("mul", "lns8")
+
+
+def test_random_bits_cost_a_register_and_adders() -> None:
+    """More of them cost more, and a wider register; nothing where nothing is rounded."""
+    areas = [
+        cost(f"e5m2xe5m2+e6m9:{rounding}").area_um2 or 0.0
+        for rounding in ("rtz", "rne", "sr4-lfsr8", "sr8-lfsr8", "sr8-lfsr16", "sr8", "sr16")
+    ]
+    assert areas == sorted(areas)
+    assert len(set(areas)) == len(areas)
+    parts = [part.name for part in cost("e5m2xe5m2+e6m9:sr8").parts]
+    assert parts.count("random generator") == 1
+    assert cost("int8xint8+int32:sr8").area_um2 == cost("int8xint8+int32").area_um2

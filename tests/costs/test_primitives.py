@@ -119,8 +119,8 @@ def test_rounding_modes_are_ordered():
 
 
 def test_unknown_rounding_is_named():
-    with pytest.raises(ValueError, match="'sr8'"):
-        t.rounder(8, 4, "sr8")
+    with pytest.raises(ValueError, match="'rnx'"):
+        t.rounder(8, 4, "rnx")
 
 
 @pytest.mark.parametrize("bits", [0, -1, True, 2.0])

@@ -183,7 +183,8 @@ def test_wang_stochastic_column(n: int, published: float) -> None:
     values.  |error| scatters by 0.76 of its mean (half normal), so the published mean of
     50 trials is good to 11 %, ours to 4 %: four standard errors of both together are 46 %.
 
-    16 bits: with 8, StochasticA loses 2^-9 of a step at each of 65536 additions, 8 % in all."""
+    16 bits: with 8, StochasticA loses up to 2^-8 of a step at each of 65536 additions, 8 % in all.
+    """
     generator = np.random.default_rng(1812)
     width = np.sqrt(3.0)
     values = hwsim.round(generator.uniform(1 - width, 1 + width, (400, n)), "e6m9")
