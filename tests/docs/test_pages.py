@@ -19,7 +19,12 @@ from hwsim.formats import ALIASES, CATALOGUE, TableFormat
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
-WITH_EXAMPLES = {"bits.md": 0, "api.md": 0, "catalogue.md": 0}  # every other page has at least one
+WITH_EXAMPLES = {
+    "bits.md": 0,
+    "api.md": 0,
+    "catalogue.md": 0,
+    "proofs-units.md": 0,
+}  # every other page has at least one
 EXAMPLES = re.compile(r"^```\{doctest\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FLAGS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL | doctest.DONT_ACCEPT_TRUE_FOR_1
 LONGEST = 300
