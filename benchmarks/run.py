@@ -128,6 +128,8 @@ def _cases() -> list[Case]:
     cases += [Case(f"{E6M9}:sr8", data, floor=0.08) for data in FLOATS]
     for order in ("lanes8", "lanes8-tree", "tree4", "tree16"):
         cases.append(Case(f"{E6M9}:saturate:{order}", floor=0.12))
+    cases.append(Case("binaryxbinary+int16", floor=2.0))
+    cases.append(Case("pow2_4xint8+int32", "int8", floor=0.2))
     for core in ("mbm", "ilm1", "drum2", "trunc3"):
         cases.append(Case(f"e5m2xe5m2:{core}+e6m9:saturate", floor=0.06))
     for core in ("mbm", "realm8", "ilm1", "drum4", "trunc4", str(_own_table())):

@@ -26,6 +26,7 @@ from hwsim.simulate.grids import (
 from hwsim.simulate.scheduler import one_blas_thread, run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals
+from hwsim.simulate.xnor import BINARY, xnor_product
 from hwsim.units import ExactProduct, MacUnit, has_whole_values, is_integer
 
 Array = npt.NDArray[Any]
@@ -119,7 +120,10 @@ def _holds(fmt: Format, facts: Facts) -> bool:
 
 def _integer_total(facts: Facts, unit: MacUnit, threads: int) -> Array | None:
     """c + Σ a·b, whole numbers in a float or in int64, where float64 and int64 hold it."""
-    product = blas(facts, unit, threads) if facts.sum_bound + facts.c_max < 2.0**62 else None
+    if unit.a == unit.b == BINARY and facts.length < 1 << 24:
+        product: Array | None = xnor_product(facts, threads)
+    else:
+        product = blas(facts, unit, threads) if facts.sum_bound + facts.c_max < 2.0**62 else None
     if product is None:
         return None
     if facts.c is None:

@@ -33,6 +33,7 @@ UNITS = (
     UnitEntry("uint8xint8+int32:dot4", "exact groups: VPDPBUSD", "Intel SDM, AVX512-VNNI"),
     UnitEntry("uint8xint8+int32:saturate:dot4", "VPDPBUSDS", "Intel SDM, AVX512-VNNI"),
     UnitEntry("binaryxint8+int16", "±1 operands", "Courbariaux et al. 2015"),
+    UnitEntry("binaryxbinary+int16", "XNOR and popcount", "Rastegari et al. 2016, XNOR-Net"),
     UnitEntry("ternaryxint8+int16", "ternary operands", "Li et al. 2016"),
     UnitEntry("pow2_4xint8+int32", "power-of-two operands", "Miyashita et al. 2016"),
     UnitEntry("fp16xfp16+fp32", "native sums", "IEEE 754-2019"),
@@ -53,6 +54,5 @@ UNITS = (
 MISSING = (
     "a power-of-two operand's shifter with guard bits",
     "the logarithmic multiplier with its conversion table",
-    "XNOR-popcount on packed words",
     "a codebook's product table, and its bin-accumulate form",
 )
