@@ -255,7 +255,7 @@ def instructions(a: Any, b: Any, case: Case) -> str:
     unit, x, y = rewritten(unit, x, y)
     facts = Facts(x, y, None)
     if "exact" in case.unit or integer_product(facts, unit, options.level, 1) is not None:
-        return "BLAS"
+        return "XNOR" if case.unit.startswith("binaryxbinary") else "BLAS"
     chosen = plan(unit, facts, options.level)
     if chosen is None:
         return "other kernels"

@@ -207,6 +207,8 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     """The proofs for ``unit`` on finite data of unknown size, with nothing counted."""
     if unit.core is not None:
         return _describe_core(unit)
+    if isinstance(unit.order, Exact) and stochastic_of(unit.rounding):
+        return ("integers of any width, slowly: the sum's one rounding draws",)
     if isinstance(unit.order, Exact):
         bits = "BLAS where 53 bits hold the sum or decide its rounding, else 32-bit digits of it"
         problem = fits_float64_grid(unit.accumulator)
