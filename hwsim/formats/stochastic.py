@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from hwsim.errors import SpecError
+from hwsim.formats.tables import TableFormat
 from hwsim.formats.types import ROUNDINGS
 
 DEFAULT_BITS = 8
@@ -96,11 +97,15 @@ def stochastic_of(rounding: str) -> Stochastic | None:
     )
 
 
-def check_rounding(rounding: object) -> str:
-    """The rounding's canonical name (``sr`` is ``sr8``); SpecError where there is none."""
+def check_rounding(rounding: object, fmt: object = None) -> str:
+    """The rounding's canonical name (``sr`` is ``sr8``); SpecError where there is none, and for
+    draws between the entries of ``fmt``, a table."""
     if isinstance(rounding, str):
         if rounding in ROUNDINGS:
             return rounding
+        if isinstance(fmt, TableFormat):
+            allowed = ", ".join(ROUNDINGS)
+            raise SpecError(f"rounding={rounding!r}: {fmt} is a table; allowed are {allowed}")
         if how := stochastic_of(rounding):
             return str(how)
     allowed = f"{', '.join(ROUNDINGS)}, srN (N random bits; a, b or c; -lfsrW)"

@@ -42,7 +42,7 @@ def rounded(
     values: list[Value], fmt: Format, rounding: str, overflow: str | None, nan: str, seed: int = 0
 ) -> list[Value]:
     """Every value rounded to ``fmt``, NaN replaced first where the format has none."""
-    draws = Draws(check_rounding(rounding), check_seed(seed))
+    draws = Draws(check_rounding(rounding, fmt), check_seed(seed))
     if nan not in ("error", "zero", "max"):
         raise SpecError(f"nan={nan!r}: allowed are error, zero, max")
     if overflow is None:

@@ -361,7 +361,7 @@ def _decoded(codes: Array, fmt: GridFormat) -> Array:
 
 def _checked(fmt: Format, rounding: str, overflow: str | None, nan: str) -> str:
     """The overflow rule in force, after checking all three choices."""
-    check_rounding(rounding)
+    check_rounding(rounding, fmt)
     if nan not in NAN_CHOICES:
         raise ValueError(f"nan={nan!r}: allowed are {', '.join(NAN_CHOICES)}")
     if overflow is not None:
