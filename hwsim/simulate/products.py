@@ -146,6 +146,8 @@ def _by_core(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Arr
     longer = None if holds_integers(facts, unit, level) is None else expanded(unit, facts)
     done = integer_product(longer[1], longer[0], level, threads) if longer else None
     if done is not None:
+        if level != NONE:
+            done[1].zeros = facts.zero_products
         return done
     paths = plan(unit, facts, level)
     if paths is not None:
