@@ -17,6 +17,7 @@ from onnx import checker, helper, inliner, shape_inference
 from hwsim.errors import UnsupportedOperator
 from hwsim.networks.errors import ModelError
 from hwsim.networks.functions import make_local
+from hwsim.networks.omitted import check_omitted
 from hwsim.networks.operators import SCHEMA_FUNCTIONS, check_operators, label
 from hwsim.networks.recurrent import unroll
 from hwsim.networks.tensors import check_tensors, external_tensors, load_external
@@ -45,6 +46,7 @@ def read_model(model: ModelLike) -> Source:
         checker.check_model(_with_shapes(original), skip_opset_compatibility_check=True)
     except Exception as error:  # ValidationError, and InferenceError from C++
         raise ModelError(f"model {name} is not valid ONNX: {_one_line(error)}") from error
+    check_omitted(original, name)
     check_tensors(original, name)
     _name_nodes(original)  # ONNX Runtime refuses two nodes of one name
     prepared = _inline(original, name)

@@ -260,7 +260,7 @@ def bend_signature(draw: Any, model: Any) -> None:
     )
     if what == "type":
         kind.elem_type = draw(st.sampled_from([*range(20), 99]))
-    elif what == "dim":
+    elif what == "dim" and kind.shape.dim:
         kind.shape.dim[0].dim_value = draw(NUMBERS)
     elif what == "rank":
         kind.shape.dim.add().dim_value = draw(NUMBERS)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwsim.networks import Data, DataError, Network, load_npz, shipped
+from hwsim.networks import Data, DataError, ModelError, Network, load_npz, shipped
 from tests.networks.models import GraphBuilder
 
 
@@ -100,3 +100,10 @@ def test_shipped_data_fits(name: str) -> None:
     assert calibration.samples >= 64
     assert evaluation.labels is not None
     assert network.shipped == files
+
+
+def test_an_input_that_must_be_given(graph: GraphBuilder) -> None:
+    """ONNX's checker lets an omitted operand of Max pass, and ONNX Runtime crashes on it."""
+    graph.node("Max", ["x", ""], "y")
+    with pytest.raises(ModelError, match="input 1 of Max is left out"):
+        Network.load(graph.model({"x": ["N", 3]}, {"y": ["N", 3]}))
