@@ -51,6 +51,9 @@ from hwsim.units import Chunked, DotAdd, Lanes, MacUnit, Tree
 Array = npt.NDArray[Any]
 
 NO_DRAWS = (np.zeros((1, 1), np.uint64), np.zeros((1, 1), np.uint64), np.zeros((2, 1), np.uint64))
+# What nothing is written to, where nothing is counted or nothing can overflow.
+NO_MASS = np.zeros((1, 1, 1, 1))
+NO_FLAGS = {width: np.zeros((1, 1, 1), whole) for width, (_, whole) in CARRIERS.items()}
 BLOCK = 64  # rows that use a panel while it is in cache
 SMALL = 1 << 20  # multiplications that are not worth a second thread
 
@@ -107,14 +110,13 @@ class _Job:
             out[...] = 0.0
             out[:, :m, :n] = -c if plan.negated else c
         flagged = level != NONE and _limited(plan)
-        flags = empty(out.shape if flagged else (1, 1, 1), whole)
-        shape: tuple[int, ...] = (1, 1, 1, 1)
+        flags, lost = empty(out.shape, whole) if flagged else NO_FLAGS[path.width], NO_MASS
         if level == ALL:
             tiles = (batch, panels, rows // ROWS)
-            shape = (2, *out.shape) if path.ordered else (1, *tiles)
+            lost = np.zeros((2, *out.shape) if path.ordered else (1, *tiles))
         sizes = (batch, m, facts.length, n)
         arrays = (left, right, laid.table, out, flags)
-        return cls(plan, level, swapped, sizes, *arrays, [], np.zeros(shape), c is None, laid.terms)
+        return cls(plan, level, swapped, sizes, *arrays, [], lost, c is None, laid.terms)
 
     def take(self, draws: Draws | None) -> None:
         """Lay out what draws come from, as the kernels see rows and columns."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwsim.simulate.scheduler import thread_count
-from hwsim.simulate.streams import Stream
+from hwsim.simulate.streams import ZERO, Stream
 from hwsim.simulate.tally import LEVELS
 
-ZERO = Stream()
 MEMORY_LIMIT = 256 * 2**20
 
 

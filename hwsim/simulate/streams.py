@@ -86,7 +86,7 @@ class Stream:
     @classmethod
     def check(cls, seed: object) -> Stream:
         """The stream of a public argument; TypeError or ValueError name it."""
-        return cls((check_seed(seed),))
+        return ZERO if type(seed) is int and seed == 0 else cls((check_seed(seed),))
 
     def of_product(self, shape: tuple[int, ...], unit: MacUnit, k: int) -> Draws | None:
         """Of a result (batch, m, n), outputs numbered in C order, anew for each sample."""
@@ -131,6 +131,9 @@ class Stream:
         lane, local = np.divmod(numbers, per)
         seeds = np.array(self.seeds, np.uint64)[lane.astype(np.int64)]
         return seeds + (local + np.uint64(self.first)) * factor + np.uint64(GAMMA)
+
+
+ZERO = Stream()  # the default, made once
 
 
 def _share(shape: tuple[int, ...], seeds: tuple[int, ...]) -> np.uint64:
