@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.datapath import lossless
+from hwsim_kernels.datapath import MITCHELL, lossless
 from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
 
 from hwsim import reference
@@ -19,7 +19,7 @@ from hwsim.formats import FloatFormat, Format
 from hwsim.simulate import wide
 from hwsim.simulate.blocks import run_plan
 from hwsim.simulate.conversions import round_values, value_dtype
-from hwsim.simulate.cores import expanded, out_of_core, rewritten
+from hwsim.simulate.cores import both_floats, expanded, kind, out_of_core, rewritten
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_product, holds_integers, integer_product
 from hwsim.simulate.facts import Facts
@@ -142,6 +142,8 @@ def _by_core(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Arr
         return _lossless(facts, unit, level, threads)
     if _in_codes(unit):
         return None
+    if unit.rounding == "rdn" and kind(unit) == MITCHELL and not both_floats(unit):
+        return None  # sums are negated, and a zero product would have to be −0 there
     # No product of parts exceeds the exact one, which bounds are of.
     longer = None if holds_integers(facts, unit, level) is None else expanded(unit, facts)
     done = integer_product(longer[1], longer[0], level, threads) if longer else None

@@ -106,6 +106,7 @@ UNITS = (
     ("int8xint8+int12:saturate", "mitchell"),
     ("int8xint8+int12", "drum3"),
     ("int8xint8+int32", "trunc3"),
+    ("e2m1xuint8+e5m2:rdn", "mitchell"),
     ("int8xint8+int32:lanes4", "trunc3"),
     ("e4m3xe4m3+fp16:tree4", "mitchell"),
     ("e4m3xe4m3+fp16:sr8", "drum3"),
