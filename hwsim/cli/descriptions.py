@@ -193,19 +193,26 @@ def mac_command(spec: str, node: str, as_json: bool) -> None:
 
 def in_words(unit: MacUnit) -> list[tuple[str, str]]:
     """Every part of a unit, defaults included."""
-    product = unit.product_format
     overflow = ", ".join(
         dict.fromkeys(f"{f}: {unit.overflow_of(f)}" for f in unit.rounded_formats().values())
     )
     return [
         ("operands", f"a {unit.a}, b {unit.b}" + ("; subnormals read as zeros" * unit.daz)),
-        ("product", "exact (fma)" if product is None else f"rounded to {product} (mul_add)"),
+        ("product", _product(unit)),
         ("accumulator", str(unit.accumulator)),
         ("rounding", _rounding(unit.rounding)),
         ("overflow", overflow),
         ("order", _order(unit)),
         ("output", _output(unit)),
     ]
+
+
+def _product(unit: MacUnit) -> str:
+    """What is multiplied, and whether it is rounded."""
+    core = f"{unit.core} of {unit.core.bits}-bit significands" if unit.core else ""
+    if unit.product_format is None:
+        return f"{core or 'exact'} (fma)"
+    return f"{core}{', ' * bool(core)}rounded to {unit.product_format} (mul_add)"
 
 
 def _order(unit: MacUnit) -> str:

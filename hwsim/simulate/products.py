@@ -138,12 +138,12 @@ def _by_kernels(
 
 def _by_core(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Array, Totals] | None:
     """The same of products that are approximate: of parts that multiply exactly, or by kernels."""
+    if unit.rounding == "rdn" and kind(unit) == MITCHELL and not both_floats(unit):
+        return None  # sums are negated, and a zero product would have to be −0 there
     if isinstance(unit.order, Exact):
         return _lossless(facts, unit, level, threads)
     if _in_codes(unit):
         return None
-    if unit.rounding == "rdn" and kind(unit) == MITCHELL and not both_floats(unit):
-        return None  # sums are negated, and a zero product would have to be −0 there
     # No product of parts exceeds the exact one, which bounds are of.
     longer = None if holds_integers(facts, unit, level) is None else expanded(unit, facts)
     done = integer_product(longer[1], longer[0], level, threads) if longer else None

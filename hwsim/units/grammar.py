@@ -49,6 +49,7 @@ INSTRUCTIONS = {
 _COUNTED = {"chunk": Chunked, "lanes": Lanes, "tree": Tree, "dot": DotAdd}
 _COUNTED_ORDER = re.compile(r"(chunk|lanes|tree|dot)([1-9][0-9]{0,8})(-tree)?")
 
+_FILES = re.compile("codebook=|tables?=")
 _FIELD_OF_ROLE = {"product": "multiplier", "outer": "order"}
 
 
@@ -122,7 +123,7 @@ def parse_unit(text: str) -> MacUnit:
     'int8xint8+int64:exact'
     """
     # A file (of a codebook, of products) may have changed since it was read.
-    return _parsed.__wrapped__(text) if "=" in text else _parsed(text)
+    return _parsed.__wrapped__(text) if _FILES.search(text) else _parsed(text)
 
 
 @lru_cache(maxsize=1 << 10)
