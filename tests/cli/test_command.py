@@ -225,10 +225,9 @@ def test_ctrl_c_exits_130_and_leaves_no_broken_file(tmp_path: Path):
         "import os, signal, threading\n"
         "from hwsim.cli import main\n"
         "strike = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
-        "for seconds in (2.5, 3.5, 4.5):\n"  # one may fall into a finalizer, which drops it
-        "    timer = threading.Timer(seconds, strike)\n"
-        "    timer.daemon = True\n"
-        "    timer.start()\n"
+        # A shell starts background jobs with the signal ignored, and children inherit that.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "threading.Timer(2.5, strike).start()\n"
         "main(['sweep'])\n"
     )
     process = subprocess.Popen(
