@@ -145,8 +145,11 @@ def _wider(fmt: Format) -> Format:
 
 
 def kept(x: Array, fmt: Format, count: int) -> Array:
-    """Values with ``count`` bits from their leading one, the last of them 1 where any was cut."""
-    out = np.empty_like(x, order="C")
+    """Values with ``count`` bits from their leading one, the last of them 1 where any was cut; Inf
+    and NaN as they are."""
+    out, finite = np.empty_like(x, order="C"), np.isfinite(x)
+    if not finite.all():
+        return np.where(finite, kept(np.where(finite, x, x.dtype.type(0)), fmt, count), x)
     planes.kept(read_only(x), out[None], *_scale(fmt), count)
     return out
 
@@ -156,7 +159,7 @@ def _scale(fmt: Format) -> tuple[int, int]:
     return (fmt.precision if isinstance(fmt, FloatFormat) else 4096), fmt.quantum_exponent
 
 
-class _Parts(NamedTuple):
+class Significands(NamedTuple):
     """Values as ±significand·2^exponent."""
 
     significand: Array  # int64
@@ -164,7 +167,7 @@ class _Parts(NamedTuple):
     negative: Array
 
 
-def _parts(x: Array, fmt: Format) -> _Parts:
+def significands(x: Array, fmt: Format) -> Significands:
     """Significands as integers of the format's precision (width, where it is fixed point)."""
     wide = x.astype(np.float64)
     fraction, exponent = np.frexp(np.abs(wide))
@@ -173,7 +176,9 @@ def _parts(x: Array, fmt: Format) -> _Parts:
         unit = np.where(fraction == 0, fmt.quantum_exponent, unit)
     else:
         unit = np.full(x.shape, fmt.quantum_exponent)
-    return _Parts(np.ldexp(fraction, exponent - unit).astype(np.int64), unit, np.signbit(wide))
+    return Significands(
+        np.ldexp(fraction, exponent - unit).astype(np.int64), unit, np.signbit(wide)
+    )
 
 
 # --- planes ---------------------------------------------------------------------------------------
@@ -347,7 +352,7 @@ def out_of_core(facts: Facts, unit: MacUnit) -> int:
 
 def products_of_row(unit: MacUnit, row: Array, b: Array) -> Array:
     """The core's products, exact in float64, of a row (k) and b (k, n)."""
-    x, y = _parts(row[:, None], unit.a), _parts(b, unit.b)
+    x, y = significands(row[:, None], unit.a), significands(b, unit.b)
     first, second = x.significand, y.significand
     core, found = unit.core, kind(unit)
     assert core is not None

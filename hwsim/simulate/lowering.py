@@ -16,6 +16,7 @@ from hwsim_kernels.rounding64 import EXACT, INNOCUOUS, STICKY
 from hwsim_kernels.scalars import Grid64
 
 from hwsim.formats import FixedFormat, FloatFormat, GridFormat, stochastic_of
+from hwsim.simulate.core_products import summing_unit
 from hwsim.simulate.cores import kind, rewritten
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.facts import Facts, Unknown
@@ -244,9 +245,12 @@ def _describe_core(unit: MacUnit) -> tuple[str, ...]:
     data = Unknown(a_max=ends[0][0], b_max=ends[1][0], a_min=ends[0][1], b_min=ends[1][1])
     how = KERNELS.get(kind(unit) or PLAIN)
     if isinstance(unit.order, Exact) and how:
-        return (f"{unit.core}: {how}", "float64 where it holds every sum, else the exact reference")
+        return (f"{unit.core}: {how}", "float64 where it holds every sum, else product by product")
     paths = plan(unit, data, NONE) if how else None
     if how is None or paths is None:
-        return (f"{unit.core}: the exact reference, slowly",)
+        summing = summing_unit(unit)
+        if summing is None:
+            return (f"{unit.core}: the exact reference, slowly",)
+        return (f"{unit.core}: products made one by one", *describe(summing))
     proofs = [choice.proof for choice in (paths.inner, paths.outer) if choice is not None]
     return (f"{unit.core}: {how}", *proofs)

@@ -19,6 +19,7 @@ from hwsim.formats import FloatFormat, Format
 from hwsim.simulate import wide
 from hwsim.simulate.blocks import run_plan
 from hwsim.simulate.conversions import round_values, value_dtype
+from hwsim.simulate.core_products import parts, summing_unit
 from hwsim.simulate.cores import both_floats, expanded, kind, out_of_core, rewritten
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_product, holds_integers, integer_product
@@ -63,6 +64,9 @@ def multiply(
     unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
     done = _by_kernels(facts, unit, level, threads, draws)
+    summing = None if done or unit.core is None else summing_unit(unit)
+    if summing is not None:
+        return _by_products(facts, unit, summing, (level, threads), draws)
     if done is None and not wide.knows(unit, facts):
         return _by_reference(facts, unit, level, draws)
     in_floats = done is not None
@@ -85,6 +89,25 @@ def multiply(
     elif level == ALL:
         outside = wide.out_of_range(facts, unit, threads)
     return values, _telemetry(facts, unit, totals, (converted, outside))
+
+
+def _by_products(
+    facts: Facts, unit: MacUnit, summing: MacUnit, how: tuple[int, int], draws: Draws | None
+) -> tuple[Array, Telemetry]:
+    """Sums of products that were made one by one; how : level, threads."""
+    shape = (*facts.a.shape[:2], facts.b.shape[2])
+    out, counted = (
+        np.empty(shape, value_dtype(unit.output_format)),
+        Telemetry(complete=how[0] == ALL),
+    )
+    for part in parts(facts, unit, wide.holds_codes(summing.b), draws):
+        mine = part.facts
+        values, telemetry = multiply(mine.a, mine.b, mine.c, summing, *how, part.draws)
+        out[part.item, part.rows] = values[:, 0]
+        counted = counted + telemetry
+    if how[0] == NONE:
+        return out, NOTHING
+    return out, replace(counted, zero_operands=facts.zero_products)
 
 
 def _flushed(values: Array, fmt: Format) -> Array:

@@ -62,8 +62,7 @@ NO_DRAWS = np.empty(0, np.uint32)
 def knows(unit: MacUnit, facts: Facts) -> bool:
     """Whether the kernels know every part of the unit, on this data."""
     known = isinstance(unit.multiplier, MULTIPLIERS) and isinstance(unit.order, ORDERS)
-    plain = unit.core is None and _fits_window(unit, facts)
-    return known and plain and not (stochastic_of(unit.rounding) and type(unit.order) in KERNELS)
+    return known and unit.core is None and _fits_window(unit, facts)
 
 
 def _fits_window(unit: MacUnit, facts: Facts) -> bool:
@@ -302,11 +301,8 @@ class _Job:
             wrong = register.exact_sums(a, b, c, out, tally.flags, counts, *self.spec, *words)
         else:
             sums = (tally.lost, tally.mass)
-            if type(self.unit.order) in KERNELS:
-                run = KERNELS[type(self.unit.order)]
-                wrong = run(a, b, c, out, tally.flags, *sums, counts, *self.spec)
-            else:
-                wrong = wide.mac(a, b, c, out, tally.flags, *sums, counts, *self.spec, *words)
+            kernel = KERNELS.get(type(self.unit.order), wide.mac)
+            wrong = kernel(a, b, c, out, tally.flags, *sums, counts, *self.spec, *words)
         if wrong:
             unit = self.unit
             product = unit.product_format or unit.accumulator

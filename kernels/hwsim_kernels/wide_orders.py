@@ -10,8 +10,8 @@ import numpy as np
 from hwsim_kernels._jit import helper, kernel
 from hwsim_kernels.bignum import add
 from hwsim_kernels.float64 import ALL, NONE
-from hwsim_kernels.project import exact, pack, unpack, value_of
-from hwsim_kernels.wide import INNER, OUTER, Tallies, addend, step
+from hwsim_kernels.project import NO_DRAW, exact, pack, unpack, value_of
+from hwsim_kernels.wide import INNER, OUTER, Tallies, addend, begin, step
 
 
 @helper
@@ -34,10 +34,18 @@ def added(acc, p, formats, m, where, into):
 
 
 @helper
-def start(into):
-    """Nothing has happened to an output yet."""
+def start(origin, length, inner, m, into):
+    """Nothing has happened to an output yet: a sum of ``length`` products, of ``inner`` steps."""
     into.sums[:] = 0.0
     into.state[0] = 0
+    if m.draws.mask:
+        begin(origin, m, length * m.rounds_products, inner, into)
+
+
+@helper
+def origin(i, j, rows, columns, m):
+    """Where an output's draws come from, if there are any."""
+    return rows[i] + columns[j] if m.draws.mask else NO_DRAW
 
 
 @helper
@@ -65,21 +73,22 @@ def combined(sums, formats, m, into):
 
 
 @kernel
-def lanes(a, b, c, out, flags, lost, mass, counts, formats, m):
+def lanes(a, b, c, out, flags, lost, mass, counts, formats, m, rows, columns):
     """Product k enters lane k mod m.length; their sums, then c."""
     into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
     t = formats[INNER]
     sums = np.zeros(m.length, np.int64)
+    length = a.shape[1]
     for i in range(a.shape[0]):
         for j in range(b.shape[0]):
-            start(into)
+            start(origin(i, j, rows, columns, m), length, length + m.length - 1, m, into)
             sums[:] = 0  # the bits of +0
-            for k in range(a.shape[1]):
+            for k in range(length):
                 p = product(a[i, k], b[j, k], formats, m, into)
                 lane = k % m.length
                 sums[lane] = added(load(sums[lane], t), p, formats, m, INNER, into)
             out[i, j] = c[i, j]
-            if a.shape[1] > 0:
+            if length > 0:
                 combined(sums, formats, m, into)
                 total = load(c[i, j], formats[OUTER])
                 out[i, j] = added(total, load(sums[0], t), formats, m, OUTER, into)
@@ -117,14 +126,15 @@ def root(x, y, nodes, formats, m, into):
 
 
 @kernel
-def trees(a, b, c, out, flags, lost, mass, counts, formats, m):
+def trees(a, b, c, out, flags, lost, mass, counts, formats, m, rows, columns):
     """The roots of trees over m.length products enter the sum."""
     into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
     steps = a.shape[1]
     nodes = np.zeros(m.length, np.int64)
     for i in range(a.shape[0]):
         for j in range(b.shape[0]):
-            start(into)
+            inner = steps - (steps + m.length - 1) // m.length
+            start(origin(i, j, rows, columns, m), steps, inner, m, into)
             total = c[i, j]
             for k in range(0, steps, m.length):
                 stop = min(steps, k + m.length)
@@ -136,14 +146,14 @@ def trees(a, b, c, out, flags, lost, mass, counts, formats, m):
 
 
 @kernel
-def dots(a, b, c, out, flags, lost, mass, counts, formats, m):
+def dots(a, b, c, out, flags, lost, mass, counts, formats, m, rows, columns):
     """Exact sums of m.length products, whose bits the window holds (`wide.knows`), enter the sum
     with one rounding."""
     into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
     steps = a.shape[1]
     for i in range(a.shape[0]):
         for j in range(b.shape[0]):
-            start(into)
+            start(origin(i, j, rows, columns, m), steps, 0, m, into)
             total = c[i, j]
             for first in range(0, steps, m.length):
                 p = product(a[i, first], b[j, first], formats, m, into)
