@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.blocked import K_BLOCK, columns, empty, pack, run_kernel
+from hwsim_kernels.blocked import K_BLOCK, run_kernel
 from hwsim_kernels.datapath import (
     ALL,
     DRAWN,
@@ -31,6 +31,8 @@ from hwsim_kernels.datapath import (
 )
 from hwsim_kernels.draws import FACTORS
 from hwsim_kernels.multiply import ROWS
+from hwsim_kernels.packing import empty, pack
+from hwsim_kernels.tiles import columns
 
 from hwsim.formats import FloatFormat, Format, stochastic_of
 from hwsim.simulate.cores import CARRIERS, NO_TABLE, laid_out

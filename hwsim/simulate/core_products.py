@@ -52,13 +52,15 @@ def summing_unit(unit: MacUnit) -> MacUnit | None:
     """
     a, b, bits = unit.a, unit.b, bound(unit).bits
     if isinstance(a, FixedFormat) and isinstance(b, FixedFormat):
-        made = _fixed_products(unit, a.fraction_bits + b.fraction_bits)
-        return None if made is None else replace(unit, a=ONE, b=made, core=None)
+        fixed = _fixed_products(unit, a.fraction_bits + b.fraction_bits)
+        return None if fixed is None else replace(unit, a=ONE, b=fixed, core=None)
     quantum, largest = a.quantum_exponent + b.quantum_exponent, magnitude(a) * magnitude(b)
     if bits > 53 or quantum < -1021 - bits or largest >= 2**1020:
         return None
     one: Format = FLOAT_ONE if both_floats(unit) else ONE
-    return replace(unit, a=one, b=FloatFormat(11, max(bits, 2)), core=None, daz=False)
+    narrow = quantum >= -125 - bits and largest < 2**120
+    made = FloatFormat(8 if narrow else 11, max(bits, 2))
+    return replace(unit, a=one, b=made, core=None, daz=False)
 
 
 def _fixed_products(unit: MacUnit, fraction: int) -> FixedFormat | None:

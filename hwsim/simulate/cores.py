@@ -334,7 +334,8 @@ def _leading(x: Array) -> Array:
 def out_of_core(facts: Facts, unit: MacUnit) -> int:
     """Outputs whose exact c + Σ p is finite and lies outside the unit's (outer) accumulator."""
     fmt = unit.outer_format
-    high = min(float(fmt.largest), -float(fmt.lowest)) / (1 + 2.0**-50)
+    # Divided by more than what sums of magnitudes in float64 may have lost.
+    high = min(float(fmt.largest), -float(fmt.lowest)) / (1 + (facts.length + 8) * 2.0**-52)
     about = bound(unit)
     if not about.constant and facts.sum_bound * about.growth + facts.c_max <= high:
         return 0

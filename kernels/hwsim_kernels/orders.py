@@ -1,4 +1,4 @@
-"""Lanes and adder trees on a MAC datapath, in the register tiles of `hwsim_kernels.blocked`.
+"""Lanes and adder trees on a MAC datapath, in the register tiles of `hwsim_kernels.tiles`.
 
 Sums that wait for a partner stand on a ``stack`` in memory, tile by tile; a kernel knows neither
 how many lanes there are nor how wide a tree is.  `lanes_kernel` and `trees_kernel` give the
@@ -16,26 +16,10 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from hwsim_kernels._jit import kernel
-from hwsim_kernels.blocked import (
-    FUSED,
-    PANEL,
-    _body,
-    _count_up,
-    _flag_starts,
-    _split,
-    _start,
-    _store_flags,
-    _Tile,
-    _wrapped,
-    code_of,
-    columns,
-    path_of,
-    vectors,
-)
+from hwsim_kernels.blocked import flags_of, place
 from hwsim_kernels.datapath import (
     NATIVE,
     NONE,
-    UNBOUNDED,
     Path,
     Scalars,
     Tally,
@@ -47,12 +31,22 @@ from hwsim_kernels.datapath import (
     used,
 )
 from hwsim_kernels.multiply import ROWS
+from hwsim_kernels.passes import (
+    body,
+    count_up,
+    flag_starts,
+    split,
+    start,
+    store_flags,
+    wrapped,
+)
+from hwsim_kernels.tiles import FUSED, PANEL, Tile, code_of, columns, path_of, vectors
 from hwsim_kernels.vectors import I64, Vector, counted_loop, select, splat
 
 INNER, OUTER = range(2)  # rows of counts
 
 
-class _Stacked(_Tile):
+class _Stacked(Tile):
     """A register tile beside its stack, (heights, ROWS, columns of a panel), in the place of lost
     mass."""
 
@@ -81,9 +75,9 @@ class _Steps:
         self.tile, self.path, self.level = tile, path, level
         self.g: Scalars = tile.scalars(level)
         names = used(path)
-        tally = {name: _start(tile, name) for name in names}
-        self.n = Tally(**_wrapped(tile.builder, tally))._replace(empty=I64(0))
-        self.struck = [Vector(tile.builder, x) for x in _flag_starts(tile, path)]
+        tally = {name: start(tile, name) for name in names}
+        self.n = Tally(**wrapped(tile.builder, tally))._replace(empty=I64(0))
+        self.struck = [Vector(tile.builder, x) for x in flag_starts(tile, path)]
 
     def add(self, i: int, acc: Vector, p: Term) -> Vector:
         """R(acc + p) in vector i of the tile."""
@@ -101,8 +95,8 @@ class _Steps:
         if self.path.level != NONE:
             names = (*used(self.path), "empty")
             tally = {name: getattr(self.n, name) for name in names}
-            _count_up(self.tile, self.path, self.level, tally)
-        _store_flags(self.tile, self.struck, at)
+            count_up(self.tile, self.path, self.level, tally)
+        store_flags(self.tile, self.struck, at)
 
 
 def _lane(tile: _Stacked, place: Any) -> None:
@@ -110,19 +104,19 @@ def _lane(tile: _Stacked, place: Any) -> None:
     builder, path = tile.builder, tile.path
     *at, k, stride, count, height = place
     names, g = used(path), tile.scalars(0)
-    struck = _flag_starts(tile, path)
+    struck = flag_starts(tile, path)
     sums = [g.start.value] * (ROWS * tile.vectors)
-    state = [*sums, *struck, *(_start(tile, name) for name in names)]
+    state = [*sums, *struck, *(start(tile, name) for name in names)]
 
-    def body(i: Any, now: Sequence[Any]) -> list[Any]:
-        return _body(tile, g, at, I64(1), builder.add(k, builder.mul(i, stride)), now)
+    def step(i: Any, now: Sequence[Any]) -> list[Any]:
+        return body(tile, g, at, I64(1), builder.add(k, builder.mul(i, stride)), now)
 
-    end = counted_loop(builder, I64(0), count, state, body)
-    ends, _, tally = _split(tile, end)
-    _count_up(tile, path, INNER, tally)
+    end = counted_loop(builder, I64(0), count, state, step)
+    ends, _, tally = split(tile, end)
+    count_up(tile, path, INNER, tally)
     for x, spot in zip(ends[: len(sums)], tile.waiting(at[3], height), strict=True):
         tile.store(x.value, spot)
-    _store_flags(tile, ends[len(sums) :], at)
+    store_flags(tile, ends[len(sums) :], at)
 
 
 def _pair(tile: _Stacked, place: Any) -> None:
@@ -212,10 +206,6 @@ def _joins(level: int) -> Any:
 join_inner, join_outer = _joins(INNER), _joins(OUTER)
 
 
-def _flagged(*paths: Path) -> bool:
-    return any(path.level != NONE and path.limit != UNBOUNDED for path in paths)
-
-
 @cache
 def lanes_kernel(inner: Path, outer: Path) -> Any:
     """The driver of interleaved lanes:
@@ -228,7 +218,7 @@ def lanes_kernel(inner: Path, outer: Path) -> Any:
     """
     code, outer_code = code_of(inner), code_of(outer)
     parts, wide = PANEL // vectors(inner), columns(inner)
-    flagged, zero = _flagged(inner, outer), Scalars._fields.index("start")
+    flagged, zero = flags_of(inner, outer), Scalars._fields.index("start")
 
     @kernel
     def run(  # type: ignore[no-untyped-def]
@@ -236,19 +226,16 @@ def lanes_kernel(inner: Path, outer: Path) -> Any:
     ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2], b.shape[1]
-        blocks = (m + rows - 1) // rows
         order, joins = numbers
         count = order.shape[0]
         for unit in range(first, last):
-            top = (unit % blocks) * rows
-            panel = unit // blocks % panels
-            item = unit // blocks // panels
-            block = slice(top, min(m, top + rows)), slice(panel * wide, (panel + 1) * wide)
+            item, panel, top, bottom = place(unit, rows, m, panels)
+            block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
             if fresh:
                 out[item][block] = scalars[1, zero]
             if flagged:
                 flags[item][block] = 0
-            for row in range(top, min(m, top + rows), ROWS):
+            for row in range(top, bottom, ROWS):
                 for part in range(parts if length else 0):
                     height = 0
                     for j in range(count):
@@ -278,7 +265,7 @@ def trees_kernel(inner: Path, outer: Path) -> Any:
     """
     code, outer_code = code_of(inner), code_of(outer)
     parts, wide = PANEL // vectors(inner), columns(inner)
-    flagged, zero = _flagged(inner, outer), Scalars._fields.index("start")
+    flagged, zero = flags_of(inner, outer), Scalars._fields.index("start")
 
     @kernel
     def run(  # type: ignore[no-untyped-def]
@@ -286,24 +273,21 @@ def trees_kernel(inner: Path, outer: Path) -> Any:
     ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2], b.shape[1]
-        blocks = (m + rows - 1) // rows
         for unit in range(first, last):
-            top = (unit % blocks) * rows
-            panel = unit // blocks % panels
-            item = unit // blocks // panels
-            block = slice(top, min(m, top + rows)), slice(panel * wide, (panel + 1) * wide)
+            item, panel, top, bottom = place(unit, rows, m, panels)
+            block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
             if fresh:
                 out[item][block] = scalars[1, zero]
             if flagged:
                 flags[item][block] = 0
-            for row in range(top, min(m, top + rows), ROWS):
+            for row in range(top, bottom, ROWS):
                 for part in range(parts):
-                    for start in range(0, length, width):
-                        stop = min(length, start + width)
-                        pairs = (stop - start) // 2
+                    for base in range(0, length, width):
+                        stop = min(length, base + width)
+                        pairs = (stop - base) // 2
                         height = 0
                         for i in range(pairs):
-                            at = (item, row, panel, part, start + 2 * i, height)
+                            at = (item, row, panel, part, base + 2 * i, height)
                             pair_pass(code, arrays, at)
                             waiting = i
                             while waiting & 1:
@@ -312,7 +296,7 @@ def trees_kernel(inner: Path, outer: Path) -> Any:
                                 height -= 1
                                 waiting >>= 1
                             height += 1
-                        if (stop - start) & 1:
+                        if (stop - base) & 1:
                             at = (item, row, panel, part, stop - 1, height)
                             leaf_pass(code, arrays, at)
                             height += 1

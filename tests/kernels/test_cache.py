@@ -14,7 +14,7 @@ from typing import Any
 import hwsim_kernels
 import numpy as np
 import pytest
-from hwsim_kernels import blocked, datapath, multiply
+from hwsim_kernels import blocked, datapath, multiply, tiles
 from hwsim_kernels._jit import KERNEL_HASH, _named, package_hash
 from numba.core.caching import IndexDataCacheFile, NullCache
 
@@ -28,7 +28,7 @@ PROGRAM = """
 import numpy as np
 import hwsim
 from hwsim_kernels.codes import decode
-from hwsim_kernels.blocked import pack
+from hwsim_kernels.packing import pack
 x = np.array([[1.0625]])
 print(hwsim.matmul(x, x, "bf16xbf16+bf16:rup").item())
 kernels = [k for k in (pack, decode) if k.signatures]
@@ -153,7 +153,7 @@ def test_hot_loops_stay_in_registers(width: int, limit: int, level: int) -> None
     run.compile(blocked.run_kernel(path, None).signatures[0])
     block = innermost(run)
     vectors = len(re.findall(r"[xyz]mm\d|v\d+\.[24][sd]", block))
-    assert vectors >= 3 * multiply.ROWS * blocked.vectors(path)
+    assert vectors >= 3 * multiply.ROWS * tiles.vectors(path)
     stores = re.findall(r"v?mov[au]p[sd]\s+%[xyz]mm\d+, [^%]*\(", block)
     assert len(stores) <= 2
 

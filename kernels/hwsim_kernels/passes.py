@@ -1,0 +1,306 @@
+"""What a register tile does over some k: products enter its sums, and what happens is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, reduce
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from hwsim_kernels.datapath import (
+    ALL,
+    DRAWN,
+    LARGEST,
+    NONE,
+    SLOT,
+    UNBOUNDED,
+    Path,
+    Scalars,
+    Tally,
+    Term,
+    add,
+    counted,
+    plus,
+    random_bits,
+    signed,
+    used,
+)
+from hwsim_kernels.draws import GAMMA
+from hwsim_kernels.multiply import ROWS, addends
+from hwsim_kernels.tiles import FUSED, PANEL, VECTOR_BITS, Tile, path_of
+from hwsim_kernels.vectors import (
+    FLOATS,
+    I64,
+    Vector,
+    bits,
+    counted_loop,
+    floats,
+    lane_values,
+    maximum,
+    population,
+    select,
+    splat,
+    widened,
+)
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def tile_pass(typing_context, inner, outer, arrays, at):  # type: ignore[no-untyped-def]
+    """One register tile over k0 ≤ k < k1; ``arrays`` are those of `ARRAYS` and `DRAWS`, ``at`` is
+    (item, row, panel, part of the panel, k0, k1, terms of a product, the chunk sum's draw).
+
+    Without ``outer`` the tile of ``out`` is the accumulator; with it the sum of these k starts at
+    zero and then enters the tile as a chunk sum.  Returns whether the pass counts: a watched one
+    whose sums left the range has changed nothing.
+    """
+    if not isinstance(inner, types.IntegerLiteral) or not isinstance(outer, types.IntegerLiteral):
+        return None
+    paths = path_of(inner.literal_value), path_of(outer.literal_value)
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        tile = Tile(context, builder, signature.args[2], values[2], paths[0])
+        return _emit(tile, paths[1], cgutils.unpack_tuple(builder, values[3]))
+
+    return types.boolean(inner, outer, arrays, at), codegen
+
+
+def _emit(tile: Tile, outer: Path | None, place: Any) -> Any:
+    """Emit the pass; whether it counts (i1), which only a watched one can deny."""
+    builder, path = tile.builder, tile.path
+    *at, k0, k1, terms, tile.turn = place
+    spots = tile.spots("out", at)
+    g = tile.scalars(0)
+    sums = [g.start.value if outer else tile.load(spot, tile.kind) for spot in spots]
+    struck = flag_starts(tile, path)
+    names = used(path)
+    own = _own_starts(tile, at)
+    state = [*sums, *struck, *own, *(start(tile, name) for name in names)]
+    end = counted_loop(builder, k0, k1, state, partial(body, tile, g, at, terms))
+    ends, own, tally = split(tile, end)
+    if "largest" in tally:
+        tally["largest"] = reduce(maximum, own["largest"])
+    if not path.watched:
+        _finish(tile, outer, spots, at, ends, own, tally)
+        return ir.Constant(ir.IntType(1), 1)
+    kept = _within(tile, tally["largest"])
+    with builder.if_then(kept, likely=True):
+        _finish(tile, outer, spots, at, ends, own, tally)
+    return kept
+
+
+def body(tile: Tile, g: Scalars, at: Any, terms: Any, k: Any, now: Any) -> list[Any]:
+    """All steps of one k: the state after it."""
+    path = tile.path
+    many, names = ROWS * tile.vectors, used(path)
+    ends, own, tally = split(tile, now)
+    accs, flags = ends[:many], ends[many:]
+    n = Tally(**tally)
+    product_at = addends(tile, at, k, terms, FUSED)
+    draws = _draws(tile, at, k, path, 0)
+    for r in range(ROWS):
+        for v in range(tile.vectors):
+            i = r * tile.vectors + v
+            product = product_at(r, v)
+            if not names:
+                accs[i] = add(accs[i], product, g, path, draws(i, g)).y
+                continue
+            mine = {name: own[name][i % len(own[name])] for name in own}
+            if "empty" in names:
+                n = n._replace(empty=plus(n.empty, product.value.eq(0.0)))
+            tally_now = n._replace(**mine)
+            accs[i], n, over = counted(accs[i], product, g, path, tally_now, draws(i, g))
+            for name in own:
+                own[name][i % len(own[name])] = getattr(n, name)
+            if over is not None:
+                flags[i] = select(over, flags[i].constant(1), flags[i])
+    kept = [x for name in own for x in own[name]]
+    new = (*accs, *flags, *kept, *(getattr(n, name) for name in names))
+    return [getattr(x, "value", x) for x in new]
+
+
+def _draws(
+    tile: Tile, at: Any, number: Any, path: Path, level: int
+) -> Callable[[int, Scalars], Vector | None]:
+    """The random bits of rounding ``number`` for the tile's vectors, by their places in it; none
+    for a path that takes none.  A state is the sum of the row's word and the column's."""
+    if path.rounding not in DRAWN:
+        return lambda i, g: None
+    builder, count = tile.builder, VECTOR_BITS // 64
+    item, row, panel, part = at
+    first = builder.mul(panel, I64(PANEL * tile.lanes))
+    first = builder.add(first, builder.mul(part, I64(tile.vectors * tile.lanes)))
+    move = builder.mul(number, I64(signed(GAMMA)))
+    factor = splat(builder, builder.load(tile.address("words", level, 0)), count)
+    parts = tile.lanes // count
+    lines = []
+    for r in range(ROWS):
+        word = builder.load(tile.address("rows", item, builder.add(row, I64(r))))
+        lines.append(splat(builder, builder.add(word, move), count))
+    wide = ir.VectorType(I64, count)
+
+    def draw(i: int, g: Scalars) -> Vector:
+        r, v = divmod(i, tile.vectors)
+        states = []
+        for half in range(parts):
+            column = builder.add(first, I64(v * tile.lanes + half * count))
+            spot = tile.address("columns", item, column)
+            states.append(lines[r] + Vector(builder, tile.load(spot, wide, 8)))
+        return random_bits(states[0], states[-1], factor, g)
+
+    return draw
+
+
+def _apart(path: Path, vectors: int) -> dict[str, int]:
+    """Parts of the tally of which there are several: the largest, one for each column of vectors,
+    because one chain of maxima would be the slowest thing in the loop; lost mass of every output,
+    where its order counts."""
+    several = {"largest": vectors} if "largest" in used(path) else {}
+    return several | (dict.fromkeys(("lost", "mass"), ROWS * vectors) if path.ordered else {})
+
+
+def _own_starts(tile: Tile, at: Any) -> list[Any]:
+    """Their values before the pass."""
+    starts = []
+    for name, count in _apart(tile.path, tile.vectors).items():
+        if name == "largest":
+            starts += [start(tile, name)] * count
+        else:
+            kind = ir.VectorType(FLOATS[64], tile.lanes)
+            spots = tile.spots("lost", at, I64(int(name == "mass")))
+            starts += [tile.load(spot, kind, 8) for spot in spots]
+    return starts
+
+
+def split(tile: Tile, state: Any) -> tuple[list[Vector], dict[str, list[Vector]], dict[str, Any]]:
+    """A loop's state: sums and flags; the parts of the tally that stand apart; the tally."""
+    names = used(tile.path)
+    several = _apart(tile.path, tile.vectors)
+    rest = len(state) - len(names)
+    first = rest - sum(several.values())
+    vectors = [Vector(tile.builder, x) for x in state[:rest]]
+    own, start = {}, first
+    for name, count in several.items():
+        own[name] = vectors[start : start + count]
+        start += count
+    tally = wrapped(tile.builder, dict(zip(names, state[rest:], strict=True)))
+    return vectors[:first], own, tally
+
+
+def _within(tile: Tile, largest: Vector) -> Any:
+    """Whether no sum of a pass left the range (taken as symmetric)."""
+    limit = bits(tile.scalars(0).largest)
+    inside = largest <= limit
+    return tile.builder.icmp_signed("==", population(inside), I64(tile.lanes))
+
+
+def _finish(
+    tile: Tile,
+    outer: Path | None,
+    spots: list[Any],
+    at: Any,
+    ends: list[Vector],
+    own: dict[str, list[Vector]],
+    tally: dict[str, Any],
+) -> None:
+    """Store what a pass gave."""
+    count_up(tile, tile.path, 0, tally)
+    if tile.path.ordered:
+        for i, name in enumerate(("lost", "mass")):
+            for x, spot in zip(own[name], tile.spots("lost", at, I64(i)), strict=True):
+                tile.store(x.value, spot, 8)
+    elif "lost" in tally:
+        _add_lost(tile, tally["lost"], at)
+    sums, flags = ends[: len(spots)], ends[len(spots) :]
+    if outer:
+        _merge(tile, outer, spots, sums, flags, at)
+        return
+    for x, spot in zip(sums, spots, strict=True):
+        tile.store(x.value, spot)
+    store_flags(tile, flags, at)
+
+
+def _merge(
+    tile: Tile, path: Path, spots: list[Any], sums: list[Vector], flags: list[Vector], at: Any
+) -> None:
+    """Chunk sums enter the outer accumulator, which is the tile of ``out``."""
+    builder = tile.builder
+    g = tile.scalars(1)
+    names = used(path)
+    n = Tally(**wrapped(builder, {name: start(tile, name) for name in names}))
+    n = n._replace(empty=I64(0))
+    struck = flags or [Vector(builder, x) for x in flag_starts(tile, path)]
+    draws = _draws(tile, at, tile.turn, path, 1)
+    for i, (spot, t) in enumerate(zip(spots, sums, strict=True)):
+        before = Vector(builder, tile.load(spot, tile.kind))
+        if path.level == NONE:
+            y = add(before, Term(t), g, path, draws(i, g)).y
+        else:
+            n = n._replace(empty=plus(n.empty, t.eq(0.0)))
+            y, n, over = counted(before, Term(t), g, path, n, draws(i, g))
+            if over is not None:
+                struck[i] = select(over, struck[i].constant(1), struck[i])
+        tile.store(y.value, spot)
+    if path.level != NONE:
+        count_up(tile, path, 1, {name: getattr(n, name) for name in (*names, "empty")})
+    store_flags(tile, struck, at)
+
+
+def flag_starts(tile: Tile, path: Path) -> list[Any]:
+    """Masks of the outputs that an overflow strikes, where any can."""
+    if path.level == NONE or path.limit == UNBOUNDED:
+        return []
+    return [ir.Constant(tile.whole, None)] * (ROWS * tile.vectors)
+
+
+def store_flags(tile: Tile, flags: list[Vector], at: Any) -> None:
+    if not flags:
+        return
+    for spot, flag in zip(tile.spots("flags", at), flags, strict=True):
+        before = tile.load(spot, tile.whole)
+        tile.store(tile.builder.or_(before, flag.value), spot)
+
+
+def start(tile: Tile, name: str) -> Any:
+    """A count, a maximum or a sum at zero."""
+    wide = ir.VectorType(FLOATS[64], tile.lanes)
+    kind = {"largest": tile.whole, "lost": wide, "mass": wide}
+    return ir.Constant(kind[name], None) if name in kind else I64(0)
+
+
+def wrapped(builder: Any, tally: dict[str, Any]) -> dict[str, Any]:
+    """Vectors as `Vector`, counts as they are."""
+    return {k: v if k in SLOT else Vector(builder, v) for k, v in tally.items()}
+
+
+def count_up(tile: Tile, path: Path, level: int, tally: dict[str, Any]) -> None:
+    """Add a pass's counts to ``counts``."""
+    builder = tile.builder
+    for name, value in tally.items():
+        if name in SLOT:
+            spot = tile.address("counts", level, SLOT[name])
+            builder.store(builder.add(builder.load(spot), value), spot)
+    if path.level == ALL:
+        _raise_largest(tile, level, tally["largest"])
+
+
+def _raise_largest(tile: Tile, level: int, largest: Vector) -> None:
+    """Bits of float64 magnitudes are ordered as integers."""
+    builder, spot = tile.builder, tile.address("counts", level, LARGEST)
+    top = builder.load(spot)
+    for x in lane_values(bits(widened(floats(largest)))):
+        top = builder.select(builder.icmp_signed(">", x, top), x, top)
+    builder.store(top, spot)
+
+
+def _add_lost(tile: Tile, lost: Vector, at: Any) -> None:
+    """Add to the tile's lost mass, in any order: the caller proves that no sum here rounds."""
+    builder = tile.builder
+    item, row, panel, _ = at
+    spot = tile.address("lost", I64(0), item, panel, builder.sdiv(row, I64(ROWS)))
+    total = builder.load(spot)
+    for x in lane_values(lost):
+        total = builder.fadd(total, x)
+    builder.store(total, spot)
