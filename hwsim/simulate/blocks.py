@@ -125,7 +125,15 @@ class _Job:
         if draws is None:
             return
         draws = draws.swapped() if self.swapped else draws
-        batch, m, _, n = self.sizes
+        batch, m, k, n = self.sizes
+        if draws.how.lfsr:
+            whole = CARRIERS[self.plan.inner.path.width][1]
+            registers = np.zeros((2, *self.out.shape), whole)
+            draws.registers(0, registers[0, :, :m, :n])
+            if self.plan.outer:
+                draws.registers(k, registers[1, :, :m, :n])
+            self.words = (*registers, np.array([[draws.how.feedback]], np.uint64))
+            return
         rows = np.zeros(self.out.shape[:2], np.uint64)
         columns = np.zeros((batch, self.out.shape[2]), np.uint64)
         rows[:, :m], columns[:, :n] = draws.rows, draws.columns
@@ -172,7 +180,7 @@ class _Job:
             _known.add(kernel)
             if self.level not in _prepared and kernel.stats.cache_misses:
                 prepare(self.level)
-            if path.rounding in DRAWN:
+            if path.rounding in DRAWN and not path.clocked:
                 prepare_drawn(self.level, path.rounding, kernel)
 
     def finish(self, facts: Facts) -> tuple[Array, Totals]:

@@ -77,6 +77,7 @@ def choose(sum: Sum) -> Choice | None:
     own = sum.level != ALL or _own(sum)
     path = Path(sum.carrier.width, sums, rounding, limit, floor, own=own, level=sum.level)
     path = _common(path, live and rounding == NEAREST)
+    path = path._replace(clocked=path.rounding in DRAWN and sum.clocked)
     if rounding in DRAWN and floor:
         limit = CLAMP if path.level == NONE and limit == UNBOUNDED else limit
         path = path._replace(signs=True, limit=limit)

@@ -88,9 +88,7 @@ class Level:
 def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Stage | None] | str:
     """The stages of ``unit`` on this data, inner and outer; or why there are none."""
     if how := stochastic_of(unit.rounding):
-        plain = "no vector of sums that leaves room for its bits is proved"
-        register = "its shift register is clocked output by output"
-        return f"{unit.rounding}: {register if how.lfsr else plain}"
+        return f"{how}: no vector of sums that leaves room for its bits is proved"
     laned = isinstance(unit.order, Lanes) and level != ALL
     if not laned and not isinstance(unit.order, Sequential | Chunked):
         return f"no carrier is proved for {unit.order}"

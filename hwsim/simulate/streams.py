@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.draws import GAMMA, Drawing, draw_all
+from hwsim_kernels.draws import GAMMA, Drawing, draw_all, registers
 
 from hwsim.formats import Stochastic, check_seed, stochastic_of
 from hwsim.units import MacUnit, steps_of
@@ -29,6 +29,27 @@ def drawing(how: Stochastic | None) -> Drawing:
         return Drawing(np.uint64(0), np.uint64(0), np.uint64(1))
     period = (1 << how.lfsr) - 1 if how.lfsr else 1
     return Drawing(np.uint64((1 << how.bits) - 1), np.uint64(how.feedback), np.uint64(period))
+
+
+def _images(how: Stochastic, clocks: int) -> list[int]:
+    """What each bit of a register alone becomes after so many clocks."""
+    assert how.lfsr
+    once = [how.feedback, *(1 << place for place in range(how.lfsr - 1))]
+    found, power = [1 << place for place in range(how.lfsr)], once
+    while clocks:
+        if clocks & 1:
+            found = [_image(x, power) for x in found]
+        power = [_image(x, power) for x in power]
+        clocks >>= 1
+    return found
+
+
+def _image(x: int, images: list[int]) -> int:
+    """A linear map of a word, by the images of its bits."""
+    out = 0
+    for place, image in enumerate(images):
+        out ^= image if x >> place & 1 else 0
+    return out
 
 
 @dataclass(frozen=True)
@@ -53,6 +74,11 @@ class Draws:
         out = np.empty((*self.rows.shape, self.columns.shape[-1]), np.uint32)
         draw_all(np.array(self.rows), np.array(self.columns), step, drawing(self.how), out)
         return out
+
+    def registers(self, clocks: int, out: Array) -> None:
+        """out (batch, m, n), int32 or int64 ← shift registers ``clocks`` after their starts."""
+        images = np.array(_images(self.how, clocks), np.uint64)
+        registers(np.array(self.rows), np.array(self.columns), images, drawing(self.how), out)
 
     def listed(self, steps: int) -> Listed:
         """All of ``steps`` roundings, as the reference takes them."""

@@ -41,7 +41,7 @@ def way_of(rounding: str) -> int | None:
     how = stochastic_of(rounding)
     if how is None:
         return WAYS.get(rounding)
-    return None if how.lfsr else DRAWN[VARIANTS.index(how.variant)]
+    return DRAWN[VARIANTS.index(how.variant)]
 
 
 class Bounds(NamedTuple):
@@ -137,6 +137,12 @@ class Sum:
         """Bits of a draw; 0 where there is none."""
         how = stochastic_of(self.unit.rounding)
         return how.bits if how else 0
+
+    @property
+    def clocked(self) -> bool:
+        """Whether shift registers give the draws."""
+        how = stochastic_of(self.unit.rounding)
+        return how is not None and how.lfsr is not None
 
     @cached_property
     def bound(self) -> float:

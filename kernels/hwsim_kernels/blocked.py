@@ -41,10 +41,11 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
     columns), all C-contiguous, m a multiple of ROWS; scalars (2, …); counts (2, SLOTS); lost
     (1, batch, panels, m / ROWS), or for ordered paths (2, batch, m, panels · columns), lost and
     mass.  draws holds what random bits come from, uint64: words of rows (batch, m), of columns
-    (batch, panels · columns), and factors (2, 1).  Units of work ``first`` … ``last`` − 1 are
-    blocks of ``rows`` rows of one panel of one item; ``step`` is the chunk length, or how long a
-    panel stays.  ``out`` holds what sums start from, unless they are ``fresh``: then nothing was
-    written there yet; nor ever into flags.
+    (batch, panels · columns), and factors (2, 1); for clocked paths shift registers, of inner and
+    of outer roundings (batch, m, panels · columns), in the carrier's width, and their feedback
+    (1, 1).  Units of work ``first`` … ``last`` − 1 are blocks of ``rows`` rows of one panel of one
+    item; ``step`` is the chunk length, or how long a panel stays.  ``out`` holds what sums start
+    from, unless they are ``fresh``: then nothing was written there yet; nor ever into flags.
 
     Where overflows are counted, passes without one are the rule: they are watched, and done
     again where one occurs; after that, until the next tile, nothing is tried.

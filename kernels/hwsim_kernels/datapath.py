@@ -81,6 +81,7 @@ class Path(NamedTuple):
     # Lost mass per output and in k order, for where float64 sums of it round.
     ordered: bool = False
     product: int = PLAIN
+    clocked: bool = False  # draws are bits of shift registers, one beside each output
 
 
 class Scalars(NamedTuple):
@@ -254,6 +255,14 @@ def random_bits(low: Vector, high: Vector, factor: Vector, g: Scalars) -> Vector
         return shifted_left(z ^ shifted(z, z.constant(SHIFTS[2])), g.place) & g.draw
     ends, tops = halves(*words)
     return (ends ^ funnel(tops, ends, 32 - SHIFTS[2])) & g.draw
+
+
+def register_bits(state: Vector, feedback: Vector, g: Scalars) -> tuple[Vector, Vector]:
+    """A draw from shift registers, in place, and the registers one clock later (Galois form)."""
+    draw = shifted_left(state, g.place) & g.draw
+    zero = state.constant(0)
+    moved = shifted(state, state.constant(1)) ^ (feedback & (zero - (state & 1)))
+    return draw, moved
 
 
 def signed(word: int) -> int:

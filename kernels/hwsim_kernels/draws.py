@@ -69,6 +69,26 @@ def taken(state, d):
 
 
 @kernel
+def registers(rows, columns, images, d, out):
+    """out (batch, m, n) ← every output's shift register some clocks after its start.
+
+    A clock is linear: ``images`` (W,), uint64, says what each bit alone becomes.  rows and columns
+    are as in `draw_all`; out is int32 or int64.
+    """
+    words = np.empty(out.shape[2], np.uint64)
+    for item in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            base, line, mine = rows[item, i], out[item, i], columns[item]
+            for j in range(words.shape[0]):
+                words[j] = first_state(base + mine[j], d)
+            line[:] = 0
+            for place in range(images.shape[0]):
+                image, down = images[place], np.uint64(place)
+                for j in range(words.shape[0]):
+                    line[j] ^= image & (NOTHING - ((words[j] >> down) & ONE))
+
+
+@kernel
 def draw_all(rows, columns, step, d, out):
     """out (batch, m, n), uint32 ← R of draw number ``step`` of every output; rows (batch, m) and
     columns (batch, n), uint64."""

@@ -25,12 +25,13 @@ from hwsim_kernels.datapath import (
     counted,
     plus,
     random_bits,
+    register_bits,
     signed,
     used,
 )
 from hwsim_kernels.draws import GAMMA
 from hwsim_kernels.multiply import ROWS, addends
-from hwsim_kernels.tiles import FUSED, PANEL, VECTOR_BITS, Tile, path_of
+from hwsim_kernels.tiles import DRAWS, FUSED, PANEL, VECTOR_BITS, Tile, path_of
 from hwsim_kernels.vectors import (
     FLOATS,
     I64,
@@ -99,7 +100,8 @@ def body(tile: Tile, g: Scalars, at: Any, terms: Any, k: Any, now: Any) -> list[
     accs, flags = ends[:many], ends[many:]
     n = Tally(**tally)
     product_at = addends(tile, at, k, terms, FUSED)
-    draws = _draws(tile, at, k, path, 0)
+    registers = own.pop("register", [])
+    draws = _draws(tile, at, k, path, 0, registers)
     for r in range(ROWS):
         for v in range(tile.vectors):
             i = r * tile.vectors + v
@@ -116,18 +118,21 @@ def body(tile: Tile, g: Scalars, at: Any, terms: Any, k: Any, now: Any) -> list[
                 own[name][i % len(own[name])] = getattr(n, name)
             if over is not None:
                 flags[i] = select(over, flags[i].constant(1), flags[i])
-    kept = [x for name in own for x in own[name]]
+    kept = [x for name in own for x in own[name]] + registers
     new = (*accs, *flags, *kept, *(getattr(n, name) for name in names))
     return [getattr(x, "value", x) for x in new]
 
 
 def _draws(
-    tile: Tile, at: Any, number: Any, path: Path, level: int
+    tile: Tile, at: Any, number: Any, path: Path, level: int, registers: list[Vector]
 ) -> Callable[[int, Scalars], Vector | None]:
     """The random bits of rounding ``number`` for the tile's vectors, by their places in it; none
-    for a path that takes none.  A state is the sum of the row's word and the column's."""
+    for a path that takes none.  A state is the sum of the row's word and the column's; shift
+    ``registers`` move on as they are read."""
     if path.rounding not in DRAWN:
         return lambda i, g: None
+    if path.clocked:
+        return _clocked(tile, registers)
     builder, count = tile.builder, VECTOR_BITS // 64
     item, row, panel, part = at
     first = builder.mul(panel, I64(PANEL * tile.lanes))
@@ -153,12 +158,29 @@ def _draws(
     return draw
 
 
+def _clocked(tile: Tile, registers: list[Vector]) -> Callable[[int, Scalars], Vector]:
+    word = tile.builder.load(tile.address("words", 0, 0))
+    feedback = splat(tile.builder, tile.builder.trunc(word, tile.whole.element), tile.lanes)
+
+    def draw(i: int, g: Scalars) -> Vector:
+        random, registers[i] = register_bits(registers[i], feedback, g)
+        return random
+
+    return draw
+
+
+def _registers(tile: Tile, level: int, at: Any) -> list[Any]:
+    """Pointers to the shift registers of inner roundings (level 0), or of those of chunk sums."""
+    return tile.spots(DRAWS[level], at) if tile.path.clocked else []
+
+
 def _apart(path: Path, vectors: int) -> dict[str, int]:
     """Parts of the tally of which there are several: the largest, one for each column of vectors,
     because one chain of maxima would be the slowest thing in the loop; lost mass of every output,
-    where its order counts."""
+    where its order counts; shift registers."""
     several = {"largest": vectors} if "largest" in used(path) else {}
-    return several | (dict.fromkeys(("lost", "mass"), ROWS * vectors) if path.ordered else {})
+    several |= dict.fromkeys(("lost", "mass"), ROWS * vectors) if path.ordered else {}
+    return several | ({"register": ROWS * vectors} if path.clocked else {})
 
 
 def _own_starts(tile: Tile, at: Any) -> list[Any]:
@@ -167,6 +189,8 @@ def _own_starts(tile: Tile, at: Any) -> list[Any]:
     for name, count in _apart(tile.path, tile.vectors).items():
         if name == "largest":
             starts += [start(tile, name)] * count
+        elif name == "register":
+            starts += [tile.load(spot, tile.whole) for spot in _registers(tile, 0, at)]
         else:
             kind = ir.VectorType(FLOATS[64], tile.lanes)
             spots = tile.spots("lost", at, I64(int(name == "mass")))
@@ -213,6 +237,8 @@ def _finish(
                 tile.store(x.value, spot, 8)
     elif "lost" in tally:
         _add_lost(tile, tally["lost"], at)
+    for x, spot in zip(own.get("register", []), _registers(tile, 0, at), strict=True):
+        tile.store(x.value, spot)
     sums, flags = ends[: len(spots)], ends[len(spots) :]
     if outer:
         _merge(tile, outer, spots, sums, flags, at)
@@ -232,7 +258,9 @@ def _merge(
     n = Tally(**wrapped(builder, {name: start(tile, name) for name in names}))
     n = n._replace(empty=I64(0))
     struck = flags or [Vector(builder, x) for x in flag_starts(tile, path)]
-    draws = _draws(tile, at, tile.turn, path, 1)
+    places = _registers(tile, 1, at)
+    registers = [Vector(builder, tile.load(place, tile.whole)) for place in places]
+    draws = _draws(tile, at, tile.turn, path, 1, registers)
     for i, (spot, t) in enumerate(zip(spots, sums, strict=True)):
         before = Vector(builder, tile.load(spot, tile.kind))
         if path.level == NONE:
@@ -243,6 +271,8 @@ def _merge(
             if over is not None:
                 struck[i] = select(over, struck[i].constant(1), struck[i])
         tile.store(y.value, spot)
+    for x, place in zip(registers, places, strict=True):
+        tile.store(x.value, place)
     if path.level != NONE:
         count_up(tile, path, 1, {name: getattr(n, name) for name in (*names, "empty")})
     store_flags(tile, struck, at)

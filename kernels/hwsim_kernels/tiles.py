@@ -56,7 +56,7 @@ def columns(path: Path) -> int:
     return PANEL * lanes(path)
 
 
-RADIX = (2, 4, 8, 5, 2, 2, 2, 3, 2, 2, 7)  # of Path's fields, the width as 32 · (1 + digit)
+RADIX = (2, 4, 8, 5, 2, 2, 2, 3, 2, 2, 7, 2)  # of Path's fields, the width as 32 · (1 + digit)
 
 
 def code_of(path: Path | None) -> int:
@@ -78,9 +78,9 @@ def path_of(code: int) -> Path | None:
     for radix in reversed(RADIX):
         digits.insert(0, code % radix)
         code //= radix
-    width, sums, rounding, limit, floor, signs, own, level, watched, ordered, product = digits
+    width, sums, rounding, limit, floor, signs, own, level, watched, ordered, *more = digits
     flags = (bool(floor), bool(signs), bool(own))
-    rest = (level, bool(watched), bool(ordered), product)
+    rest = (level, bool(watched), bool(ordered), more[0], bool(more[1]))
     return Path(32 * (1 + width), sums, rounding, limit, *flags, *rest)
 
 

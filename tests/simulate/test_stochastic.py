@@ -11,7 +11,7 @@ import pytest
 
 import hwsim
 from hwsim import reference
-from hwsim.simulate import datapaths
+from hwsim.simulate import datapaths, wide
 from hwsim.simulate.facts import Facts
 from tests.simulate.comparison import bits, count_differences, outcome, same
 from tests.simulate.test_digests import digest, operands, splitmix64
@@ -20,6 +20,10 @@ Array = npt.NDArray[Any]
 __all__ = ["operands"]  # a fixture
 
 ROUNDINGS = ("sr8", "sr4b", "sr5c", "sr1", "sr12c", "sr10b")
+REGISTERS = (
+    *("e5m2xe5m2+e6m9:sr8-lfsr16", "e4m3xe4m3+fp16:sr5b-lfsr9", "bf16xbf16+fp32:sr4c-lfsr31"),
+    *("e5m2xe5m2+e6m9:sr8-lfsr32:chunk4", "e4m3xe4m3+e4m3:saturate:sr3-lfsr3:chunk7/fp16:out=e5m2"),
+)
 ACCUMULATORS = (
     *("e5m2", "e4m3", "e6m9", "bf16", "fp16", "fp32", "e8m9", "int32", "e3m4:chunk3"),
     *("e5m2:inf_always", "e5m2:saturate", "e4m3:nan", "e4m3fnuz:chunk5/bf16"),
@@ -67,6 +71,25 @@ def test_every_way_gives_the_reference(accumulator: str) -> None:
                     assert not count_differences(got[1], wanted[1], telemetry == "counts"), unit
                 compared += 1
     assert compared > 20
+
+
+@pytest.mark.parametrize("unit", REGISTERS)
+def test_shift_registers_move_in_the_fast_kernels(
+    unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over more k than stay in cache, and over chunks, whose registers start K clocks later."""
+    monkeypatch.setattr(wide, "wide_product", None)
+    generator = np.random.default_rng(3)
+    for shape in ((2, 5, 23, 20), (1, 2, 700, 3), (1, 3, 1, 70), (1, 2, 0, 2)):
+        batch, m, k, n = shape
+        a = generator.normal(size=(batch, m, k)) * 10.0 ** generator.uniform(-2, 2, (batch, m, k))
+        b, c = generator.normal(size=(k, n)), np.rint(generator.normal(size=(batch, m, n)))
+        wanted = reference.matmul(a, b, unit, c=c, seed=5, telemetry=True)
+        for telemetry in (False, "counts", True) if k < 700 else (False,):
+            got = hwsim.matmul(a, b, unit, c=c, seed=5, telemetry=telemetry)
+            assert bits(got[0] if telemetry else got) == bits(wanted[0])
+            if telemetry:
+                assert not count_differences(got[1], wanted[1], telemetry == "counts")
 
 
 def hash_of(text: str) -> int:
@@ -198,7 +221,7 @@ def test_results_do_not_depend_on_cuts() -> None:
     """Threads, memory, counting; parts of a product are not the whole's: they are numbered anew."""
     generator = np.random.default_rng(0)
     a, b = generator.normal(size=(3, 70, 90)), generator.normal(size=(90, 130))
-    for unit in ("e5m2xe5m2+e6m9:sr8", "e5m2xe5m2+e6m9:sr8:chunk16/fp16", "bf16xbf16+fp16:sr4b"):
+    for unit in ("e5m2xe5m2+e6m9:sr8", "e5m2xe5m2+e6m9:sr8:chunk16/fp16", "bf16xbf16+fp16:sr8-lfsr12:chunk9"):
         whole = hwsim.matmul(a, b, unit, seed=4, threads=1)
         assert bits(hwsim.matmul(a, b, unit, seed=4, threads=3)) == bits(whole)
         assert bits(hwsim.matmul(a, b, unit, seed=4, memory_limit=1 << 20)) == bits(whole)
