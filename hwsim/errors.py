@@ -26,8 +26,9 @@ class SpecError(HwsimError, ValueError):
         known: Iterable[str] = (),
         part: str = "",
     ) -> None:
+        self.known = tuple(known)  # names that could have stood there
         wrong = text[start : start + length]
-        near = get_close_matches(wrong, list(known), n=1, cutoff=0.5) if wrong else []
+        near = get_close_matches(wrong, self.known, n=1, cutoff=0.5) if wrong else []
         self.message = message
         self.text = text
         self.start = start

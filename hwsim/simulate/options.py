@@ -35,6 +35,8 @@ class Options:
         """Options from public arguments; ValueError names the wrong one."""
         if telemetry is not True and telemetry is not False and telemetry != "counts":
             raise ValueError(f"telemetry={telemetry!r}: allowed are False, True, 'counts'")
+        if strict is not True and strict is not False:
+            raise ValueError(f"strict={strict!r}: True or False is needed")
         whole = isinstance(memory_limit, int) and not isinstance(memory_limit, bool)
         if not whole or memory_limit < 2**20:
             raise ValueError(f"memory_limit={memory_limit!r}: at least 1 MiB (1048576) is needed")

@@ -27,7 +27,8 @@ class MultiplierErrors:
     er : share of pairs with D ≠ 0.  med : mean |D|.  nmed : med over the largest exact product.
     wce : largest |D|.  mse : mean D².  mred : mean |D|/exact, and bias : mean D/exact, over the
     pairs whose exact product is not 0; worst_relative : the D/exact of largest magnitude.
-    digest : SHA-256 of the table as little-endian uint32 (int32 if signed), a outer, 16 digits.
+    digest : SHA-256 of the table as little-endian uint32 (int32 if signed or some product
+        is negative), a outer, 16 digits.
     """
 
     name: str
@@ -115,8 +116,12 @@ def multiplier_errors(
         mred=float(np.abs(relative).mean()) if relative.size else 0.0,
         bias=float(relative.mean()) if relative.size else 0.0,
         worst_relative=worst,
-        digest=hashlib.sha256(table.astype("<i4" if signed else "<u4").tobytes()).hexdigest()[:16],
+        digest=hashlib.sha256(_as_32_bits(table, signed)).hexdigest()[:16],
     )
+
+
+def _as_32_bits(table: Array, signed: bool) -> bytes:
+    return table.astype("<i4" if signed or table.min() < 0 else "<u4").tobytes()
 
 
 def _operands(bits: int, signed: bool) -> Array:
@@ -129,9 +134,8 @@ def _checked(table: Array, side: int, signed: bool) -> Array:
         raise ValueError(f"a table of shape {table.shape}: ({side}, {side}) is needed")
     if table.dtype.kind not in "iuO":
         raise TypeError(f"a table of dtype {table.dtype}: integers are needed")
-    low, high = (-(2**31), 2**31 - 1) if signed else (0, 2**32 - 1)
-    for product in (table.min(), table.max()):
-        if not low <= int(product) <= high:
-            kind = "signed" if signed else "unsigned"
-            raise ValueError(f"a product of {product}: {kind} 32-bit integers are needed")
+    low, high = int(table.min()), int(table.max())
+    for product in (low, high):  # as a unit's table may have them
+        if not -(2**31) <= product < (2**31 if signed or low < 0 else 2**32):
+            raise ValueError(f"a product of {product}: 32-bit integers are needed")
     return table.astype(np.int64)

@@ -32,7 +32,7 @@ from hwsim.formats import (
     parse_format,
     stochastic_of,
 )
-from hwsim.units.multipliers import KNOWN, IntegerMultiplier, parse_multiplier
+from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
 from hwsim.units.orders import Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization
 from hwsim.units.tables import known_table, read_table
@@ -187,7 +187,7 @@ def _core(reader: _Reader, bits: int) -> IntegerMultiplier:
         else:
             core = parse_multiplier(word, bits)
     except SpecError as error:
-        known = (*KNOWN, "table=")
+        known = (*error.known, "table=") if error.known else ()
         raise SpecError(error.message, reader.text, start, len(word), known) from None
     reader.take(word)
     return core

@@ -75,7 +75,7 @@ class Lanes:
     group: ClassVar[int] = 1
 
     def __str__(self) -> str:
-        return f"lanes{self.count}" + "-tree" * self.tree
+        return f"lanes{self.count}" + ("-tree" if self.tree is True else "")
 
     def steps(self, k: int) -> tuple[int, int]:
         return (k + self.count - 1, 1) if k else (0, 0)

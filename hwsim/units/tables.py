@@ -95,6 +95,8 @@ def multiplier(subject: Subject, bits: int = 8, signed: bool = False) -> TableMu
     >>> mine.product(3, 7), mine == multiplier(lambda a, b: a * b & ~7, bits=4)
     (16, True)
     """
+    if not isinstance(signed, bool):
+        raise TypeError(f"signed={signed!r}: True or False is needed")
     if isinstance(subject, (str, Path)):
         return read_table(str(subject), signed)
     if not callable(subject):
@@ -112,9 +114,15 @@ def read_table(file: str, signed: bool = False) -> TableMultiplier:
 
     try:
         table = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise SpecError(f"table {file!r}: {error}") from error
-    return _of_rows(table, signed, file)
+    except OSError as error:
+        message = f"table {file!r}: {error.strerror or error}; an npy file is read"
+        raise SpecError(message) from error
+    except (ValueError, EOFError) as error:
+        raise SpecError(f"table {file!r}: no npy file of integers (numpy.save)") from error
+    try:
+        return _of_rows(table, signed, file)
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"table {file!r}: {getattr(error, 'message', error)}") from error
 
 
 def known_table(digest: str) -> TableMultiplier:
@@ -129,20 +137,26 @@ def known_table(digest: str) -> TableMultiplier:
 
 
 def _of_rows(table: Any, signed: bool, file: str = "") -> TableMultiplier:
+    shape = getattr(table, "shape", None)
     rows = table.tolist() if hasattr(table, "tolist") else table
     side = len(rows) if isinstance(rows, list) else 0
     bits = side.bit_length() - 1
     square = all(isinstance(row, list) and len(row) == side for row in rows) if side else False
     if not square or side != 1 << bits or not 1 <= bits <= MOST_TABLE_BITS:
-        raise SpecError(f"table: 2^bits by 2^bits products are needed, bits 1 to {MOST_TABLE_BITS}")
+        what = f"of shape {shape}" if shape is not None else f"{table!r:.60}"
+        allowed = f"2^bits by 2^bits products are needed, bits 1 to {MOST_TABLE_BITS}"
+        raise SpecError(f"table {what}: a function, or {allowed}")
     return TableMultiplier(bits, _packed(rows), signed, file)
 
 
 def _packed(rows: list[list[int]]) -> bytes:
     """The entries' bytes."""
     out = bytearray()
-    for row in rows:
-        for product in row:
+    for i, row in enumerate(rows):
+        for j, product in enumerate(row):
+            if not hasattr(product, "__index__"):
+                where = f"in row {i}, column {j}"
+                raise TypeError(f"table: a product of {product!r} {where}: integers are needed")
             number = index(product)
             if not -(2**31) <= number < 2**32:
                 raise ValueError(f"table: a product of {number}: 32 bits are needed")

@@ -182,8 +182,8 @@ def test_the_command(tmp_path: Path) -> None:
         (np.zeros((4, 4)), "dtype float64: integers are needed"),
         (np.zeros((3, 3), int), r"shape (3, 3); a table of 2^bits by 2^bits"),
         (np.zeros(4, int), "shape (4,)"),
-        (np.full((2, 2), 2**40), "a product of 1099511627776: unsigned 32-bit"),
-        (np.full((2, 2), -1), "a product of -1: unsigned 32-bit"),
+        (np.full((2, 2), 2**40), "a product of 1099511627776: 32-bit"),
+        (np.array([[-1, 0], [0, 2**31]]), "a product of 2147483648: 32-bit"),
     ],
     ids=lambda x: x if isinstance(x, str) else "",
 )
