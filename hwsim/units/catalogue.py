@@ -48,6 +48,7 @@ UNITS = (
     UnitEntry("int8xint8:realm8+int16:saturate", "realm", "Saadat et al. 2020"),
     UnitEntry("int8xint8:ilm1+int16:saturate", "ilm", "Babić, Avramović, Bulić 2011"),
     UnitEntry("int8xint8:drum4+int16:saturate", "drum", "Hashemi, Bahar, Reda 2015"),
+    UnitEntry("e4m3xe4m3:drum3+fp16", "drum on significands", "Hashemi, Bahar, Reda 2015"),
     UnitEntry("int8xint8:trunc4+int16:saturate", "trunc", "Schulte, Swartzlander 1993"),
     UnitEntry("int8xint8:trunc4c+int16:saturate", "trunc, corrected", "the same"),
 )
