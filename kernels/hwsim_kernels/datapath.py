@@ -50,7 +50,7 @@ DRAWN = (DRAWN_A, DRAWN_B, DRAWN_C)
 UNBOUNDED, CLAMP, SCALE, HALF, TURN = range(5)
 
 # What is added: x·y, or what `hwsim_kernels.multiply` says.
-PLAIN, TERMS, MITCHELL, TABLE, ROW, WORDS, SIGNED_WORDS = range(7)
+PLAIN, TERMS, MITCHELL, TABLE, ROW, WORDS, SIGNED_WORDS, SHIFT = range(8)
 TABLES = (TABLE, ROW, WORDS, SIGNED_WORDS)
 
 # How much is counted.
@@ -373,7 +373,7 @@ def used(path: Path) -> tuple[str, ...]:
     names = ["largest"] if path.watched or path.level == ALL else []
     if path.level == NONE:
         return tuple(names)
-    names += ["empty"] * (path.product in (TERMS, *TABLES))  # of others the operands tell
+    names += ["empty"] * (path.product in (TERMS, SHIFT, *TABLES))  # of others the operands tell
     names += ["overflow"] * (path.limit != UNBOUNDED)
     if not lossless(path):
         names += ["touched", "partial"]
