@@ -134,14 +134,18 @@ def looked_up(core: Logarithmic, x: Array, out: tuple[Array, Array], rule: Any) 
     shift, side, negated = rule
     values, whole = out
     place = 0 if side else -core.table_bits
-    planes.fractions(read_only(x), values, whole, _roots(core.bits), (shift, place, negated))
+    rule = (core.bits, shift, place, negated)
+    planes.fractions(read_only(x), values, whole, _roots(core.bits), rule)
 
 
 @lru_cache(maxsize=16)
-def _roots(bits: int) -> Array:
-    """2^(f·2^-bits), less than any value that stands for it."""
+def _roots(bits: int) -> tuple[Array, Array]:
+    """2^(f·2^-bits) and Inf, less than any value that stands for one; and for each of 2^(bits + 1)
+    parts of [1, 2) the f of its least number."""
     near = [root_of_two(f, bits) / 2**ROOT_BITS for f in range(1 << bits)]
-    return np.array(near) * (1 - 2.0**-20)
+    roots = np.array([*near, math.inf]) * (1 - 2.0**-20)
+    parts = 1 + np.arange(2 << bits) / (2 << bits)
+    return roots, np.searchsorted(roots, parts, "right") - 1
 
 
 @lru_cache(maxsize=32)

@@ -152,21 +152,25 @@ def powers(x, out, guard, negated):  # type: ignore[no-untyped-def]
 
 @kernel
 def fractions(x, out, whole, roots, rule):  # type: ignore[no-untyped-def]
-    """±2^(i + f/len(roots)): whole[0], f times 2^shift; out[1], ±2^(i + place), or 0 for 0.
+    """±2^(i + f·2^-bits): whole[0], f times 2^shift; out[1], ±2^(i + place), or 0 for 0.
 
-    roots : 2^(f/len(roots)), each a little less than nearest.  rule : (shift, place, negated).
+    roots : 2^(f·2^-bits) and Inf, each a little less than nearest, and ``first``: by the highest
+    bits + 1 fraction bits of a significand the f of the least that has them; no more than one root
+    lies among those, as roots are ln 2·2^-bits apart and more.  rule : (bits, shift, place, negated).
     """
-    shift, place, negated = rule
+    bits, shift, place, negated = rule
+    roots, first = roots
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             for n in range(x.shape[2]):
                 v = x[i, j, n]
                 e = _exponent(v, 1, -BIAS)
                 size = abs(np.float64(v)) * _power(-e)
-                f, half = 0, len(roots) >> 1
-                while half > 0:
-                    f += half if size >= roots[f + half] else 0
-                    half >>= 1
+                cell = (np.float64(size).view(np.int64) >> (FRACTION - bits - 1)) & (
+                    (2 << bits) - 1
+                )
+                f = first[cell]
+                f += np.int64(size >= roots[f + 1])
                 whole[0, i, j, n] = f << shift
                 scale = -_power(e + place) if _negative(v) != negated else _power(e + place)
                 out[1, i, j, n] = 0.0 if v == 0 else scale
