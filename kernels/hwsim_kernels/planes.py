@@ -156,7 +156,8 @@ def fractions(x, out, whole, roots, rule):  # type: ignore[no-untyped-def]
 
     roots : 2^(f·2^-bits) and Inf, each a little less than nearest, and ``first``: by the highest
     bits + 1 fraction bits of a significand the f of the least that has them; no more than one root
-    lies among those, as roots are ln 2·2^-bits apart and more.  rule : (bits, shift, place, negated).
+    lies among those, as roots are ln 2·2^-bits apart and more.
+    rule : (bits, shift, place, negated).
     """
     bits, shift, place, negated = rule
     roots, first = roots
