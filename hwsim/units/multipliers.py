@@ -42,6 +42,7 @@ class IntegerMultiplier:
     bits: int = 8
     NAME: ClassVar[str] = ""
     SOURCE: ClassVar[str] = ""
+    MEETS: ClassVar[str] = "significands"
 
     def __post_init__(self) -> None:
         _require("bits", self.bits, 1, MOST_BITS)
@@ -179,6 +180,7 @@ class Shift(IntegerMultiplier):
 
     guard: int = 2
     NAME: ClassVar[str] = "shift"
+    MEETS: ClassVar[str] = "words"
     SOURCE: ClassVar[str] = "Miyashita, Lee, Murmann 2016, arXiv 1603.01025; Elhoushi et al. 2021"
 
     def __post_init__(self) -> None:
@@ -212,6 +214,7 @@ class Logarithmic(IntegerMultiplier):
 
     table_bits: int = 8
     NAME: ClassVar[str] = "log"
+    MEETS: ClassVar[str] = "fractions"
     SOURCE: ClassVar[str] = "Zhao et al. 2021, LNS-Madam, arXiv 2106.13914"
 
     def __post_init__(self) -> None:
