@@ -372,6 +372,10 @@ def out_of_core(facts: Facts, unit: MacUnit) -> int:
     fmt = unit.outer_format
     high = min(float(fmt.largest), -float(fmt.lowest)) / (1 + 2.0**-50)
     about = bound(unit)
+    if isinstance(unit.core, Shift):  # a product exceeds the exact one by a last guard bit at most
+        more = powers.last_guard_bit(unit) * facts.length
+        if (facts.sum_bound + more) * 1.0000001 + facts.c_max <= high:
+            return 0
     if not about.constant and facts.sum_bound * about.growth + facts.c_max <= high:
         return 0
     outside = 0

@@ -97,6 +97,13 @@ def product(unit: MacUnit, facts: Any, quanta: tuple[int, int]) -> Product:
     return Product(significant_bits(found.word), quantum, largest, mass * 1.0000001)
 
 
+def last_guard_bit(unit: MacUnit) -> float:
+    """What a word that is moved downwards may gain in magnitude; 0 of floats."""
+    assert isinstance(unit.core, Shift)
+    found = sides(unit)
+    return 2.0 ** (found.word.quantum_exponent - unit.core.guard) if found.signed else 0.0
+
+
 def _growth(core: Logarithmic) -> Fraction:
     """How far a table's entry may exceed its power, and values what they stand for."""
     return 1 + Fraction(1, 2 << core.table_bits) + Fraction(1, 1 << 20)
