@@ -130,6 +130,11 @@ def _cases() -> list[Case]:
         cases.append(Case(f"{E6M9}:saturate:{order}", floor=0.12))
     cases.append(Case("binaryxbinary+int16", floor=2.0))
     cases.append(Case("pow2_4xint8+int32", "int8", floor=0.2))
+    for unit in ("int8xpow2_4b7:shift2+fixed13.2", "int8xpow2_4b7:shift2+int16"):
+        cases.append(Case(unit, "powers", floor=0.2))
+    cases.append(Case("e4m3xpow2_4b7:shift1+fp16", floor=0.2))
+    for unit in ("log4.3xlog4.3:log8+fp32", "log2.5b64xlog2.5b64:log8+fp16"):
+        cases.append(Case(unit, floor=0.06))
     for core in ("mbm", "ilm1", "drum2", "trunc3"):
         cases.append(Case(f"e5m2xe5m2:{core}+e6m9:saturate", floor=0.06))
     for core in ("mbm", "realm8", "ilm1", "drum4", "trunc4", str(_own_table())):
@@ -393,6 +398,9 @@ def operands(data: str) -> list[Any]:
     shape = (SIZE, SIZE)
     if data == "int8":
         pair = [rng.integers(-127, 128, shape) for _ in range(2)]
+    elif data == "powers":  # of two, most of which cut integers short
+        pair = [rng.integers(-127, 128, shape), rng.choice([-1.0, 1.0], shape)]
+        pair[1] *= 2.0 ** rng.integers(-6, 1, shape)
     elif data == "relu":
         pair = [np.maximum(rng.normal(size=shape), 0), rng.normal(size=shape)]
     elif data == "special":  # Inf, NaN, −0, and sums that overflow

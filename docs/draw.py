@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 import hwsim
 from hwsim.cli.sweeping import UNITS
 from hwsim.networks import shipped
-from hwsim.testing import multiplier_errors, product_table
+from hwsim.testing import exact_products, multiplier_errors, product_table
 from hwsim.testing.drawing import draw_errors
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -82,7 +82,7 @@ def main() -> None:
     for name, draw in (("swamping", draw_swamping), ("sweep", draw_sweep)):
         draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})
     table = product_table("mitchell")
-    figure = draw_errors(table, multiplier_errors("mitchell"))
+    figure = draw_errors(table, multiplier_errors("mitchell"), exact_products("mitchell"))
     figure.savefig(PICTURES / "mitchell.png", dpi=100, metadata={"Software": None})
 
 

@@ -55,7 +55,9 @@ def page() -> str:
 def measured() -> dict[str, str]:
     """Ratios to GEMM of units on plain data, nothing counted."""
     text = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
-    row = re.compile(r"\| `([^`]+)` \| (?:normal|int8) \| no \|[^|]+\|[^|]+\|[^|]+\| ([0-9.]+) ")
+    row = re.compile(
+        r"\| `([^`]+)` \| (?:normal|int8|powers) \| no \|[^|]+\|[^|]+\|[^|]+\| ([0-9.]+) "
+    )
     return dict(row.findall(text))
 
 

@@ -209,7 +209,7 @@ def in_words(unit: MacUnit) -> list[tuple[str, str]]:
 
 def _product(unit: MacUnit) -> str:
     """What is multiplied, and whether it is rounded."""
-    core = f"{unit.core} of {unit.core.bits}-bit significands" if unit.core else ""
+    core = f"{unit.core} of {unit.core.bits}-bit {unit.core.MEETS}" if unit.core else ""
     if unit.product_format is None:
         return f"{core or 'exact'} (fma)"
     return f"{core}{', ' * bool(core)}rounded to {unit.product_format} (mul_add)"

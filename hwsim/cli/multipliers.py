@@ -32,6 +32,8 @@ def multiplier_command(
       realmN      the same with N × N additions (Saadat 2020)
       ilmN        iterative logarithmic, N corrections
       drumN       N bits kept from the leading one
+      shiftN      a moved to the right by b places, N guard bits kept
+      logN        the power of two of two fractions' sum, by a table of N bits
       truncN      the lowest N columns of partial products dropped; truncNc: a constant added
       FILE.npy    any table of products, a along the first axis, from the lowest operand up
     \b
@@ -40,7 +42,7 @@ def multiplier_command(
       hwsim multiplier drum6 --json
       hwsim multiplier mine.npy --signed
     """
-    from hwsim.testing.errors import multiplier_errors, product_table
+    from hwsim.testing.errors import exact_products, multiplier_errors, product_table
 
     _check_picture(out)
     subject: Any = spec
@@ -53,7 +55,8 @@ def multiplier_command(
     except TypeError as error:
         raise ValueError(f"{spec}: {error}") from error
     bits = len(table).bit_length() - 1
-    found = multiplier_errors(table, bits, signed, name=Path(spec).stem)
+    exact = exact_products(subject, bits, signed)
+    found = multiplier_errors(table, bits, signed, Path(spec).stem, exact)
     if as_json:
         print_json(found.to_dict())
     else:
@@ -62,7 +65,7 @@ def multiplier_command(
         from hwsim.sweeps.drawing import save_figure
         from hwsim.testing.drawing import draw_errors
 
-        save_figure(draw_errors(table, found), out)
+        save_figure(draw_errors(table, found, exact), out)
         click.echo(f"wrote {out}", err=True)
 
 
@@ -98,7 +101,7 @@ def _show(found: MultiplierErrors) -> None:
         ("ER", f"{100 * found.er:.4f} %", "pairs with an error"),
         ("MED", f"{found.med:.6f}", "mean |D|, D = approximate - exact"),
         ("NMED", f"{found.nmed:.8f}", "MED over the largest exact product"),
-        ("WCE", f"{found.wce}", "largest |D|"),
+        ("WCE", f"{found.wce:.10g}", "largest |D|"),
         ("MSE", f"{found.mse:.4f}", "mean D²"),
         ("MRED", f"{100 * found.mred:.6f} %", "mean |D| / exact"),
         ("bias", f"{100 * found.bias:+.6f} %", "mean D / exact"),

@@ -13,7 +13,7 @@ from functools import singledispatch
 from hwsim.costs import primitives as t
 from hwsim.costs.blocks import Piece
 from hwsim.units import IntegerMultiplier, TableMultiplier
-from hwsim.units.multipliers import Drum, IterativeLog, Mbm, Mitchell, Realm, Truncated
+from hwsim.units.multipliers import Drum, IterativeLog, Mbm, Mitchell, Realm, Shift, Truncated
 
 FACTOR_BITS = 4  # of a stored addition of REALM
 
@@ -81,6 +81,16 @@ def _(core: Truncated) -> list[Piece]:
     kept = sum(i + j >= core.dropped for i in range(n) for j in range(n))
     array = t.multiplier(n, n) * kept // n**2
     return [Piece("truncated array", array, f"{kept} of {n * n} partial products")]
+
+
+@core_pieces.register
+def _(core: Shift) -> list[Piece]:
+    wide = core.bits + core.guard
+    normal = t.leading_zero_counter(wide) + t.shifter(wide, wide - 1) if wide > 1 else 0
+    return [
+        Piece("shifter", t.shifter(wide, wide), f"{wide} bits, {core.guard} of them guard"),
+        Piece("normaliser", normal, f"{wide} bits"),
+    ]
 
 
 def _logarithms(n: int) -> Piece:

@@ -43,6 +43,7 @@ from hwsim.costs.blocks import (
     placement,
 )
 from hwsim.costs.cores import core_pieces
+from hwsim.costs.powers import pieces_of_powers, product_of_powers
 from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, shifts, sign_flip
 from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, stochastic_of
 from hwsim.formats.stochastic import TAPS
@@ -62,8 +63,11 @@ from hwsim.units import (
 EXACT_GUARD_BITS = 16  # sums of up to 65 536 products of largest magnitude cannot overflow
 
 
-def product_of(a: Format, b: Format) -> Number:
-    """The exact product on its wires."""
+def product_of(a: Format, b: Format, core: IntegerMultiplier | None = None) -> Number:
+    """The product on its wires: exact, or a shifter's or a logarithmic multiplier's."""
+    narrower = product_of_powers(a, b, core)
+    if narrower is not None:
+        return narrower
     x, y = number_beside(a, b), number_beside(b, a)
     return Number(
         x.bits + y.bits,
@@ -98,6 +102,9 @@ def multiplier_pieces(
 ) -> list[Piece]:
     """Decode both operands and multiply, exactly but for a ``core``; ``normalise`` removes leading
     zeros first."""
+    powers = pieces_of_powers(a, b, core)
+    if powers is not None:
+        return powers
     product = product_of(a, b)
     if BINARY in (a, b):
         return sign_flip(b if a == BINARY else a, normalise)
@@ -146,7 +153,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     if unit.daz:  # operands are masked as those of formats without subnormals are
         unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b))
     order, exact = unit.order, isinstance(unit.order, Exact)
-    product = product_of(unit.a, unit.b)
+    product = product_of(unit.a, unit.b, unit.core)
     in_float = isinstance(unit.product_format or unit.accumulator, FloatFormat) and not (
         exact and unit.product_format is None
     )

@@ -11,9 +11,11 @@ from hwsim.units.multipliers import (
     ExactMultiplier,
     IntegerMultiplier,
     IterativeLog,
+    Logarithmic,
     Mbm,
     Mitchell,
     Realm,
+    Shift,
     Truncated,
 )
 from hwsim.units.tables import TableMultiplier
@@ -104,6 +106,33 @@ def _(multiplier: Truncated, a: int, b: int) -> int:
         for i in range(max(0, j - n + 1), min(n, j + 1))
     )
     return total + (average_of_dropped(n, dropped) if multiplier.corrected else 0)
+
+
+@_product.register
+def _(multiplier: Shift, a: int, b: int) -> int:
+    return (a << multiplier.guard) >> b
+
+
+@_product.register
+def _(multiplier: Logarithmic, a: int, b: int) -> int:
+    carry, part = divmod(a + b, 1 << multiplier.bits)
+    return antilogarithm(part, multiplier.bits, multiplier.table_bits) << carry
+
+
+@lru_cache(maxsize=1 << 12)
+def antilogarithm(part: int, bits: int, table_bits: int) -> int:
+    """2^(part·2^-bits), to the nearest multiple of 2^-table_bits, in units of those.
+
+    Square roots, taken ``bits`` times and each cut to an integer, are the root cut once; the last
+    bit of it decides, as no such root but 1 is rational.
+
+    >>> [antilogarithm(part, 3, 8) for part in range(8)]
+    [256, 279, 304, 332, 362, 395, 431, 470]
+    """
+    root = 1 << (((table_bits + 1) << bits) + part)
+    for _ in range(bits):
+        root = math.isqrt(root)
+    return (root + 1) >> 1
 
 
 def _with_addition(n: int, a: int, b: int, addition: Fraction) -> int:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from hwsim.formats import FloatFormat, Format
 from hwsim.reference.draws import Draw, no_draw
 from hwsim.reference.multipliers import multiply as core_product
+from hwsim.reference.powers import logarithmic_product, shifted, shifts_out, significand
 from hwsim.reference.rounding import finite_range, round_value
 from hwsim.reference.values import (
     ZERO,
@@ -45,6 +46,7 @@ from hwsim.units import (
     has_subnormal_values,
     steps_of,
 )
+from hwsim.units.multipliers import Logarithmic, Shift
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ def dot(
         outputs=1,
         products=len(a),
         zero_operands=sum(x.is_zero or y.is_zero for x, y in zip(a, b, strict=True)),
+        shifted_out=sum(shifts_out(x, y, unit) for x, y in zip(a, b, strict=True)),
         overflow_products=overflow_products,
         overflow_converted=int(converted),
         overflow_outputs=int(overflows + overflow_products + converted > 0),
@@ -184,7 +187,11 @@ def product(x: Value, y: Value, unit: MacUnit) -> Value:
 
 def _by_core(x: Value, y: Value, unit: MacUnit, core: IntegerMultiplier) -> Value:
     """The product of the significands, with the exact product's sign."""
-    (m, e), (n, f) = _significand(x, unit.a), _significand(y, unit.b)
+    if isinstance(core, Shift):
+        return shifted(x, y, unit).value
+    if isinstance(core, Logarithmic):
+        return logarithmic_product(x, y, unit)
+    (m, e), (n, f) = significand(x, unit.a), significand(y, unit.b)
     negative = x.negative != y.negative
     if isinstance(core, TableMultiplier) and core.signed:
         signs = (-1 if v.negative else 1 for v in (x, y))
@@ -192,15 +199,6 @@ def _by_core(x: Value, y: Value, unit: MacUnit, core: IntegerMultiplier) -> Valu
         return from_int(number, e + f) if number else zero(negative)
     number = core_product(core, m, n)
     return finite(negative != (number < 0), abs(number), e + f)
-
-
-def _significand(x: Value, fmt: Format) -> tuple[int, int]:
-    """(m, e) with |x| = m·2^e: the integer that the format's fraction bits are, the hidden one
-    included, none of a subnormal's zeros cut off."""
-    e = fmt.quantum_exponent
-    if isinstance(fmt, FloatFormat) and not x.is_zero:
-        e = max(x.leading_exponent - fmt.precision + 1, e)
-    return x.significand << (0 if x.is_zero else x.exponent - e), e
 
 
 def rounded_products(

@@ -26,6 +26,7 @@ from hwsim_kernels.datapath import (
     NONE,
     NOTHING,
     SCALE,
+    STEPS,
     STICKY,
     TRUNCATE,
     TURN,
@@ -38,6 +39,9 @@ from hwsim.formats import FixedFormat, FloatFormat
 from hwsim.simulate.cores import both_floats, in_range, kind
 from hwsim.simulate.grids import within_float32
 from hwsim.simulate.sums import Sum, float_or_inf
+from hwsim.units import Chunked, Sequential
+
+FARTHEST_STEP = 90  # of a fixed grid, so that C is normal in float32
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,9 @@ def choose(sum: Sum) -> Choice | None:
     if sums == EXACT and not floor and (fixed or sum.places() <= sum.precision):
         rounding = NOTHING
     elif fixed:
-        return None
+        if not _by_steps(sum, sums):
+            return None
+        rounding = STEPS
     if rounding in DRAWN and plainly_cut(rounding, sum.level, floor):
         sums = STICKY
     if not _allowed(sum, rounding, floor):
@@ -87,6 +93,16 @@ def choose(sum: Sum) -> Choice | None:
     known = _lost_is_exact(sum, path) and path.limit not in (SCALE, HALF)
     path = path._replace(ordered=sum.level == ALL and not known)
     return Choice(path, f"float{sum.carrier.width}: {why}; {_scope(path)}")
+
+
+def _by_steps(sum: Sum, sums: int) -> bool:
+    """Whether exact sums are rounded to a fixed grid by (x + C) − C, C = 1.5·2^(P − 1) steps of it:
+    to nearest, where none reaches 2^(P − 2) steps."""
+    simple = isinstance(sum.unit.order, Sequential | Chunked)
+    if sums != EXACT or sum.way != NEAREST or not simple or not sum.finite:
+        return False
+    step = sum.fmt.quantum_exponent
+    return abs(step) <= FARTHEST_STEP and sum.reach < 2.0 ** (step + sum.carrier.bits - 2)
 
 
 def plainly_cut(rounding: int, level: int, floor: bool) -> bool:
@@ -208,9 +224,10 @@ def _allowed(sum: Sum, rounding: int, floor: bool) -> bool:
         return False
     if rounding == NOTHING:
         return sum.finite
+    if isinstance(sum.fmt, FixedFormat):
+        return True  # see `_by_steps`
     if not 2 <= p <= carrier.bits - 2 - sum.random:
         return False
-    assert isinstance(sum.fmt, FloatFormat)
     if sum.fmt.emin < carrier.emin + carrier.bits - 1:
         return False  # binades that the carrier has no exponents for
     if rounding in DRAWN:

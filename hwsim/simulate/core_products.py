@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from hwsim.formats import FixedFormat, FloatFormat, Format, IntFormat
 from hwsim.reference.multipliers import average_of_dropped, realm_additions
-from hwsim.simulate.cores import Significands, both_floats, bound, significands
+from hwsim.simulate import powers
+from hwsim.simulate.cores import Significands, both_floats, bound, products_of_row, significands
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import magnitude
 from hwsim.simulate.streams import Draws
@@ -25,9 +26,11 @@ from hwsim.units.multipliers import (
     Drum,
     ExactMultiplier,
     IterativeLog,
+    Logarithmic,
     Mbm,
     Mitchell,
     Realm,
+    Shift,
     Truncated,
 )
 
@@ -55,6 +58,8 @@ def summing_unit(unit: MacUnit) -> MacUnit | None:
         fixed = _fixed_products(unit, a.fraction_bits + b.fraction_bits)
         return None if fixed is None else replace(unit, a=ONE, b=fixed, core=None)
     quantum, largest = a.quantum_exponent + b.quantum_exponent, magnitude(a) * magnitude(b)
+    if isinstance(unit.core, (Shift, Logarithmic)):
+        bits, quantum = powers.places(unit)
     if bits > 53 or quantum < -1021 - bits or largest >= 2**1020:
         return None
     one: Format = FLOAT_ONE if both_floats(unit) else ONE
@@ -101,27 +106,40 @@ def _of_rows(draws: Draws | None, item: int, rows: slice) -> Draws | None:
 
 def products(unit: MacUnit, a: Array, b: Array, whole: bool) -> Array:
     """The core's products, exact, of a (m, k) and b (k, n): (m, k, n), float64, or int64 codes."""
-    core = unit.core
-    assert core is not None
-    x, y = (
-        significands(np.where(np.isfinite(v), v, 0), fmt) for v, fmt in ((a, unit.a), (b, unit.b))
-    )
-    negative = x.negative[:, :, None] ^ y.negative[None]
-    if isinstance(core, TableMultiplier) and core.signed:
-        x, y = _signed(x), _signed(y)
-        negative = np.zeros((), bool)
-    size = products_of(core, x.significand[:, :, None], y.significand[None])
-    if whole:
-        codes: Array = np.where(negative, -size, size)
-        return codes
-    values: Array = np.ldexp(size.astype(np.float64), x.exponent[:, :, None] + y.exponent[None])
-    values = np.where(negative, -values, values)
     wild = ~(np.isfinite(a)[:, :, None] & np.isfinite(b)[None])
+    tame = (np.where(np.isfinite(v), v, v.dtype.type(0)) for v in (a, b))
+    values = _codes(unit, *tame) if whole else _values(unit, *tame)
     if wild.any():
         with np.errstate(invalid="ignore", over="ignore"):
             exact = a[:, :, None].astype(np.float64) * b[None].astype(np.float64)
         values = np.where(wild, exact, values)
-    return values if both_floats(unit) else values + 0.0
+    return values if whole or both_floats(unit) else values + 0.0
+
+
+def _codes(unit: MacUnit, a: Array, b: Array) -> Array:
+    x, y = significands(a, unit.a), significands(b, unit.b)
+    negative, size = _products(unit, x, y)
+    codes: Array = np.where(negative, -size, size)
+    return codes
+
+
+def _values(unit: MacUnit, a: Array, b: Array) -> Array:
+    if isinstance(unit.core, (Shift, Logarithmic)):
+        return np.array([products_of_row(unit, row, b) for row in a])
+    x, y = significands(a, unit.a), significands(b, unit.b)
+    negative, size = _products(unit, x, y)
+    values = np.ldexp(size.astype(np.float64), x.exponent[:, :, None] + y.exponent[None])
+    return np.asarray(np.where(negative, -values, values))
+
+
+def _products(unit: MacUnit, x: Significands, y: Significands) -> tuple[Array, Array]:
+    """Whether each product is negated, and what the core makes of the significands."""
+    core = unit.core
+    assert core is not None
+    negative = x.negative[:, :, None] ^ y.negative[None]
+    if isinstance(core, TableMultiplier) and core.signed:
+        x, y, negative = _signed(x), _signed(y), np.zeros((), bool)
+    return negative, products_of(core, x.significand[:, :, None], y.significand[None])
 
 
 def _signed(x: Significands) -> Significands:

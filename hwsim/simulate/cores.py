@@ -5,6 +5,7 @@ planes that `hwsim_kernels.multiply` multiplies.
     ilm, trunc        a sum of exact products of parts of the operands, all of one sign (TERMS)
     mitchell          an addition of the bits of floats (MITCHELL)
     mbm, realm, table an entry of a table of significands, up to 8 bits of them (TABLE)
+    shift, log        see `hwsim.simulate.powers`
 """
 
 from __future__ import annotations
@@ -18,15 +19,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels import planes
-from hwsim_kernels.datapath import MITCHELL, PLAIN, ROW, SIGNED_WORDS, TABLE, TERMS, WORDS
+from hwsim_kernels.datapath import MITCHELL, PLAIN, ROW, SHIFT, SIGNED_WORDS, TABLE, TERMS, WORDS
 from hwsim_kernels.vectors import GATHERS, PERMUTES_WORDS
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.reference.multipliers import average_of_dropped, multiply
+from hwsim.simulate import powers
 from hwsim.simulate.elementwise import read_only
 from hwsim.simulate.facts import Facts
 from hwsim.units import IntegerMultiplier, MacUnit, TableMultiplier
-from hwsim.units.multipliers import Drum, IterativeLog, Mbm, Mitchell, Realm, Truncated
+from hwsim.units.multipliers import (
+    Drum,
+    IterativeLog,
+    Logarithmic,
+    Mbm,
+    Mitchell,
+    Realm,
+    Shift,
+    Truncated,
+)
 
 Array = npt.NDArray[Any]
 CARRIERS = {width: (np.dtype(f"f{width // 8}"), np.dtype(f"i{width // 8}")) for width in (32, 64)}
@@ -38,6 +49,8 @@ KINDS: dict[type[IntegerMultiplier], int] = {
     Mbm: TABLE,
     Realm: TABLE,
     TableMultiplier: TABLE,
+    Shift: SHIFT,
+    Logarithmic: TABLE,
 }
 MOST_TABLE_BITS = 8
 MOST_SCALE = 900
@@ -76,7 +89,8 @@ def kind(unit: MacUnit) -> int | None:
     found = KINDS.get(type(unit.core))
     if not _scalable(unit):
         return None
-    return None if found == TABLE and unit.core.bits > MOST_TABLE_BITS else found
+    square = found == TABLE and not isinstance(unit.core, Logarithmic)
+    return None if square and unit.core.bits > MOST_TABLE_BITS else found
 
 
 def _scalable(unit: MacUnit) -> bool:
@@ -90,6 +104,8 @@ def kind_in(unit: MacUnit, found: int, width: int) -> int:
     if found != TABLE or not GATHERS:
         return found
     assert unit.core is not None
+    if isinstance(unit.core, Logarithmic):
+        return powers.table_kind(unit.core, width)
     if unit.core.bits <= 4 and width == 32:
         return ROW
     about = bound(unit)
@@ -104,6 +120,8 @@ def kind_in(unit: MacUnit, found: int, width: int) -> int:
 def bound(unit: MacUnit) -> Bound:
     """Bounds of the products of the unit's core."""
     core = unit.core
+    if isinstance(core, (Shift, Logarithmic)):
+        return Bound(0, 1.5, int(isinstance(core, Shift)))  # `powers.product` knows more
     bits = sum(f.precision if isinstance(f, FloatFormat) else f.width for f in (unit.a, unit.b))
     if isinstance(core, TableMultiplier):
         entries = np.frombuffer(core.entries, "<i8")
@@ -130,6 +148,8 @@ def rewritten(unit: MacUnit, a: Array, b: Array) -> tuple[MacUnit, Array, Array]
     """A unit that multiplies exactly what this one's core makes of its operands; the same where
     the core does not work like that."""
     core = unit.core
+    if powers.never_loses(unit):
+        return replace(unit, core=None), a, b
     if not isinstance(core, Drum) or not _scalable(unit):
         return unit, a, b
     formats = [_wider(fmt) for fmt in (unit.a, unit.b)]
@@ -198,6 +218,8 @@ def laid_out(facts: Facts, plan: Any, swapped: bool) -> Laid:
             for i, x in enumerate((facts.a, facts.b))
         ]
         return Laid(sides[0], sides[1], NO_TABLE[path.width], 2)
+    if isinstance(core, (Shift, Logarithmic)):
+        return _of_powers(facts, plan, swapped)
     table, stride = _table(core.mirrored if swapped else core, path.product, path.width)
     signed, lowest = isinstance(core, TableMultiplier) and core.signed, 0
     if isinstance(core, TableMultiplier):
@@ -207,6 +229,25 @@ def laid_out(facts: Facts, plan: Any, swapped: bool) -> Laid:
         woven, out, whole = _woven(x, i, 2, path.width)
         rule = (stride if i == swapped else 0, signed, lowest, i == 0 and plan.negated)
         planes.entries(read_only(x), out, whole, *_scale(fmt), rule)
+        sides.append(woven)
+    return Laid(sides[0], sides[1], table, 2)
+
+
+def _of_powers(facts: Facts, plan: Any, swapped: bool) -> Laid:
+    """The same of a shifter, or of a logarithmic multiplier."""
+    unit, path = plan.unit, plan.inner.path
+    table, stride = NO_TABLE[path.width], 0
+    if isinstance(unit.core, Logarithmic):
+        table, stride = powers.entries(unit.core, path.product, CARRIERS[path.width][0])
+    sides = []
+    for i, x in enumerate((facts.a, facts.b)):
+        woven, out, whole = _woven(x, i, 2, path.width)
+        negated = i == 0 and plan.negated
+        if isinstance(unit.core, Logarithmic):
+            rule = (stride if i == swapped else 0, i, negated)
+            powers.looked_up(unit.core, x, (out, whole), rule)
+        else:
+            powers.moved(unit, x, i, (out, _scale, negated))
         sides.append(woven)
     return Laid(sides[0], sides[1], table, 2)
 
@@ -336,23 +377,34 @@ def out_of_core(facts: Facts, unit: MacUnit) -> int:
     fmt = unit.outer_format
     # Divided by more than what sums of magnitudes in float64 may have lost.
     high = min(float(fmt.largest), -float(fmt.lowest)) / (1 + (facts.length + 8) * 2.0**-52)
-    about = bound(unit)
-    if not about.constant and facts.sum_bound * about.growth + facts.c_max <= high:
-        return 0
     outside = 0
-    for item, i in np.ndindex(*facts.a.shape[:2]):
-        products = products_of_row(unit, facts.a[item, i], facts.b[item])
-        start = np.zeros(products.shape[1]) if facts.c is None else facts.c[item, i]
-        sizes = np.abs(products).sum(axis=0) + np.abs(start)
-        sure = sizes <= high
-        for j in np.flatnonzero(~sure & np.isfinite(sizes)):
-            total = sum(map(Fraction, products[:, j].tolist()), Fraction(start[j].item()))
-            outside += not fmt.lowest <= total <= fmt.largest
+    for item, (a, b) in enumerate(zip(facts.a, facts.b, strict=True)):
+        starts = np.zeros((len(a), b.shape[1])) if facts.c is None else facts.c[item]
+        with np.errstate(invalid="ignore", over="ignore"):
+            bounds = _mass_bounds(unit, facts, a, b) + np.abs(starts)
+        for i in np.flatnonzero(~(bounds <= high).all(axis=1)):
+            products, start = products_of_row(unit, a[i], b), starts[i]
+            sizes = np.abs(products).sum(axis=0) + np.abs(start)
+            for j in np.flatnonzero(~(sizes <= high) & np.isfinite(sizes)):
+                total = sum(map(Fraction, products[:, j].tolist()), Fraction(start[j].item()))
+                outside += not fmt.lowest <= total <= fmt.largest
     return outside
+
+
+def _mass_bounds(unit: MacUnit, facts: Facts, a: Array, b: Array) -> Array:
+    """At most Σ|p| of the outputs of a (m, k) and b (k, n), but for errors of sums in float64."""
+    about = bound(unit)
+    exact: Array = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
+    if isinstance(unit.core, Shift):  # a product exceeds the exact one by a last guard bit at most
+        return exact + powers.last_guard_bit(unit) * facts.length
+    constant = largest_constant(unit, facts.a_max, facts.b_max) if about.constant else 0
+    return exact * about.growth + float(constant) * facts.length
 
 
 def products_of_row(unit: MacUnit, row: Array, b: Array) -> Array:
     """The core's products, exact in float64, of a row (k) and b (k, n)."""
+    if isinstance(unit.core, (Shift, Logarithmic)):
+        return powers.products_of_row(unit, row, b, _scale)
     x, y = significands(row[:, None], unit.a), significands(b, unit.b)
     first, second = x.significand, y.significand
     core, found = unit.core, kind(unit)

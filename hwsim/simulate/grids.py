@@ -163,7 +163,10 @@ def lane_scalars(fmt: GridFormat, width: int, swapped: bool, random: int = 0) ->
     found["smallest_normal"] = float(fmt.smallest_normal)
     found["start"] = -0.0 if swapped else 0.0
     if isinstance(fmt, FixedFormat):
-        found["span"] = 2.0**fmt.width * float(fmt.smallest)
+        found |= {
+            "span": 2.0**fmt.width * float(fmt.smallest),
+            "steps": 1.5 * 2.0 ** (bits - 1) * float(fmt.smallest),
+        }
     numbers = np.zeros(len(Scalars._fields), carrier)
     whole = numbers.view(f"i{width // 8}")
     for i, (name, value) in enumerate(found.items()):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from hwsim_kernels.datapath import MITCHELL, PLAIN, TABLE, TERMS
+from hwsim_kernels.datapath import MITCHELL, PLAIN, SHIFT, TABLE, TERMS
 from hwsim_kernels.float64 import ALL, CHEAP, NONE
 from hwsim_kernels.rounding64 import EXACT, INNOCUOUS, STICKY
 from hwsim_kernels.scalars import Grid64
@@ -28,6 +28,7 @@ from hwsim.simulate.grids import (
     rounding_mode,
     significant_bits,
 )
+from hwsim.simulate.powers import never_loses
 from hwsim.simulate.stages import (
     Float64Stage,
     IntegerStage,
@@ -227,6 +228,7 @@ KERNELS = {
     TERMS: "the parts' exact products are added first",
     MITCHELL: "the bits of two floats are added",
     TABLE: "entries of a table of significands",
+    SHIFT: "products are cut at the last guard bit",
 }
 
 
@@ -235,10 +237,8 @@ def _describe_core(unit: MacUnit) -> tuple[str, ...]:
     nothing = np.zeros((1, 1, 1))
     exact = rewritten(unit, nothing, nothing)[0]
     if exact.core is None:
-        return (
-            f"{unit.core}: its operands are rewritten, and multiplied exactly",
-            *describe(exact),
-        )
+        why = "no bit is shifted out" if never_loses(unit) else "its operands are rewritten"
+        return (f"{unit.core}: {why}, and multiplied exactly", *describe(exact))
     ends = [(float(f.largest), float(f.smallest)) for f in (unit.a, unit.b)]
     data = Unknown(a_max=ends[0][0], b_max=ends[1][0], a_min=ends[0][1], b_min=ends[1][1])
     how = KERNELS.get(kind(unit) or PLAIN)

@@ -28,6 +28,7 @@ from hwsim.simulate.finish import holds_nan
 from hwsim.simulate.grids import fits_float64_grid
 from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
+from hwsim.simulate.powers import plain, shifted_out
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.streams import Draws
@@ -63,6 +64,7 @@ def multiply(
         a, b = _flushed(a, unit.a), _flushed(b, unit.b)
     unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
+    unit = plain(unit, facts)
     done = _by_kernels(facts, unit, level, threads, draws)
     summing = None if done or unit.core is None else summing_unit(unit)
     if summing is not None:
@@ -88,7 +90,8 @@ def multiply(
         outside = out_of_range(facts, unit, threads)
     elif level == ALL:
         outside = wide.out_of_range(facts, unit, threads)
-    return values, _telemetry(facts, unit, totals, (converted, outside))
+    dropped = shifted_out(unit, facts)
+    return values, _telemetry(facts, unit, totals, (converted, outside, dropped))
 
 
 def _by_products(
@@ -107,7 +110,8 @@ def _by_products(
         counted = counted + telemetry
     if how[0] == NONE:
         return out, NOTHING
-    return out, replace(counted, zero_operands=facts.zero_products)
+    lost = shifted_out(unit, facts)
+    return out, replace(counted, zero_operands=facts.zero_products, shifted_out=lost)
 
 
 def _flushed(values: Array, fmt: Format) -> Array:
@@ -260,8 +264,10 @@ def _convert(
     return round_values(carrier_exact(values), fmt, unit.rounding, rule, totals.struck, draws)
 
 
-def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, int]) -> Telemetry:
-    converted, outside = found  # overflows of conversions; outputs out of range
+def _telemetry(
+    facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, int, int]
+) -> Telemetry:
+    converted, outside, dropped = found  # overflows of conversions; outputs out of range; shifts
     batch, m, k = facts.a.shape
     n = facts.b.shape[2]
     outputs = batch * m * n
@@ -274,6 +280,7 @@ def _telemetry(facts: Facts, unit: MacUnit, totals: Totals, found: tuple[int, in
         outputs=outputs,
         products=outputs * k,
         zero_operands=totals.zeros,
+        shifted_out=dropped,
         overflow_products=int(totals.inner[PRODUCT_OVERFLOW]),
         overflow_converted=converted,
         overflow_outputs=int(np.count_nonzero(totals.struck)) if struck else 0,

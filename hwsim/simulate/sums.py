@@ -12,10 +12,11 @@ from hwsim_kernels.datapath import AWAY, DRAWN, NEAREST, TRUNCATE, UP
 
 from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, stochastic_of
 from hwsim.formats.stochastic import VARIANTS
-from hwsim.simulate import cores
+from hwsim.simulate import cores, powers
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude, significant_bits
 from hwsim.units import SPLIT, MacUnit
+from hwsim.units.multipliers import Logarithmic, Shift
 
 
 @dataclass(frozen=True)
@@ -233,6 +234,9 @@ def _by_core(unit: MacUnit, facts: Bounds, quantum: int) -> Addend:
     sizes = [min(float_or_inf(magnitude(f)), x) if math.isfinite(x) else math.inf for f, x in tops]
     about = cores.bound(unit)
     what = f"{unit.a}x{unit.b}:{unit.core}"
+    if isinstance(unit.core, (Shift, Logarithmic)):
+        quanta = finest_bit(unit.a, facts.a_min), finest_bit(unit.b, facts.b_min)
+        return Addend(*powers.product(unit, facts, quanta), what)
     if not all(map(math.isfinite, sizes)):
         return Addend(about.bits, quantum, math.inf, math.inf, what)
     constant = cores.largest_constant(unit, *sizes)

@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any
 from hwsim.testing.checking import check
 from hwsim.testing.conversions import CONVERSION_LAWS, Conversion
 from hwsim.testing.draws import STYLES, values
-from hwsim.testing.errors import MultiplierErrors, multiplier_errors, product_table
+from hwsim.testing.errors import (
+    MultiplierErrors,
+    exact_products,
+    multiplier_errors,
+    product_table,
+)
 from hwsim.testing.points import hard_numbers, is_exhaustive
 from hwsim.testing.products import Product
 from hwsim.testing.units import UNIT_LAWS
@@ -44,6 +49,7 @@ __all__ = [
     "Report",
     "Verdict",
     "check",
+    "exact_products",
     "hard_numbers",
     "is_exhaustive",
     "multiplier_errors",

@@ -8,12 +8,10 @@ from matplotlib.figure import Figure
 from hwsim.testing.errors import Array, MultiplierErrors
 
 
-def draw_errors(table: Array, about: MultiplierErrors) -> Figure:
+def draw_errors(table: Array, about: MultiplierErrors, exact: Array) -> Figure:
     """D/exact over both operands in percent, red above and blue below the exact product, and how
     often each relative error occurs.  Pairs whose exact product is 0 stay white."""
     low = -(1 << (about.bits - 1)) if about.signed else 0
-    axis = np.arange(low, low + table.shape[0], dtype=np.int64)
-    exact = axis[:, None] * axis[None, :]
     percent = np.full(table.shape, np.nan)
     whole = exact != 0
     percent[whole] = 100 * (table - exact)[whole] / exact[whole]
@@ -22,7 +20,7 @@ def draw_errors(table: Array, about: MultiplierErrors) -> Figure:
     most = most or 1.0
     figure = Figure(figsize=(9.0, 4.2), layout="constrained")
     chart, histogram = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
-    ends = (low - 0.5, low + len(axis) - 0.5) * 2
+    ends = (low - 0.5, low + len(table) - 0.5) * 2
     image = chart.imshow(
         percent, cmap="RdBu_r", vmin=-most, vmax=most, origin="lower", extent=ends, aspect="equal"
     )

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.reference.multipliers import multiply
-from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
+from hwsim.units.multipliers import IntegerMultiplier, Logarithmic, Shift, parse_multiplier
 from hwsim.units.tables import TableMultiplier
 
 Array = npt.NDArray[Any]
@@ -27,6 +27,7 @@ class MultiplierErrors:
     er : share of pairs with D ≠ 0.  med : mean |D|.  nmed : med over the largest exact product.
     wce : largest |D|.  mse : mean D².  mred : mean |D|/exact, and bias : mean D/exact, over the
     pairs whose exact product is not 0; worst_relative : the D/exact of largest magnitude.
+    The exact product is `exact_products`'s: whole numbers, but of shifters and logarithms.
     digest : SHA-256 of the table as little-endian uint32 (int32 if signed or some product
         is negative), a outer, 16 digits.
     """
@@ -38,7 +39,7 @@ class MultiplierErrors:
     er: float
     med: float
     nmed: float
-    wce: int
+    wce: float
     mse: float
     mred: float
     bias: float
@@ -78,17 +79,41 @@ def product_table(subject: Subject, bits: int = 8, signed: bool = False) -> Arra
         if signed:
             raise ValueError("signed=True: named multipliers are unsigned; pass a function")
         multiplier = parse_multiplier(subject, bits) if isinstance(subject, str) else subject
-        return np.array([[multiply(multiplier, a, b) for b in axis] for a in axis], np.int64)
+        named = [[multiply(multiplier, a, b) for b in axis] for a in axis]
+        return _checked(np.array(named, object), len(axis), signed)
     if not callable(subject):
         raise TypeError(f"{type(subject).__name__}: a name, a multiplier, a function or a table")
     products = [[index(subject(a, b)) for b in axis] for a in axis]
     return _checked(np.array(products, object), len(axis), signed)
 
 
+def exact_products(subject: Subject, bits: int = 8, signed: bool = False) -> Array:
+    """What the products come near to, (2^bits, 2^bits), in their units: a·b; a·2^(guard − b) of a
+    shifter, and of a logarithmic multiplier the power of two of (a + b)·2^-bits, as float64.
+
+    >>> exact_products("shift1", 2)[3].tolist(), exact_products("log4", 1).round(2).tolist()
+    ([6.0, 3.0, 1.5, 0.75], [[16.0, 22.63], [22.63, 32.0]])
+    """
+    if isinstance(subject, str):
+        subject = parse_multiplier(subject, bits)
+    axis = _operands(subject.bits if isinstance(subject, IntegerMultiplier) else bits, signed)
+    a, b = axis[:, None], axis[None, :]
+    if isinstance(subject, Shift):
+        return np.asarray(np.ldexp(a.astype(np.float64), subject.guard - b))
+    if isinstance(subject, Logarithmic):
+        return np.asarray(np.exp2((a + b) / len(axis) + subject.table_bits))
+    return np.asarray(a * b)
+
+
 def multiplier_errors(
-    subject: Subject, bits: int = 8, signed: bool = False, name: str = ""
+    subject: Subject,
+    bits: int = 8,
+    signed: bool = False,
+    name: str = "",
+    exact: Array | None = None,
 ) -> MultiplierErrors:
-    """Every error measure of a multiplier; parameters as for `product_table`.
+    """Every error measure of a multiplier; parameters as for `product_table`.  exact : the products
+    it comes near to, where ``subject`` is a table of another's (`exact_products`).
 
     >>> found = multiplier_errors("mitchell")
     >>> found.wce, round(100 * found.mred, 6), found.digest
@@ -96,8 +121,8 @@ def multiplier_errors(
     """
     signed = subject.signed if isinstance(subject, TableMultiplier) else signed
     table = product_table(subject, bits, signed)
-    axis = _operands(table.shape[0].bit_length() - 1, signed)
-    exact = axis[:, None] * axis[None, :]
+    if exact is None:
+        exact = exact_products(subject, table.shape[0].bit_length() - 1, signed)
     errors = table - exact
     whole = exact != 0
     relative = errors[whole] / exact[whole]
@@ -105,13 +130,13 @@ def multiplier_errors(
     size = np.abs(errors)
     return MultiplierErrors(
         name=name or (str(subject) if isinstance(subject, (str, IntegerMultiplier)) else "yours"),
-        bits=len(axis).bit_length() - 1,
+        bits=len(table).bit_length() - 1,
         signed=signed,
         pairs=table.size,
         er=float(np.count_nonzero(errors) / table.size),
         med=float(size.mean()),
         nmed=float(size.mean() / np.abs(exact).max()),
-        wce=int(size.max()),
+        wce=size.max().item(),
         mse=float((errors.astype(np.float64) ** 2).mean()),
         mred=float(np.abs(relative).mean()) if relative.size else 0.0,
         bias=float(relative.mean()) if relative.size else 0.0,

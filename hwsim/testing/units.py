@@ -17,6 +17,7 @@ from hwsim.testing.orders import ORDER_LAWS
 from hwsim.testing.products import Array, Case, Judge, Product, Refused, both, compared, equal, ours
 from hwsim.testing.verdicts import Finding, Law
 from hwsim.units import ExactProduct, MacUnit, Sequential, TableMultiplier
+from hwsim.units.multipliers import Shift
 
 PAIRS = 1 << 16  # products of two codes: all of them where there are no more
 Sides = tuple[Callable[[], Array], Callable[[], Array]]
@@ -321,6 +322,8 @@ def _mirrors(s: Product) -> bool:
     formats = [u.a, *u.rounded_formats().values()]
     wraps = "wrap" in {u.overflow_of(fmt) for fmt in formats[1:]}
     free = not (isinstance(u.core, TableMultiplier) and u.core.signed)
+    words = any(isinstance(fmt, FixedFormat) for fmt in (u.a, u.b))
+    free = free and not (isinstance(u.core, Shift) and words)  # which go down
     return _values(s) and free and not wraps and all(map(_mirrored, formats))
 
 
@@ -382,7 +385,7 @@ UNIT_LAWS = (
         "sign-symmetric",
         "f(−a, b, −c) = −f(a, b, c); rup mirrors rdn",
         _symmetric,
-        _when("a range is not symmetric, or wraps", _mirrors),
+        _when("a range is not symmetric, or wraps, or words are moved downwards", _mirrors),
     ),
     Law(
         "exact where it fits",

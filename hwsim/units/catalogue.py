@@ -51,9 +51,8 @@ UNITS = (
     UnitEntry("e4m3xe4m3:drum3+fp16", "drum on significands", "Hashemi, Bahar, Reda 2015"),
     UnitEntry("int8xint8:trunc4+int16:saturate", "trunc", "Schulte, Swartzlander 1993"),
     UnitEntry("int8xint8:trunc4c+int16:saturate", "trunc, corrected", "the same"),
+    UnitEntry("int8xpow2_4b7:shift2+fixed13.2", "shift", "Miyashita et al. 2016; DeepShift 2021"),
+    UnitEntry("e4m3xpow2_4b7:shift1+fp16", "shift on significands", "the same"),
+    UnitEntry("log4.3xlog4.3:log8+fp32", "log, by a table", "Zhao et al. 2021, LNS-Madam"),
 )
-MISSING = (
-    "a power-of-two operand's shifter with guard bits",
-    "the logarithmic multiplier with its conversion table",
-    "a codebook's product table, and its bin-accumulate form",
-)
+MISSING = ("a codebook's product table, and its bin-accumulate form",)

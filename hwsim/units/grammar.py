@@ -32,11 +32,11 @@ from hwsim.formats import (
     parse_format,
     stochastic_of,
 )
-from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
+from hwsim.units.multipliers import IntegerMultiplier, core_bits, parse_multiplier
 from hwsim.units.orders import Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization
 from hwsim.units.tables import known_table, read_table
-from hwsim.units.types import MacUnit, RoundedProduct, core_bits, default_exact_accumulator
+from hwsim.units.types import MacUnit, RoundedProduct, default_exact_accumulator
 
 ORDERS = ("seq", "chunk64", "lanes8", "lanes8-tree", "tree16", "dot4", "exact")
 OPTIONS = (*ROUNDINGS, "sr8", *OVERFLOWS, *ORDERS, "mul_add", "daz", "out=", "requant31")

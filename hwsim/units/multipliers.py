@@ -1,7 +1,7 @@
 """Multipliers of unsigned integers, exact and approximate, as values.
 
 Each is named by a word: ``exact``, ``mitchell``, ``mbm``, ``realm8``, ``ilm1``, ``drum6``,
-``trunc4``, ``trunc4c``; tables of products are in `hwsim.units.tables`.
+``trunc4``, ``trunc4c``, ``shift2``, ``log8``; tables of products are in `hwsim.units.tables`.
 `hwsim.reference.multipliers` says what they give.  In a MAC unit (`MacUnit.core`) they multiply
 significands or magnitudes; the sign is the exact product's.
 """
@@ -14,13 +14,25 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hwsim.errors import SpecError
+from hwsim.formats import FloatFormat, Format, LogFormat, TableFormat
 
 MOST_BITS = 53
 ALLOWED = (
     "exact, mitchell, mbm, realmN (N segments), ilmN (N corrections), drumN (N bits kept), truncN "
-    "or truncNc (N columns dropped)"
+    "or truncNc (N columns dropped), shiftN (N guard bits), logN (N bits of a table's fractions)"
 )
-KNOWN = ("exact", "mitchell", "mbm", "realm8", "ilm1", "drum6", "trunc4", "trunc4c")
+KNOWN = (
+    "exact",
+    "mitchell",
+    "mbm",
+    "realm8",
+    "ilm1",
+    "drum6",
+    "trunc4",
+    "trunc4c",
+    "shift2",
+    "log8",
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,7 @@ class IntegerMultiplier:
     bits: int = 8
     NAME: ClassVar[str] = ""
     SOURCE: ClassVar[str] = ""
+    MEETS: ClassVar[str] = "significands"
 
     def __post_init__(self) -> None:
         _require("bits", self.bits, 1, MOST_BITS)
@@ -41,6 +54,18 @@ class IntegerMultiplier:
     def mirrored(self) -> IntegerMultiplier:
         """The one that gives the same for exchanged operands: itself where it is symmetric."""
         return self
+
+    @property
+    def places(self) -> int:
+        """Fraction bits that its products have and those of integers do not."""
+        return 0
+
+    def check(self, a: Format, b: Format) -> None:
+        """SpecError where operands of these formats are none for it."""
+        for name, fmt in (("a", a), ("b", b)):
+            if isinstance(fmt, TableFormat):
+                message = f"operand format {fmt}: {self} multiplies significands of floats, "
+                raise SpecError(message + "integers and fixed point", part=name)
 
 
 @dataclass(frozen=True)
@@ -144,11 +169,103 @@ class Truncated(IntegerMultiplier):
         return f"{self.NAME}{self.dropped}{'c' * self.corrected}"
 
 
+@dataclass(frozen=True)
+class Shift(IntegerMultiplier):
+    """An operand of ``bits`` bits is moved by the exponent of the other, a power of two; ``guard``
+    places stay below its last one, and what falls lower is dropped: of two's complement words
+    downwards (an arithmetic shift), of floats' significands in magnitude.
+
+    As an integer multiplier it moves a to the right by b places: floor(a·2^(guard − b)).
+    """
+
+    guard: int = 2
+    NAME: ClassVar[str] = "shift"
+    MEETS: ClassVar[str] = "words"
+    SOURCE: ClassVar[str] = "Miyashita, Lee, Murmann 2016, arXiv 1603.01025; Elhoushi et al. 2021"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require("guard", self.guard, 0, MOST_BITS)
+
+    def __str__(self) -> str:
+        return f"{self.NAME}{self.guard}"
+
+    @property
+    def places(self) -> int:
+        """Bits of a product under the last place of the operand that is moved."""
+        return self.guard
+
+    def check(self, a: Format, b: Format) -> None:
+        """One operand has powers of two alone, and the other is no table."""
+        powers = [has_powers_alone(fmt) for fmt in (a, b)]
+        if sum(powers) != 1 or isinstance((a, b)[powers[0]], TableFormat):
+            message = f"{self}: of {a} and {b} exactly one must be powers of two (pow2_4, binary, "
+            message += "e8m0), and the other a float, an integer or fixed point"
+            raise SpecError(message, part="core")
+
+
+@dataclass(frozen=True)
+class Logarithmic(IntegerMultiplier):
+    """Logarithms of ``bits`` fraction bits are added; the fraction f of the sum becomes a table's
+    2^(f·2^-bits), to nearest with ``table_bits`` fraction bits, and its integer shifts that.
+
+    As an integer multiplier it takes fractions alone, and gives multiples of 2^-table_bits.
+    """
+
+    table_bits: int = 8
+    NAME: ClassVar[str] = "log"
+    MEETS: ClassVar[str] = "fractions"
+    SOURCE: ClassVar[str] = "Zhao et al. 2021, LNS-Madam, arXiv 2106.13914"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require("table_bits", self.table_bits, 0, MOST_BITS - 1)
+
+    def __str__(self) -> str:
+        return f"{self.NAME}{self.table_bits}"
+
+    @property
+    def places(self) -> int:
+        """Fraction bits of a product."""
+        return self.table_bits
+
+    def check(self, a: Format, b: Format) -> None:
+        """Both are logarithms, one of them at least with a fraction."""
+        for name, fmt in (("a", a), ("b", b)):
+            if not isinstance(fmt, LogFormat):
+                message = f"operand format {fmt}: {self} adds logarithms, as of log4.3 and lns8"
+                raise SpecError(message, part=name)
+        if a.has_exact_values and b.has_exact_values:
+            message = f"{self}: products of {a} and {b} are powers of two, exact without a table"
+            raise SpecError(message, part="core")
+
+
+def has_powers_alone(fmt: Format) -> bool:
+    """Whether every value of a table, or float, but 0 is a power of two or its negative."""
+    if isinstance(fmt, TableFormat):
+        return fmt.has_exact_values and fmt.significant_bits == 1
+    return isinstance(fmt, FloatFormat) and fmt.precision == 1
+
+
+def core_bits(a: Format, b: Format) -> int:
+    """Bits of the integers that a multiplier of significands meets: of floats the precision, of
+    integers and fixed point the width, of logarithms the fraction, of other tables none."""
+    return max(1, *map(_significand_bits, (a, b)))
+
+
+def _significand_bits(fmt: Format) -> int:
+    if isinstance(fmt, FloatFormat):
+        return fmt.precision
+    if isinstance(fmt, TableFormat):
+        return fmt.fraction_bits if isinstance(fmt, LogFormat) else 0
+    return fmt.width
+
+
 _PLAIN: dict[str, type[IntegerMultiplier]] = {
     kind.NAME: kind for kind in (ExactMultiplier, Mitchell, Mbm)
 }
 _NUMBERED: dict[str, Callable[[int, int], IntegerMultiplier]] = {
-    kind.NAME: kind for kind in (IterativeLog, Drum, Realm)
+    kind.NAME: kind for kind in (IterativeLog, Drum, Realm, Shift, Logarithmic)
 }
 _NAMES = re.compile(r"([a-z]+?)([0-9]{1,3})?(c?)")
 

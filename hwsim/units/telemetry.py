@@ -49,6 +49,7 @@ class Telemetry(StepCounts):
 
     outputs : results computed.  products : M·N·K.
     zero_operands : products with a = 0 or b = 0.
+    shifted_out : products of a shifter (`hwsim.units.multipliers.Shift`) that lost bits.
     overflow_products, overflow_converted : overflows of rounded products, of output conversions.
     overflow_outputs : outputs with an overflow anywhere.
     out_of_range : outputs whose exact c + Σ a·b lies outside the outer format's finite range.
@@ -63,6 +64,7 @@ class Telemetry(StepCounts):
     outputs: int = 0
     products: int = 0
     zero_operands: int = 0
+    shifted_out: int = 0
     overflow_products: int = 0
     overflow_converted: int = 0
     overflow_outputs: int = 0

@@ -22,7 +22,7 @@ from hwsim.formats import (
     check_overflow,
     check_rounding,
 )
-from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier
+from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier, Logarithmic, core_bits
 from hwsim.units.orders import Chunked, Order, Sequential, canonical
 from hwsim.units.requantization import Requantization
 from hwsim.units.tables import TableMultiplier
@@ -61,9 +61,9 @@ class MacUnit:
     daz : subnormal operands a and b count as zeros of their sign; c does not.
     requantization : how integer sums are scaled into an integer ``output``; None does not scale.
     core : what multiplies the operands' significands (magnitudes of integers and fixed point, of
-        their width; a signed table the integers themselves); None is exact.  It has the bits of
-        the wider operand's, a table at least those.  The product's sign is the exact one's, and so
-        is what becomes of NaN and Inf.
+        their width; a signed table and a shifter the integers themselves; of logarithms their
+        fractions); None is exact.  It has the bits of the wider operand's, a table at least those.
+        The product's sign is the exact one's, and so is what becomes of NaN and Inf.
 
     Raises SpecError where no hardware could obey the description.
 
@@ -126,10 +126,11 @@ class MacUnit:
     def _check_products(self) -> None:
         """Values that float64 only comes near to have no exact products."""
         for name, fmt in (("a", self.a), ("b", self.b)):
-            if not fmt.has_exact_values:
+            if not fmt.has_exact_values and not isinstance(self.core, Logarithmic):
                 message = (
                     f"operand format {fmt}: most of its values are irrational, so an exact "
-                    "multiplier has no product of them; a logarithmic multiplier is needed"
+                    "multiplier has no product of them; a logarithmic multiplier is needed, as in "
+                    "log4.3xlog4.3:log8+fp32"
                 )
                 raise SpecError(message, part=name)
 
@@ -138,10 +139,7 @@ class MacUnit:
         if self.core is None:
             return
         _require("core", self.core, IntegerMultiplier)
-        for name, fmt in (("a", self.a), ("b", self.b)):
-            if isinstance(fmt, TableFormat):
-                message = f"operand format {fmt}: {self.core} multiplies significands of floats, "
-                raise SpecError(message + "integers and fixed point", part=name)
+        self.core.check(self.a, self.b)
         bits, needed = self.core.bits, core_bits(self.a, self.b)
         table = isinstance(self.core, TableMultiplier)
         if bits < needed or (bits > needed and not table):
@@ -248,11 +246,6 @@ class MacUnit:
         if self.requantization is not None:
             parts.append(str(self.requantization))
         return ":".join(parts)
-
-
-def core_bits(a: Format, b: Format) -> int:
-    """Bits of the integers that a multiplier of significands meets."""
-    return max(f.precision if isinstance(f, FloatFormat) else f.width for f in (a, b))
 
 
 def is_integer(fmt: Format) -> bool:

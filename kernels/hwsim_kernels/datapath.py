@@ -40,8 +40,9 @@ EXACT, INNOCUOUS, NATIVE, STICKY = range(4)
 
 # How a sum reaches the grid: it lies there; to nearest even by (x + C) − C; or in magnitudes, by
 # cutting the significand (rtz), after adding to positive ones (rup; rdn is rup of negated
-# operands), after adding half a place (rna), after adding random bits (sr: P3109's A, B and C).
-NOTHING, NEAREST, TRUNCATE, UP, AWAY, DRAWN_A, DRAWN_B, DRAWN_C = range(8)
+# operands), after adding half a place (rna), after adding random bits (sr: P3109's A, B and C); or
+# to nearest even on a fixed grid, by one C for all.
+NOTHING, NEAREST, TRUNCATE, UP, AWAY, DRAWN_A, DRAWN_B, DRAWN_C, STEPS = range(9)
 DRAWN = (DRAWN_A, DRAWN_B, DRAWN_C)
 
 # What becomes of a sum beyond the range: there is none; the nearest finite value; Inf, by scaling
@@ -50,7 +51,7 @@ DRAWN = (DRAWN_A, DRAWN_B, DRAWN_C)
 UNBOUNDED, CLAMP, SCALE, HALF, TURN = range(5)
 
 # What is added: x·y, or what `hwsim_kernels.multiply` says.
-PLAIN, TERMS, MITCHELL, TABLE, ROW, WORDS, SIGNED_WORDS = range(7)
+PLAIN, TERMS, MITCHELL, TABLE, ROW, WORDS, SIGNED_WORDS, SHIFT = range(8)
 TABLES = (TABLE, ROW, WORDS, SIGNED_WORDS)
 
 # How much is counted.
@@ -103,6 +104,7 @@ class Scalars(NamedTuple):
     down: Any
     smallest_normal: Any
     span: Any  # size of the circle
+    steps: Any  # 1.5·2^(P − 1) steps of a fixed grid
     start: Any  # where chunk sums start: +0, or −0 where operands are negated
 
 
@@ -313,6 +315,8 @@ def rounded(
     """s + e (or s, where that is exact) on the format's grid, its exponent unbounded above."""
     if draw is not None:
         return drawn(s, e, g, path, draw)
+    if path.rounding == STEPS:
+        return (s + g.steps) - g.steps
     if path.rounding == NEAREST:
         return nearest(s if e is None else to_odd(s, e.value), g, path)
     cuts = {TRUNCATE: truncated, UP: upward, AWAY: away}
@@ -382,7 +386,7 @@ def used(path: Path) -> tuple[str, ...]:
     names = ["largest"] if path.watched or path.level == ALL else []
     if path.level == NONE:
         return tuple(names)
-    names += ["empty"] * (path.product in (TERMS, *TABLES))  # of others the operands tell
+    names += ["empty"] * (path.product in (TERMS, SHIFT, *TABLES))  # of others the operands tell
     names += ["overflow"] * (path.limit != UNBOUNDED)
     if not lossless(path):
         names += ["touched", "partial"]

@@ -11,6 +11,8 @@ TABLE     an entry of ``table`` times two powers of two: the planes are parts of
           integers, and the powers.
 ROW       the same where a row of the table, all that one operand a meets, has 16 floats: they are
           permuted in a register.
+SHIFT     ⌊x·y⌋ times two powers of two: the first planes are an operand's integer and a power of
+          two that moves it to the right, the second ones what is left of both.
 WORDS     the same where it has 256 16-bit words (SIGNED_WORDS: signed ones), in eight registers.
 """
 
@@ -26,6 +28,7 @@ from hwsim_kernels.datapath import (
     MITCHELL,
     NATIVE,
     ROW,
+    SHIFT,
     SIGNED_WORDS,
     TABLES,
     TERMS,
@@ -45,6 +48,7 @@ from hwsim_kernels.vectors import (
     lane_values,
     looked_up,
     permuted,
+    rounded_down,
     splat,
 )
 
@@ -54,7 +58,7 @@ Place = Callable[[int, int], Term]  # row and vector of a tile
 
 def planes(path: Path, terms: int) -> int:
     """Numbers of an operand at each k."""
-    return {TERMS: terms, MITCHELL: 2, **dict.fromkeys(TABLES, 2)}.get(path.product, 1)
+    return {TERMS: terms, MITCHELL: 2, SHIFT: 2, **dict.fromkeys(TABLES, 2)}.get(path.product, 1)
 
 
 def addends(tile: Any, at: Any, k: Any, terms: Any, fused: bool) -> Place:
@@ -75,6 +79,8 @@ def addends(tile: Any, at: Any, k: Any, terms: Any, fused: bool) -> Place:
     fused = fused or tile.path.sums == NATIVE
     if kind == MITCHELL:
         return lambda r, v: Term(_mitchell(left(r), right[v]))
+    if kind == SHIFT:
+        return lambda r, v: _moved(left(r), right[v], fused)
     if kind in (WORDS, SIGNED_WORDS):
         return _words(tile, at, spots, right, kind == SIGNED_WORDS)
     if kind in TABLES:
@@ -90,6 +96,10 @@ def _left(tile: Any, at: Any, spot: Any, r: int) -> Vector:
 
 def _mitchell(x: list[Vector], y: list[Vector]) -> Vector:
     return floats((bits(x[0]) + bits(y[0])) & bits(x[1]) & bits(y[1]))
+
+
+def _moved(x: list[Vector], y: list[Vector], fused: bool) -> Term:
+    return Term(rounded_down(x[0] * y[0]), x[1] * y[1], fused)
 
 
 def _entry(tile: Any, x: list[Vector], y: list[Vector]) -> Vector:

@@ -113,6 +113,71 @@ def entries(x, out, whole, precision, quantum, rule):  # type: ignore[no-untyped
 
 
 @kernel
+def words(x, out, precision, quantum, rule):  # type: ignore[no-untyped-def]
+    """What `powers` move: out[0], integers of both signs (``whole``) or significands; out[1], the
+    rest, a power of two.
+
+    rule : (whole, negated).
+    """
+    whole, negated = rule
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            for n in range(x.shape[2]):
+                v = x[i, j, n]
+                e = _exponent(v, precision, quantum)
+                m = abs(np.float64(v)) * _power(-e)
+                minus = _negative(v)
+                out[0, i, j, n] = -m if minus and whole else m
+                out[1, i, j, n] = -_power(e) if (minus and not whole) != negated else _power(e)
+
+
+FARTHEST = 64  # places to the right: none is left of 53 bits but the sign
+
+
+@kernel
+def powers(x, out, guard, negated):  # type: ignore[no-untyped-def]
+    """±2^k, as places to the right, k + guard where that is below 0, out[0], and what is left of
+    its exponent and of −guard, with the sign, out[1]; of ±0 nothing, ±0."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            for n in range(x.shape[2]):
+                v = x[i, j, n]
+                k = _exponent(v, 1, -BIAS) + guard
+                zero = v == 0
+                down = _power(max(min(k, 0), -FARTHEST))
+                up = _power(max(k, 0) - guard)
+                out[0, i, j, n] = 0.0 if zero else down
+                out[1, i, j, n] = -up if _negative(v) != negated else up
+
+
+@kernel
+def fractions(x, out, whole, roots, rule):  # type: ignore[no-untyped-def]
+    """±2^(i + f·2^-bits): whole[0], f times 2^shift; out[1], ±2^(i + place), or 0 for 0.
+
+    roots : 2^(f·2^-bits) and Inf, each a little less than nearest, and ``first``: by the highest
+    bits + 1 fraction bits of a significand the f of the least that has them; no more than one root
+    lies among those, as roots are ln 2·2^-bits apart and more.
+    rule : (bits, shift, place, negated).
+    """
+    bits, shift, place, negated = rule
+    roots, first = roots
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            for n in range(x.shape[2]):
+                v = x[i, j, n]
+                e = _exponent(v, 1, -BIAS)
+                size = abs(np.float64(v)) * _power(-e)
+                cell = (np.float64(size).view(np.int64) >> (FRACTION - bits - 1)) & (
+                    (2 << bits) - 1
+                )
+                f = first[cell]
+                f += np.int64(size >= roots[f + 1])
+                whole[0, i, j, n] = f << shift
+                scale = -_power(e + place) if _negative(v) != negated else _power(e + place)
+                out[1, i, j, n] = 0.0 if v == 0 else scale
+
+
+@kernel
 def logarithms(bits, whole, one, sign, rule):  # type: ignore[no-untyped-def]
     """whole[0]: the bits of x, of ±1 for ±0, less those of 1 for operand b; whole[1]: all ones, or
     for a zero what is left of it.

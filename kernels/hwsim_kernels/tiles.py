@@ -18,6 +18,7 @@ from hwsim_kernels.datapath import (
     MITCHELL,
     NONE,
     PLAIN,
+    SHIFT,
     SIGNED_WORDS,
     UNBOUNDED,
     WORDS,
@@ -45,7 +46,7 @@ def vectors(path: Path) -> int:
     if path.product in (WORDS, SIGNED_WORDS):
         return 32 // lanes(path)  # a register of their indices
     busy = path.level == ALL or flagged or path.rounding in DRAWN
-    return 4 if WIDE and not busy and path.product in (PLAIN, MITCHELL) else 2
+    return 4 if WIDE and not busy and path.product in (PLAIN, MITCHELL, SHIFT) else 2
 
 
 PANEL = 4 if WIDE else 2  # vectors of a panel of b; a tile is a part of it
@@ -56,7 +57,7 @@ def columns(path: Path) -> int:
     return PANEL * lanes(path)
 
 
-RADIX = (2, 4, 8, 5, 2, 2, 2, 3, 2, 2, 7, 2)  # of Path's fields, the width as 32 · (1 + digit)
+RADIX = (2, 4, 9, 5, 2, 2, 2, 3, 2, 2, 16, 2)  # of Path's fields, the width as 32 · (1 + digit)
 
 
 def code_of(path: Path | None) -> int:
@@ -65,6 +66,7 @@ def code_of(path: Path | None) -> int:
         return 0
     code = 0
     for digit, radix in zip((path.width // 64, *map(int, path[1:])), RADIX, strict=True):
+        assert digit < radix, path
         code = code * radix + digit
     return code + 1
 

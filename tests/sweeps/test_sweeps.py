@@ -13,8 +13,10 @@ import pytest
 import hwsim
 from hwsim.errors import HwsimError
 from hwsim.networks import Score, shipped
+from hwsim.simulate import describe
 from hwsim.sweeps import COLUMNS, Sweep, rows
 from hwsim.sweeps.summary import standings
+from hwsim.sweeps.tasks import _patient
 
 UNITS = ["fp32xfp32+fp32", "int8xint8+int18", "int8xint8+int14", "e4m3xe4m3+fp16"]
 
@@ -182,3 +184,10 @@ def test_scale_reaches_every_task(data):
     assert usual[0].sqnr_db == affine[0].sqnr_db
     assert usual[1].sqnr_db != affine[1].sqnr_db
     assert usual[2].sqnr_db == affine[2].sqnr_db
+
+
+def test_what_operands_lose_is_found_by_kernels() -> None:
+    """Of logarithms too, which no exact multiplier takes."""
+    for spec in ("log4.3b64xlog4.3b64:log4+fp16", "e4m3xe4m3:mitchell+fp16", "int8xint8+int16"):
+        unit = _patient(hwsim.mac(spec))
+        assert "reference" not in "".join(describe(unit))

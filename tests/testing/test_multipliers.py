@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hwsim import SpecError
 from hwsim.cli.multipliers import multiplier_command
 from hwsim.reference.multipliers import multiply, realm_addition, realm_additions
-from hwsim.testing import multiplier_errors, product_table
+from hwsim.testing import exact_products, multiplier_errors, product_table
 from hwsim.units.multipliers import Drum, IterativeLog, Mitchell, Truncated, parse_multiplier
 
 NAMES = (
@@ -243,3 +243,25 @@ def test_no_addition_of_realm_lies_near_a_tie() -> None:
         parts = [64 * realm_addition(x, y, 1 / segments) % 1 for x in axis for y in axis]
         assert min(abs(part - 0.5) for part in parts) > 1e-6
         assert max(map(max, realm_additions(segments))) <= 16
+
+
+def test_shifters_and_logarithms() -> None:
+    """Against their own exact products, which are no whole numbers."""
+    shift = product_table("shift2", 4)
+    assert shift[13].tolist() == [52, 26, 13, 6, 3, 1, *[0] * 10]
+    assert exact_products("shift2", 4)[13, :5].tolist() == [52, 26, 13, 6.5, 3.25]
+    assert multiplier_errors("shift4", 2).er == 0  # 3 places to the right lose none of 4 guard bits
+    found = multiplier_errors("shift2", 4)
+    assert (found.wce, found.worst_relative) == (15 / 16, -1)
+    table = product_table("log8", 3)
+    assert table[5].tolist() == [395, 431, 470, 512, 558, 608, 664, 724]
+    found = multiplier_errors("log8", 3)
+    assert found.wce < 1  # of 2^-8; half of one where nothing is carried
+    assert (
+        np.abs(table - exact_products("log8", 3))[np.add.outer(range(8), range(8)) < 8].max() < 0.5
+    )
+    assert multiplier_errors("log8", 3).digest == "568ad645c8c4a8fe"
+    with pytest.raises(ValueError, match="unsigned 32-bit integers"):
+        product_table("log40", 3)
+    done = CliRunner().invoke(multiplier_command, ["log8", "--bits", "3", "--json"])
+    assert json.loads(done.stdout) == found.to_dict()
