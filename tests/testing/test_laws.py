@@ -88,10 +88,47 @@ def test_functions_that_fail_are_broken(function: Callable[..., Any]) -> None:
     assert broken >= {"single products", "dot products"}, report
 
 
+@pytest.mark.parametrize("name", ["int64", "uint64", "int54_sym", "fixed3.60", "ufixed0.64"])
+def test_codes_of_54_bits_and_more_obey_the_laws(name: str) -> None:
+    """Integers and fixed point that float64 does not hold: exact fractions in, codes out."""
+    report = check(name)
+    assert report.ok, report
+    judged = [v for v in report.verdicts if not v.skipped]
+    assert len(judged) >= 10
+    assert all(v.cases >= 1000 for v in judged), report
+
+
+WIDE_MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "through float64": ("int60:rtz:saturate", lambda y: y.astype(np.float64).astype(np.int64)),
+    "one more": ("int64:rne:saturate", lambda y: np.where(y == 3, 4, y)),
+    "a circle too short": (
+        "int64:rne:wrap",
+        lambda y: np.where(y < -(2**62), y + np.int64(2**63 - 1), y),
+    ),
+    "an end too low": ("fixed3.60:rdn:saturate", lambda y: np.clip(y, -(2**63), 2**62)),
+    "an end too high": ("int54_sym:rup:saturate", lambda y: np.where(y <= 1 - 2**53, y - 1, y)),
+    "odd made even": ("uint64:rto:saturate", lambda y: y & ~np.uint64(1)),
+}
+
+
+@pytest.mark.parametrize("name", WIDE_MUTANTS)
+def test_every_mutant_of_wide_codes_is_seen(name: str) -> None:
+    spec, change = WIDE_MUTANTS[name]
+    report = check(spec, lambda x, fmt, r, rule: change(hwsim.round(x, fmt, r, rule)))
+    broken = {v.law for v in report.verdicts if not v.ok}
+    assert "the reference" in broken
+    assert len(broken) > 1, (broken, report)
+
+
+@pytest.mark.parametrize(("old", "new"), [("rne", "rna"), ("rna", "rne"), ("rtz", "rdn")])
+def test_another_rounding_of_wide_codes_is_seen(old: str, new: str) -> None:
+    report = check(f"fixed3.60:{old}:saturate", swapped(old, new))
+    assert len([v for v in report.verdicts if not v.ok]) > 1, report
+
+
 def test_nothing_to_judge_is_no_success() -> None:
-    for name in ("int64", "fixed3.60"):
-        with pytest.raises(ValueError, match="no law applies: float64 does not hold its values"):
-            check(name)
+    with pytest.raises(ValueError, match="does not apply to int64:rtz:saturate: not to nearest"):
+        CONVERSIONS["ties"](Conversion("int64", "rtz"))
     assert check("int53:rne").ok
     with pytest.raises(ValueError, match=r"function: a result of shape \(\) for x of shape"):
         check("e4m3", lambda x, fmt, rounding, rule: 0.0)
