@@ -73,7 +73,7 @@ _LAWS = (
         "nearest",
         "no value is nearer to x than R(x)",
         judge.nearest,
-        _when("not to nearest", lambda s: s.rounding in NEAREST and _plain(s) and _linear(s)),
+        _when("not to nearest", lambda s: s.rounding in NEAREST and (_plain(s) or not _linear(s))),
     ),
     Law(
         "ties",

@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from hwsim import reference
-from hwsim.formats import FixedFormat, Stochastic, TableFormat, stochastic_of
+from hwsim.formats import FixedFormat, LogFormat, Stochastic, TableFormat, stochastic_of
 from hwsim.reference.draws import Draws
 from hwsim.testing.conversion import MIRRORS, Array, Conversion, compared, first_failure
 from hwsim.testing.verdicts import Finding
@@ -69,15 +69,28 @@ def between(subject: Conversion) -> Finding:
     return first_failure(right, x, words)
 
 
+def _log_sides(fmt: LogFormat, triples: list[tuple[Fraction, ...]]) -> list[int]:
+    """By the threshold above the neighbour towards zero; by x's sign where zero lies between."""
+    codes, sides = dict(fmt.entries), []
+    for x, low, high in triples:
+        inner = codes[low if high > 0 else high] & fmt.last_field
+        up = x >= 0 if low < 0 < high else (abs(x) > fmt.threshold(inner)) == (high > 0)
+        sides.append(1 if up else -1)
+    return sides
+
+
 def _side(subject: Conversion, x: Array, down: Array, up: Array) -> Array:
     """−1, 0, 1 as x lies below, at, above the middle of its neighbours.
 
     x − value rounds in float64, but never across half of an exact gap; those of tables need not be
     exact.
     """
-    if isinstance(subject.fmt, TableFormat):
+    if isinstance(fmt := subject.fmt, TableFormat):
         triples = zip(x.tolist(), down.tolist(), up.tolist(), strict=True)
-        gaps = [2 * Fraction(v) - Fraction(low) - Fraction(high) for v, low, high in triples]
+        exact = [tuple(map(Fraction, triple)) for triple in triples]
+        if isinstance(fmt, LogFormat) and fmt.domain == "log":
+            return np.array(_log_sides(fmt, exact))
+        gaps = [2 * number - low - high for number, low, high in exact]
         return np.array([(gap > 0) - (gap < 0) for gap in gaps])
     below, above = x - down, up - x
     side: Array = (below > above).astype(int) - (below < above)
@@ -189,6 +202,7 @@ def shared(subject: Conversion) -> Finding:
             places.append(i)
         i += 1
     some = subject.inside[subject.inside != 0][:: max(1, subject.inside.size // SHARED)]
+    some = np.concatenate([some, _ties_of_draws(subject, how)])
     down, up = subject.around(some)
     right = np.ones(some.size, bool)
     for at, x in enumerate(some.tolist()):
@@ -199,6 +213,15 @@ def shared(subject: Conversion) -> Finding:
         wanted = _away(how, share / step) if step else 0
         right[at] = int((np.abs(found) == high).sum()) == (wanted if step else kinds)
     return first_failure(right, some, lambda i: f"{subject}: {some[i]!r}: not P3109's share")
+
+
+def _ties_of_draws(subject: Conversion, how: Stochastic) -> Array:
+    """Between two values, ν at and halfway between multiples of 2^-N, even and odd ones."""
+    at = np.searchsorted(subject.values, float(subject.fmt.largest) / 2)
+    low, high = map(Fraction, subject.values[at - 1 : at + 1].tolist())
+    halves = {1, 2, 3, 4, 5, 7, (2 << how.bits) - 1, (2 << how.bits) - 3}
+    numbers = {low + (high - low) * k / (2 << how.bits) for k in halves if k < 2 << how.bits}
+    return np.array([float(x) for x in sorted(numbers) if Fraction(float(x)) == x])
 
 
 def _away(how: Stochastic, share: Fraction) -> int:
