@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: test check check-static exhaustive bench bench-peers bench-networks docs
+.PHONY: test check check-static exhaustive mutations bench bench-peers bench-networks docs
 
 test:  ## the tests, as in the README
 	$(PYTHON) -m pytest -q -n auto
@@ -15,6 +15,9 @@ check-static:
 
 exhaustive:  ## every pair of 8-bit codes, hostile calls; minutes, writes tests/exhaustive.json
 	$(PYTHON) scripts/exhaustive.py
+
+mutations:  ## the laws judge mutants of the reference; minutes, writes docs/mutations.md
+	$(PYTHON) scripts/mutations.py
 
 bench:  ## equality, then time: writes benchmarks/RESULTS.md
 	$(PYTHON) benchmarks/run.py

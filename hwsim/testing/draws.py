@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from hwsim import reference
 from hwsim.formats import FixedFormat, FloatFormat, Format, TableFormat
+from hwsim.testing.points import patterns
 
 Array = npt.NDArray[Any]
-STYLES = ("codes", "finite", "tiny", "middle", "huge", "root", "cancelling")
+STYLES = ("codes", "finite", "tiny", "middle", "huge", "root", "cancelling", "hard")
 
 
 def values(
@@ -19,7 +20,8 @@ def values(
 ) -> Array:
     """Values of ``fmt``: any ``codes``, ``finite`` ones; of exponents near the smallest value
     (``tiny``), one (``middle``), the largest (``huge``), or such that products are small
-    (``root``); ``zeros``; or 1 to 4 (``cancelling``)."""
+    (``root``); 1 to 4 (``cancelling``); ``hard`` significands, of ones, one bit and runs; or
+    ``zeros``."""
     if isinstance(fmt, FloatFormat):
         return _floats(fmt, shape, style, generator)
     if isinstance(fmt, TableFormat):
@@ -41,6 +43,11 @@ def _fixed(
     fmt: FixedFormat, shape: tuple[int, ...], style: str, generator: np.random.Generator
 ) -> Array:
     low, high = fmt.lowest_code, fmt.largest_code
+    if style == "hard":
+        codes = _patterns_of(fmt.width - int(fmt.signed), shape, generator)
+        if fmt.signed:
+            codes = codes.astype(np.int64) * generator.choice([-1, 1, 1], shape)
+        return _numbers(fmt, codes)
     if style in ("tiny", "middle", "cancelling"):
         low, high = max(low, -3), min(high, 3)
     elif style == "root":
@@ -50,9 +57,19 @@ def _fixed(
         low = max(low, high - 5) if style == "huge" else 0
         high = high if style == "huge" else 0
     numbers = generator.integers(low, high, shape, np.int64 if fmt.signed else np.uint64, True)
+    return _numbers(fmt, numbers)
+
+
+def _numbers(fmt: FixedFormat, codes: Array) -> Array:
+    """The values of codes; the codes of wide fixed point."""
     if fmt.fraction_bits == 0 or fmt.width > 53:
-        return numbers  # wide fixed point: codes
-    return np.ldexp(numbers.astype(np.float64), -fmt.fraction_bits)
+        return codes
+    return np.ldexp(codes.astype(np.float64), -fmt.fraction_bits)
+
+
+def _patterns_of(bits: int, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+    """Significands of TestFloat's patterns, uint64."""
+    return generator.choice(np.array(sorted(patterns(bits)), np.uint64), shape)
 
 
 def _floats(
@@ -66,7 +83,10 @@ def _floats(
             found = np.where(np.isfinite(found), found, found.dtype.type(1))
         return found
     if style == "zeros":
-        return generator.choice([0.0, -0.0], shape)
+        smallest = 0.0 if fmt.has_zero else float(fmt.smallest)
+        return generator.choice([smallest, -0.0 if fmt.has_negative_zero else smallest], shape)
+    if style == "hard":
+        return _hard_floats(fmt, shape, generator)
     ends = {
         "tiny": (fmt.quantum_exponent, fmt.quantum_exponent + fmt.precision + 2),
         "middle": (-3, 3),
@@ -84,3 +104,14 @@ def _floats(
         found = np.where(zeros, np.copysign(0.0, found), found)
     drawn: Array = reference.round(found, fmt, overflow="saturate")  # the grid may be coarser there
     return drawn
+
+
+def _hard_floats(fmt: FloatFormat, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+    """Finite ones: exponent fields at both ends and near one, fractions of TestFloat's patterns."""
+    top, middle = (1 << fmt.exponent_bits) - 1, fmt.exponent_bias
+    fields = [f for f in (0, 1, 2, middle - 1, middle, middle + 1, top - 1, top) if 0 <= f <= top]
+    codes = generator.choice(np.array(fields, np.uint64), shape) << np.uint64(fmt.fraction_bits)
+    codes |= _patterns_of(fmt.fraction_bits, shape, generator)
+    codes = np.minimum(codes, np.uint64(fmt.largest_code))
+    codes |= generator.choice(np.array([0, 0, fmt.sign_code], np.uint64), shape)
+    return reference.decode(codes, fmt)

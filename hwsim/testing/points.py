@@ -95,21 +95,38 @@ def _float_codes(fmt: FloatFormat) -> list[int]:
         return list(range(fmt.largest_code + 1))
     top, middle = (1 << fmt.exponent_bits) - 1, fmt.exponent_bias
     fields = {0, 1, 2, middle - 1, middle, middle + 1, top - 2, top - 1, top}
-    patterns = _patterns(fmt.fraction_bits)
-    codes = {(f << fmt.fraction_bits) | p for f in fields if 0 <= f <= top for p in patterns}
+    fractions = patterns(fmt.fraction_bits)
+    codes = {(f << fmt.fraction_bits) | p for f in fields if 0 <= f <= top for p in fractions}
     return sorted(c for c in codes | {fmt.largest_code} if c <= fmt.largest_code)
+
+
+def hard_codes(fmt: Format) -> list[int]:
+    """Ascending codes of finite values with hard significands, of both signs; all of a table's."""
+    if isinstance(fmt, TableFormat):
+        return sorted(fmt.values_by_code)
+    if isinstance(fmt, FloatFormat):
+        codes = set(_float_codes(fmt))
+        return sorted((codes | {code | fmt.sign_code for code in codes}) - _reserved(fmt))
+    top = 1 << fmt.width
+    hole = {top >> 1} if fmt.symmetric else set()
+    return sorted((patterns(fmt.width) | {0}) - hole)
+
+
+def _reserved(fmt: FloatFormat) -> set[int]:
+    """The code of −0, where it is NaN."""
+    return {fmt.nan_code} if fmt.specials == "fnuz" else set()
 
 
 def _multiples(fmt: FixedFormat) -> Iterable[Fraction]:
     """Magnitudes of integers or fixed point, both ends of the range, and what lies between."""
     ends = {fmt.largest_code, -fmt.lowest_code}
-    codes = range(1 << fmt.width) if fmt.width <= ALL_CODES else sorted(_patterns(fmt.width))
+    codes = range(1 << fmt.width) if fmt.width <= ALL_CODES else sorted(patterns(fmt.width))
     unit = power_of_two(fmt.quantum_exponent)
     for code in {*codes, *(e + d for e in ends for d in (-1, 0, 1)), *(2 * e for e in ends)}:
         yield from ((abs(code) + Fraction(k, 8)) * unit for k in EIGHTHS)
 
 
-def _patterns(bits: int) -> set[int]:
+def patterns(bits: int) -> set[int]:
     """All ones, one-hot, runs from either end, and their neighbours."""
     ones = (1 << bits) - 1
     runs = {ones >> k for k in range(bits + 1)} | {ones << k & ones for k in range(bits + 1)}
