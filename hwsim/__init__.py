@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from hwsim.simulate import zero_point_correction as zero_point_correction
     from hwsim.sweeps import Sweep as Sweep
     from hwsim.sweeps import sweep as sweep
+    from hwsim.units import Bins as Bins
     from hwsim.units import Chunked as Chunked
     from hwsim.units import DotAdd as DotAdd
     from hwsim.units import Exact as Exact
@@ -72,6 +73,8 @@ _WHERE = {
         name: ("hwsim.units", name)
         for name in (
             "Chunked",
+            "Bins",
+            "Bins",
             "DotAdd",
             "Exact",
             "ExactProduct",

@@ -217,7 +217,7 @@ def _product(unit: MacUnit) -> str:
 
 def _order(unit: MacUnit) -> str:
     """How products become a sum."""
-    from hwsim.units import Chunked, DotAdd, Exact, Lanes, Tree
+    from hwsim.units import Bins, Chunked, DotAdd, Exact, Lanes, Tree
 
     match unit.order:
         case Chunked(length):
@@ -236,6 +236,11 @@ def _order(unit: MacUnit) -> str:
             )
         case DotAdd(width):
             return f"s = c or +0, then s = R(s + the exact sum of the next {width} products)"
+        case Bins(count):
+            return (
+                f"{count} bins, one for each value of the codebook, each summed from +0; "
+                f"s = c or +0, then s = R(s + bin·value), values ascending, in {unit.outer_format}"
+            )
         case Exact():
             return "exact: one rounding of the whole sum, c included"
     return "sequential: s = c or +0, then s = R(s + p) for ascending k"

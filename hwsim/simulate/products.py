@@ -17,6 +17,7 @@ from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
 from hwsim.simulate import wide
+from hwsim.simulate.bins import binned, is_binnable
 from hwsim.simulate.blocks import run_plan
 from hwsim.simulate.conversions import round_values, value_dtype
 from hwsim.simulate.cores import both_floats, expanded, kind, out_of_core, rewritten
@@ -33,6 +34,7 @@ from hwsim.simulate.streams import Draws
 from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
 from hwsim.units import (
+    Bins,
     Exact,
     MacUnit,
     Sequential,
@@ -62,7 +64,10 @@ def multiply(
         a, b = _flushed(a, unit.a), _flushed(b, unit.b)
     unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
-    done = _by_kernels(facts, unit, level, threads, draws)
+    if isinstance(unit.order, Bins):
+        done = None if draws else _in_bins(facts, unit, level, threads)
+    else:
+        done = _by_kernels(facts, unit, level, threads, draws)
     if done is None and not wide.knows(unit, facts):
         return _by_reference(facts, unit, level, draws)
     in_floats = done is not None
@@ -169,6 +174,20 @@ def _lossless(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Ar
     fmt = unit.accumulator
     rules = (unit.rounding, unit.overflow_of(fmt))
     return wide.round_array(values, exact.accumulator, fmt, rules, totals.struck)[0], totals
+
+
+def _in_bins(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Array, Totals] | None:
+    """The product by the kernels of sequential sums: what a bin adds are all products with the
+    places of its value, which are 1 there and else 0, and a zero changes no sum that starts at +0.
+    None where 0 times an operand is none."""
+    if not is_binnable(facts, unit):
+        return None
+
+    def sums(facts: Facts, part: MacUnit) -> tuple[Array, Totals]:
+        done = _by_kernels(facts, part, level, threads, None)
+        return done or wide.wide_product(facts, part, level, threads)
+
+    return binned(facts, unit, level, sums)
 
 
 def _without_overflow(

@@ -23,7 +23,7 @@ from hwsim.formats import (
     check_rounding,
 )
 from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier
-from hwsim.units.orders import Chunked, Order, Sequential, canonical
+from hwsim.units.orders import Bins, Chunked, Order, Sequential, canonical
 from hwsim.units.requantization import Requantization
 from hwsim.units.tables import TableMultiplier
 
@@ -55,7 +55,7 @@ class MacUnit:
         sum and output.
     overflow : inf, inf_always, saturate, saturate_all, nan or wrap; None gives each of these
         formats its own default (Inf where it exists, else saturate; integers wrap).
-    order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd` or `Exact`.
+    order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins` or `Exact`.
     multiplier : `ExactProduct` or `RoundedProduct`.
     output : format of the result; None for that of the (outer) accumulator.
     daz : subnormal operands a and b count as zeros of their sign; c does not.
@@ -96,6 +96,7 @@ class MacUnit:
         if not isinstance(self.daz, bool):
             raise SpecError(f"daz={self.daz!r}: True or False is needed")
         self._check_core()
+        self._check_bins()
         self._drop_defaults()
         for name, fmt in self.rounded_formats().items():
             if not fmt.has_zero or (isinstance(fmt, FloatFormat) and not fmt.signed):
@@ -152,6 +153,17 @@ class MacUnit:
                 message = f"{self.core}: its operands are signed; {self.a} and {self.b} are not"
                 raise SpecError(message, part="core")
 
+    def _check_bins(self) -> None:
+        """A codebook with a value for each bin."""
+        if not isinstance(self.order, Bins):
+            return
+        if isinstance(self.multiplier, RoundedProduct):
+            message = f"{self.order}: bins times values are exact products, not mul_add"
+            raise SpecError(message, part="multiplier")
+        if codebook_side(self) is None:
+            message = f"{self.order}: {self.a} and {self.b}: neither is a table of "
+            raise SpecError(message + f"{self.order.count} values", part="order")
+
     @staticmethod
     def _check_overflow(rule: str, fmt: Format) -> None:
         try:
@@ -201,7 +213,7 @@ class MacUnit:
     @cached_property
     def outer_format(self) -> GridFormat:
         """Format of the sum that c enters and the output leaves."""
-        if isinstance(self.order, Chunked) and self.order.outer is not None:
+        if isinstance(self.order, Chunked | Bins) and self.order.outer is not None:
             return self.order.outer
         return self.accumulator
 
@@ -248,6 +260,15 @@ class MacUnit:
         if self.requantization is not None:
             parts.append(str(self.requantization))
         return ":".join(parts)
+
+
+def codebook_side(unit: MacUnit) -> int | None:
+    """Which operand's values the unit's bins stand for: 1 for b, 0 for a, None for neither."""
+    assert isinstance(unit.order, Bins)
+    for side, fmt in ((1, unit.b), (0, unit.a)):
+        if isinstance(fmt, TableFormat) and len(fmt.entries) == unit.order.count:
+            return side
+    return None
 
 
 def core_bits(a: Format, b: Format) -> int:
