@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from hwsim.units import Rescaling as Rescaling
     from hwsim.units import RoundedProduct as RoundedProduct
     from hwsim.units import Sequential as Sequential
+    from hwsim.units import StoredProduct as StoredProduct
     from hwsim.units import Telemetry as Telemetry
     from hwsim.units import Tree as Tree
     from hwsim.units import as_unit as mac
@@ -83,6 +84,8 @@ _WHERE = {
             "Requantization",
             "Rescaling",
             "RoundedProduct",
+            "StoredProduct",
+            "StoredProduct",
             "Sequential",
             "TableMultiplier",
             "Telemetry",

@@ -209,6 +209,10 @@ def in_words(unit: MacUnit) -> list[tuple[str, str]]:
 
 def _product(unit: MacUnit) -> str:
     """What is multiplied, and whether it is rounded."""
+    from hwsim.units import StoredProduct
+
+    if isinstance(unit.multiplier, StoredProduct):
+        return f"looked up: rounded to {unit.multiplier.format} (rne, saturate) in a table"
     core = f"{unit.core} of {unit.core.bits}-bit significands" if unit.core else ""
     if unit.product_format is None:
         return f"{core or 'exact'} (fma)"

@@ -58,6 +58,7 @@ from hwsim.units import (
     MacUnit,
     Requantization,
     Sequential,
+    StoredProduct,
     TableMultiplier,
     Tree,
     codebook_side,
@@ -153,11 +154,16 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     if unit.daz:  # operands are masked as those of formats without subnormals are
         unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b))
     order, exact = unit.order, isinstance(unit.order, Exact)
-    product = product_of(unit.a, unit.b)
+    stored = isinstance(unit.multiplier, StoredProduct)
+    product = product_of(*((unit.accumulator,) * 2 if stored else (unit.a, unit.b)))
     in_float = isinstance(unit.product_format or unit.accumulator, FloatFormat) and not (
         exact and unit.product_format is None
     )
-    pieces = multiplier_pieces(unit.a, unit.b, in_float, unit.core)
+    if isinstance(unit.multiplier, StoredProduct):
+        fmt = unit.multiplier.format
+        pieces, product = [_stored(unit, fmt.width)], number_of(fmt)
+    else:
+        pieces = multiplier_pieces(unit.a, unit.b, in_float, unit.core)
     if unit.product_format is not None:
         fmt = unit.product_format
         pieces += convert(product, fmt, unit.rounding, unit.overflow_of(fmt), "product")
@@ -190,6 +196,13 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         done = convert(value, unit.output, unit.rounding, overflow, "output")
         pieces += [replace(piece, per="output") for piece in done]
     return [piece for piece in pieces if piece.transistors]
+
+
+def _stored(unit: MacUnit, width: int) -> Piece:
+    """A table of products, by a tree of multiplexers."""
+    entries = 1 << (unit.a.width + unit.b.width)
+    note = f"{entries} products of {width} bits"
+    return Piece("products", (entries - 1) * t.mux(width), note)
 
 
 def _masked(fmt: Format) -> Format:

@@ -43,6 +43,7 @@ from hwsim.units import (
     MacUnit,
     Order,
     StepCounts,
+    StoredProduct,
     TableMultiplier,
     Telemetry,
     Tree,
@@ -183,6 +184,8 @@ def product(x: Value, y: Value, unit: MacUnit) -> Value:
     """x·y, exactly or as the unit's core has it.  A zero is + where either operand is an integer or
     fixed point."""
     exact = multiply(x, y)
+    if isinstance(unit.multiplier, StoredProduct):
+        exact = round_value(exact, unit.multiplier.format, "rne", "saturate").value
     if unit.core is not None and exact.is_finite:
         exact = _by_core(x, y, unit, unit.core)
     if exact.is_zero and not (isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)):

@@ -31,16 +31,22 @@ def is_binnable(facts: Facts, unit: MacUnit) -> bool:
     return bool(np.isfinite(operand).all()) and not any(fmt.carried_as_codes for fmt in codes)
 
 
+def parts(unit: MacUnit) -> tuple[MacUnit, MacUnit]:
+    """The units of a bin's sum and of the last one."""
+    plain = replace(unit, order=Sequential(), output=None, requantization=None, daz=False)
+    one_or_zero, side = as_format("ternary"), codebook_side(unit)
+    codebook = unit.b if side else unit.a
+    inner = replace(plain, b=one_or_zero) if side else replace(plain, a=one_or_zero)
+    return inner, replace(plain, a=unit.accumulator, b=codebook, accumulator=unit.outer_format)
+
+
 def binned(facts: Facts, unit: MacUnit, level: int, sums: Sums) -> tuple[Array, Totals]:
     """The product before any output conversion; ``sums`` computes sequential ones."""
     side = codebook_side(unit)
     codebook = unit.b if side else unit.a
     assert side is not None
     assert isinstance(codebook, TableFormat)
-    plain = replace(unit, order=Sequential(), output=None, requantization=None)
-    one_or_zero = as_format("ternary")
-    inner = replace(plain, b=one_or_zero) if side else replace(plain, a=one_or_zero)
-    outer = replace(plain, a=unit.accumulator, b=codebook, accumulator=unit.outer_format, daz=False)
+    inner, outer = parts(unit)
     places = facts.b if side else facts.a
     batch, m, n = facts.a.shape[0], facts.a.shape[1], facts.b.shape[2]
     totals = Totals((batch, m, n), level)

@@ -30,6 +30,7 @@ from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
+from hwsim.simulate.stored import by_codes
 from hwsim.simulate.streams import Draws
 from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
@@ -38,6 +39,7 @@ from hwsim.units import (
     Exact,
     MacUnit,
     Sequential,
+    StoredProduct,
     Telemetry,
     has_subnormal_values,
     is_integer,
@@ -62,6 +64,10 @@ def multiply(
     that rounds stochastically."""
     if unit.daz:
         a, b = _flushed(a, unit.a), _flushed(b, unit.b)
+    if isinstance(unit.multiplier, StoredProduct) and (looked := by_codes(unit, a, b)):
+        zeros = Facts(a, b, None).zero_products if level != NONE else 0
+        values, found = multiply(looked[1], looked[2], c, looked[0], level, threads, draws)
+        return values, replace(found, zero_operands=zeros)
     unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
     if isinstance(unit.order, Bins):
@@ -113,6 +119,8 @@ def _by_kernels(
     facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
+    if isinstance(unit.multiplier, StoredProduct):
+        return None
     if unit.core is not None:
         return None if draws else _by_core(facts, unit, level, threads)
     if _in_codes(unit):

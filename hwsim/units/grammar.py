@@ -2,7 +2,8 @@
 
     unit   = ( A "x" B [ ":" core ] "+" ( ACC | "exact" ) | INSTRUCTION ) { ":" option }
     core   = a name of `hwsim.units.multipliers` | ( "table" | "tables" ) "=" FILE | "table-" DIGEST
-    option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "daz" | "out=" FMT | requant
+    option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "products/" FMT
+         | "daz" | "out=" FMT | requant
     order  = "seq" | "chunk" N [ "/" FMT ] | "lanes" N [ "-tree" ] | "tree" N | "dot" N | "exact"
            | "bins" N [ "/" FMT ]
     rounding = "rne" | "rna" | "rtz" | "rup" | "rdn" | "rto" | stochastic
@@ -38,10 +39,26 @@ from hwsim.units.multipliers import KNOWN, IntegerMultiplier, parse_multiplier
 from hwsim.units.orders import Bins, Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization
 from hwsim.units.tables import known_table, read_table
-from hwsim.units.types import MacUnit, RoundedProduct, core_bits, default_exact_accumulator
+from hwsim.units.types import (
+    MacUnit,
+    RoundedProduct,
+    StoredProduct,
+    core_bits,
+    default_exact_accumulator,
+)
 
 ORDERS = ("seq", "chunk64", "lanes8", "lanes8-tree", "tree16", "dot4", "bins16", "exact")
-OPTIONS = (*ROUNDINGS, "sr8", *OVERFLOWS, *ORDERS, "mul_add", "daz", "out=", "requant31")
+OPTIONS = (
+    *ROUNDINGS,
+    "sr8",
+    *OVERFLOWS,
+    *ORDERS,
+    "mul_add",
+    "products/",
+    "daz",
+    "out=",
+    "requant31",
+)
 LATER_OPTIONS = re.compile(r"fused.*")
 # Integer dot instructions by their names: u8·s8, four products summed exactly, then into int32.
 INSTRUCTIONS = {
@@ -230,6 +247,9 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "order", _counted_order(reader, *found.groups())
     if word == "mul_add" and reader.take(word):
         return "multiplier", RoundedProduct(reader.grid() if reader.take("/") else None)
+    if word == "products" and reader.take("products"):
+        reader.expect("/", "products")
+        return "multiplier", StoredProduct(reader.grid())
     if word == "daz" and reader.take(word):
         return "daz", True
     if word.startswith("out=") and reader.take("out="):

@@ -27,6 +27,8 @@ from hwsim.units.orders import Bins, Chunked, Order, Sequential, canonical
 from hwsim.units.requantization import Requantization
 from hwsim.units.tables import TableMultiplier
 
+MOST_STORED_BITS = 8
+
 
 @dataclass(frozen=True)
 class ExactProduct:
@@ -40,7 +42,16 @@ class RoundedProduct:
     format: GridFormat | None = None
 
 
-Multiplier = ExactProduct | RoundedProduct
+@dataclass(frozen=True)
+class StoredProduct:
+    """Products are looked up by both operands' codes, of up to 8 bits each: every entry is the
+    exact product rounded once to ``format``, rne and saturating, whatever the unit's sums do.  At
+    least one operand is a table.  Han, Mao, Dally 2016, arXiv 1510.00149: K_w × K_a products."""
+
+    format: GridFormat
+
+
+Multiplier = ExactProduct | RoundedProduct | StoredProduct
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ class MacUnit:
     overflow : inf, inf_always, saturate, saturate_all, nan or wrap; None gives each of these
         formats its own default (Inf where it exists, else saturate; integers wrap).
     order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins` or `Exact`.
-    multiplier : `ExactProduct` or `RoundedProduct`.
+    multiplier : `ExactProduct`, `RoundedProduct` or `StoredProduct`.
     output : format of the result; None for that of the (outer) accumulator.
     daz : subnormal operands a and b count as zeros of their sign; c does not.
     requantization : how integer sums are scaled into an integer ``output``; None does not scale.
@@ -121,6 +132,8 @@ class MacUnit:
         self.order.check()
         if isinstance(self.multiplier, RoundedProduct):
             _require_grid("product", self.multiplier.format, optional=True)
+        if isinstance(self.multiplier, StoredProduct):
+            self._check_stored(self.multiplier.format)
         _require_grid("output", self.output, optional=True)
         self._check_products()
 
@@ -153,11 +166,23 @@ class MacUnit:
                 message = f"{self.core}: its operands are signed; {self.a} and {self.b} are not"
                 raise SpecError(message, part="core")
 
+    def _check_stored(self, fmt: GridFormat) -> None:
+        """A table of products is small, and one of codes."""
+        _require_grid("product", fmt)
+        widest, tables = max(self.a.width, self.b.width), (self.a, self.b)
+        if widest > MOST_STORED_BITS or not any(isinstance(f, TableFormat) for f in tables):
+            message = f"products/{fmt} of {self.a} and {self.b}: codes of up to {MOST_STORED_BITS} "
+            raise SpecError(message + "bits, one of them a table's, are needed", part="multiplier")
+        if self.core is not None:
+            raise SpecError(f"products/{fmt}: no core multiplies", part="core")
+        if not fmt.has_zero:
+            raise SpecError(f"product format {fmt}: a format with zero is needed", part="product")
+
     def _check_bins(self) -> None:
         """A codebook with a value for each bin."""
         if not isinstance(self.order, Bins):
             return
-        if isinstance(self.multiplier, RoundedProduct):
+        if not isinstance(self.multiplier, ExactProduct):
             message = f"{self.order}: bins times values are exact products, not mul_add"
             raise SpecError(message, part="multiplier")
         if codebook_side(self) is None:
@@ -206,7 +231,7 @@ class MacUnit:
     @cached_property
     def product_format(self) -> GridFormat | None:
         """Format that products are rounded to; None when they stay exact."""
-        if isinstance(self.multiplier, ExactProduct):
+        if not isinstance(self.multiplier, RoundedProduct):
             return None
         return self.multiplier.format or self.accumulator
 
@@ -253,6 +278,8 @@ class MacUnit:
         if isinstance(self.multiplier, RoundedProduct):
             fmt = self.multiplier.format
             parts.append(f"mul_add/{fmt}" if fmt else "mul_add")
+        if isinstance(self.multiplier, StoredProduct):
+            parts.append(f"products/{self.multiplier.format}")
         if self.daz:
             parts.append("daz")
         if self.output is not None:

@@ -41,9 +41,9 @@ def test_bins(name: str) -> None:
 
 
 def test_every_sum_of_two() -> None:
-    """All pairs of e4m3 codes in one bin, in another format than the products'."""
+    """Pairs of every fourth e4m3 code in one bin, in another format than the products'."""
     x = reference.decode(np.arange(256), "e4m3")
-    x = x[np.isfinite(x)]
+    x = x[np.isfinite(x)][::4]
     pairs = np.stack(np.meshgrid(x, x), -1).reshape(-1, 2)
     check_matmul(pairs, np.full((2, 1), 0.5), "e4m3xcodebook_n1_0.5+e3m4:bins2/fp16")
 
