@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from hwsim.simulate import zero_point_correction as zero_point_correction
     from hwsim.sweeps import Sweep as Sweep
     from hwsim.sweeps import sweep as sweep
+    from hwsim.units import Bins as Bins
     from hwsim.units import Chunked as Chunked
     from hwsim.units import DotAdd as DotAdd
     from hwsim.units import Exact as Exact
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from hwsim.units import Rescaling as Rescaling
     from hwsim.units import RoundedProduct as RoundedProduct
     from hwsim.units import Sequential as Sequential
+    from hwsim.units import StoredProduct as StoredProduct
     from hwsim.units import Telemetry as Telemetry
     from hwsim.units import Tree as Tree
     from hwsim.units import as_unit as mac
@@ -72,6 +74,8 @@ _WHERE = {
         name: ("hwsim.units", name)
         for name in (
             "Chunked",
+            "Bins",
+            "Bins",
             "DotAdd",
             "Exact",
             "ExactProduct",
@@ -80,6 +84,8 @@ _WHERE = {
             "Requantization",
             "Rescaling",
             "RoundedProduct",
+            "StoredProduct",
+            "StoredProduct",
             "Sequential",
             "TableMultiplier",
             "Telemetry",

@@ -48,8 +48,13 @@ def page() -> str:
         cells = (f"`{entry.unit}`", entry.part, entry.source, "; ".join(describe(unit)), done)
         rows.append(" | ".join((*cells, ratios.get(entry.unit, NONE), cost)))
     missing = "\n".join(f"- {what}" for what in MISSING)
+    missing = (
+        f"Not there yet:\n\n{missing}"
+        if missing
+        else "No part that a description names is missing."
+    )
     table = "\n".join(f"| {row} |" for row in rows)
-    return f"{HEAD}{table}\n\nNot there yet:\n\n{missing}\n"
+    return f"{HEAD}{table}\n\n{missing}\n"
 
 
 def measured() -> dict[str, str]:

@@ -209,6 +209,10 @@ def in_words(unit: MacUnit) -> list[tuple[str, str]]:
 
 def _product(unit: MacUnit) -> str:
     """What is multiplied, and whether it is rounded."""
+    from hwsim.units import StoredProduct
+
+    if isinstance(unit.multiplier, StoredProduct):
+        return f"looked up: rounded to {unit.multiplier.format} (rne, saturate) in a table"
     core = f"{unit.core} of {unit.core.bits}-bit {unit.core.MEETS}" if unit.core else ""
     if unit.product_format is None:
         return f"{core or 'exact'} (fma)"
@@ -217,7 +221,7 @@ def _product(unit: MacUnit) -> str:
 
 def _order(unit: MacUnit) -> str:
     """How products become a sum."""
-    from hwsim.units import Chunked, DotAdd, Exact, Lanes, Tree
+    from hwsim.units import Bins, Chunked, DotAdd, Exact, Lanes, Tree
 
     match unit.order:
         case Chunked(length):
@@ -236,6 +240,11 @@ def _order(unit: MacUnit) -> str:
             )
         case DotAdd(width):
             return f"s = c or +0, then s = R(s + the exact sum of the next {width} products)"
+        case Bins(count):
+            return (
+                f"{count} bins, one for each value of the codebook, each summed from +0; "
+                f"s = c or +0, then s = R(s + bin·value), values ascending, in {unit.outer_format}"
+            )
         case Exact():
             return "exact: one rounding of the whole sum, c included"
     return "sequential: s = c or +0, then s = R(s + p) for ascending k"

@@ -15,6 +15,8 @@ Choices, the same for every unit (none is fitted to a price):
 * a tree of W leaves has W multipliers, W − 1 adders that work once per W products, and the
   accumulator's; a dot instruction the same, but its W − 1 adders keep every bit: they are as wide
   as the products span;
+* a unit of bins has one adder and as many registers as bins, and a multiplier and an adder that
+  work once for each bin and output;
 * an exact unit has a register as wide as the products span plus `EXACT_GUARD_BITS`; rounding
   into the accumulator's format happens once per output;
 * a unit that rounds stochastically has one random generator, and in every rounder an adder of its
@@ -48,6 +50,7 @@ from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, s
 from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, stochastic_of
 from hwsim.formats.stochastic import TAPS
 from hwsim.units import (
+    Bins,
     Chunked,
     DotAdd,
     Exact,
@@ -55,8 +58,11 @@ from hwsim.units import (
     Lanes,
     MacUnit,
     Requantization,
+    Sequential,
+    StoredProduct,
     TableMultiplier,
     Tree,
+    codebook_side,
     has_subnormal_values,
 )
 
@@ -150,14 +156,22 @@ def _signs(a: GridFormat, b: GridFormat, core: IntegerMultiplier) -> list[Piece]
 
 def mac_pieces(unit: MacUnit) -> list[Piece]:
     """The parts of ``unit``, in the order data meets them."""
+    if isinstance(unit.order, Bins):
+        return _bins(unit, unit.order)
     if unit.daz:  # operands are masked as those of formats without subnormals are
         unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b))
     order, exact = unit.order, isinstance(unit.order, Exact)
-    product = product_of(unit.a, unit.b, unit.core)
+    stored = isinstance(unit.multiplier, StoredProduct)
+    sides = (unit.accumulator,) * 2 if stored else (unit.a, unit.b)
+    product = product_of(*sides, unit.core)
     in_float = isinstance(unit.product_format or unit.accumulator, FloatFormat) and not (
         exact and unit.product_format is None
     )
-    pieces = multiplier_pieces(unit.a, unit.b, in_float, unit.core)
+    if isinstance(unit.multiplier, StoredProduct):
+        fmt = unit.multiplier.format
+        pieces, product = [_stored(unit, fmt.width)], number_of(fmt)
+    else:
+        pieces = multiplier_pieces(unit.a, unit.b, in_float, unit.core)
     if unit.product_format is not None:
         fmt = unit.product_format
         pieces += convert(product, fmt, unit.rounding, unit.overflow_of(fmt), "product")
@@ -190,6 +204,13 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         done = convert(value, unit.output, unit.rounding, overflow, "output")
         pieces += [replace(piece, per="output") for piece in done]
     return [piece for piece in pieces if piece.transistors]
+
+
+def _stored(unit: MacUnit, width: int) -> Piece:
+    """A table of products, by a tree of multiplexers."""
+    entries = 1 << (unit.a.width + unit.b.width)
+    note = f"{entries} products of {width} bits"
+    return Piece("products", (entries - 1) * t.mux(width), note)
 
 
 def _masked(fmt: Format) -> Format:
@@ -246,6 +267,32 @@ def _lane_sums(unit: MacUnit, order: Lanes) -> list[Piece]:
     return [
         replace(piece, name=f"lanes' {piece.name}", per="output", copies=copies, uses=order.count)
         for piece in adders
+    ]
+
+
+def _bins(unit: MacUnit, order: Bins) -> list[Piece]:
+    """One adder, as many registers as bins, and a multiplier and an adder that work once for each
+    bin and output.  Zeros, draws and the output conversion are priced as those of a plain unit."""
+    side = codebook_side(unit)
+    assert side is not None
+    book, other = (unit.b, unit.a) if side else (unit.a, unit.b)
+    masked = _masked(other) if unit.daz else other
+    plain = replace(unit, accumulator=unit.outer_format, order=Sequential(), daz=False)
+    sums = accumulate(number_of(decoded(masked)), unit.accumulator, unit, fused=False)
+    bits = unit.accumulator.width
+    ports = Piece("bin selection", 2 * (order.count - 1) * t.mux(bits), f"{order.count} bins")
+    after = mac_pieces(replace(plain, a=unit.accumulator, b=book))
+    return [
+        *look_up(masked),
+        *sums[:-1],
+        replace(sums[-1], name="bins", copies=order.count),
+        ports,
+        *(
+            replace(piece, name=f"last {piece.name}", per="output", uses=order.count)
+            if piece.per == "mac"
+            else piece
+            for piece in after
+        ),
     ]
 
 

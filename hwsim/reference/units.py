@@ -10,10 +10,12 @@ additions do.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
-from hwsim.formats import FloatFormat, Format
+from hwsim.formats import FloatFormat, Format, TableFormat
 from hwsim.reference.draws import Draw, no_draw
 from hwsim.reference.multipliers import multiply as core_product
 from hwsim.reference.powers import logarithmic_product, shifted, shifts_out, significand
@@ -26,12 +28,14 @@ from hwsim.reference.values import (
     equal,
     finite,
     from_int,
+    from_ratio,
     less,
     multiply,
     to_float,
     zero,
 )
 from hwsim.units import (
+    Bins,
     Chunked,
     DotAdd,
     Exact,
@@ -40,9 +44,11 @@ from hwsim.units import (
     MacUnit,
     Order,
     StepCounts,
+    StoredProduct,
     TableMultiplier,
     Telemetry,
     Tree,
+    codebook_side,
     has_subnormal_values,
     steps_of,
 )
@@ -72,8 +78,8 @@ class Level:
     draw: Draw = no_draw
     step: int = 0
     counts: StepCounts = field(default_factory=StepCounts)
-    lost: float = 0.0
-    mass: float = 0.0
+    lost: Fraction | float = 0.0
+    mass: Fraction | float = 0.0
 
     def add(self, acc: Value, p: Value) -> Value:
         """y = R(acc + p): one rounding of the exact sum."""
@@ -143,7 +149,10 @@ def dot(
     addends, overflow_products = rounded_products(exact_products, unit, draw)
     inner = Level(unit, unit.accumulator, observe, draw, steps.first_inner)
     outer = Level(unit, unit.outer_format, observe, draw, steps.first_outer)
-    total = accumulate(addends, c, unit.order, inner, outer)
+    if isinstance(unit.order, Bins):
+        total = binned_sum((a, b), c, inner, outer)
+    else:
+        total = accumulate(addends, c, unit.order, inner, outer)
     result, converted = convert(total, unit, draw(steps.first_output) if steps.output else 0)
     if not observe:
         return Dot(result)
@@ -178,6 +187,8 @@ def product(x: Value, y: Value, unit: MacUnit) -> Value:
     """x·y, exactly or as the unit's core has it.  A zero is + where either operand is an integer or
     fixed point."""
     exact = multiply(x, y)
+    if isinstance(unit.multiplier, StoredProduct):
+        exact = round_value(exact, unit.multiplier.format, "rne", "saturate").value
     if unit.core is not None and exact.is_finite:
         exact = _by_core(x, y, unit, unit.core)
     if exact.is_zero and not (isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)):
@@ -283,6 +294,40 @@ def dot_sum(addends: list[Value], c: Value, width: int, level: Level) -> Value:
     groups = parts(addends, width)
     sums = [exact_total(group[1:], group[0], level.unit.rounding) for group in groups]
     return sequential_sum(sums, c, level)
+
+
+def binned_sum(
+    operands: tuple[list[Value], list[Value]], c: Value, inner: Level, outer: Level
+) -> Value:
+    """The values that meet each value of the codebook, summed from +0 in k order (a zero enters as
+    +0); then the sums times those values, ascending, added to c.  Mass is lost bin by bin, and the
+    bins' are added without rounding."""
+    unit, first = inner.unit, inner.step
+    lost: Fraction | float = 0.0
+    mass: Fraction | float = 0.0
+    side = codebook_side(unit)
+    codebook = unit.b if side else unit.a
+    assert side is not None
+    assert isinstance(codebook, TableFormat)
+    total = c
+    for number, _ in codebook.entries if operands[0] else ():
+        value, level = from_ratio(number), replace(inner, lost=0.0, mass=0.0)
+        total_of_bin = ZERO
+        for k, (x, y) in enumerate(zip(operands[1 - side], operands[side], strict=True)):
+            if equal(y, value):
+                level.step = first + k
+                total_of_bin = level.add(total_of_bin, zero() if x.is_zero else x)
+        inner.counts = level.counts
+        lost, mass = _exactly(lost, level.lost), _exactly(mass, level.mass)
+        p = multiply(total_of_bin, value)
+        total = outer.add(total, zero() if p.is_zero else p)
+    inner.lost, inner.mass = lost, mass
+    return total
+
+
+def _exactly(total: Fraction | float, x: Fraction | float) -> Fraction | float:
+    """total + x, unrounded; Inf where one is."""
+    return Fraction(total) + Fraction(x) if math.isfinite(total) and math.isfinite(x) else math.inf
 
 
 def exact_sum(addends: list[Value], c: Value, level: Level) -> Value:

@@ -16,6 +16,7 @@ from hwsim_kernels.rounding64 import EXACT, INNOCUOUS, STICKY
 from hwsim_kernels.scalars import Grid64
 
 from hwsim.formats import FixedFormat, FloatFormat, GridFormat, stochastic_of
+from hwsim.simulate.bins import parts
 from hwsim.simulate.core_products import summing_unit
 from hwsim.simulate.cores import kind, rewritten
 from hwsim.simulate.datapaths import plan
@@ -34,7 +35,18 @@ from hwsim.simulate.stages import (
     IntegerStage,
     Stage,
 )
-from hwsim.units import Chunked, Exact, Lanes, MacUnit, Sequential, has_whole_values, is_integer
+from hwsim.simulate.stored import by_codes
+from hwsim.units import (
+    Bins,
+    Chunked,
+    Exact,
+    Lanes,
+    MacUnit,
+    Sequential,
+    StoredProduct,
+    has_whole_values,
+    is_integer,
+)
 
 
 @dataclass(frozen=True)
@@ -205,6 +217,12 @@ def _grid(unit: MacUnit, fmt: GridFormat) -> Grid64:
 
 def describe(unit: MacUnit) -> tuple[str, ...]:
     """The proofs for ``unit`` on finite data of unknown size, with nothing counted."""
+    if isinstance(unit.order, Bins):
+        return _describe_bins(unit)
+    if isinstance(unit.multiplier, StoredProduct):
+        nothing = np.zeros((1, 1, 1))
+        found = by_codes(unit, nothing, nothing)
+        return describe(found[0]) if found else ("the exact reference, slowly",)
     if unit.core is not None:
         return _describe_core(unit)
     if isinstance(unit.order, Exact) and stochastic_of(unit.rounding):
@@ -222,6 +240,15 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     if isinstance(stages, str):
         return (f"integers of any width, slowly: {stages}",)
     return tuple(stage.proof for stage in stages if stage is not None)
+
+
+def _describe_bins(unit: MacUnit) -> tuple[str, ...]:
+    """The proofs of a bin's sum and of the last one."""
+    if stochastic_of(unit.rounding):
+        return (f"{unit.order}: the exact reference, slowly",)
+    names = ("each bin", "the last sum")
+    proofs = zip(names, map(describe, parts(unit)), strict=True)
+    return tuple(f"{name}: {proof}" for name, found in proofs for proof in found)
 
 
 KERNELS = {

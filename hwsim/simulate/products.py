@@ -17,6 +17,7 @@ from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
 from hwsim.simulate import wide
+from hwsim.simulate.bins import binned, is_binnable
 from hwsim.simulate.blocks import run_plan
 from hwsim.simulate.conversions import round_values, value_dtype
 from hwsim.simulate.core_products import parts, summing_unit
@@ -31,13 +32,16 @@ from hwsim.simulate.lowering import lower
 from hwsim.simulate.powers import plain, shifted_out
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
+from hwsim.simulate.stored import by_codes
 from hwsim.simulate.streams import Draws
 from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
 from hwsim.units import (
+    Bins,
     Exact,
     MacUnit,
     Sequential,
+    StoredProduct,
     Telemetry,
     has_subnormal_values,
     is_integer,
@@ -62,10 +66,17 @@ def multiply(
     that rounds stochastically."""
     if unit.daz:
         a, b = _flushed(a, unit.a), _flushed(b, unit.b)
+    if isinstance(unit.multiplier, StoredProduct) and (looked := by_codes(unit, a, b)):
+        zeros = Facts(a, b, None).zero_products if level != NONE else 0
+        values, found = multiply(looked[1], looked[2], c, looked[0], level, threads, draws)
+        return values, replace(found, zero_operands=zeros)
     unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
     unit = plain(unit, facts)
-    done = _by_kernels(facts, unit, level, threads, draws)
+    if isinstance(unit.order, Bins):
+        done = None if draws else _in_bins(facts, unit, level, threads)
+    else:
+        done = _by_kernels(facts, unit, level, threads, draws)
     summing = None if done or unit.core is None else summing_unit(unit)
     if summing is not None:
         return _by_products(facts, unit, summing, (level, threads), draws)
@@ -135,6 +146,8 @@ def _by_kernels(
     facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
+    if isinstance(unit.multiplier, StoredProduct):
+        return None
     if unit.core is not None:
         return None if draws else _by_core(facts, unit, level, threads)
     if _in_codes(unit):
@@ -196,6 +209,20 @@ def _lossless(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Ar
     fmt = unit.accumulator
     rules = (unit.rounding, unit.overflow_of(fmt))
     return wide.round_array(values, exact.accumulator, fmt, rules, totals.struck)[0], totals
+
+
+def _in_bins(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Array, Totals] | None:
+    """The product by the kernels of sequential sums: what a bin adds are all products with the
+    places of its value, which are 1 there and else 0, and a zero changes no sum that starts at +0.
+    None where 0 times an operand is none."""
+    if not is_binnable(facts, unit):
+        return None
+
+    def sums(facts: Facts, part: MacUnit) -> tuple[Array, Totals]:
+        done = _by_kernels(facts, part, level, threads, None)
+        return done or wide.wide_product(facts, part, level, threads)
+
+    return binned(facts, unit, level, sums)
 
 
 def _without_overflow(

@@ -16,7 +16,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels import tables as kernels
-from hwsim_kernels.tables import CHAINS, Bits, Buckets
+from hwsim_kernels.tables import (
+    CHAINS,
+    DEPTHS,
+    PERIODIC,
+    PLAIN,
+    TREE,
+    TREE_OF_PLACES,
+    Bits,
+    Buckets,
+)
+from hwsim_kernels.vectors import GATHERS
 
 from hwsim import reference
 from hwsim.formats import LogFormat, TableFormat
@@ -152,6 +162,8 @@ def kernel_of(
         return chained(steps, *found)
     if narrow and len(steps.keys) <= CHAINS[-1]:
         return chained(steps, steps.keys, entries)
+    if GATHERS and narrow and source.itemsize == 4 and len(steps.keys) < 1 << DEPTHS[-1]:
+        return _tree(steps, entries)
     if found := _buckets(steps, entries):
         return partial(_run, kernels.by_buckets, found)
     return partial(_run, kernels.by_search, (np.array(steps.keys), entries, steps.bits))
@@ -178,7 +190,25 @@ def chained(
     found = np.full(count + 1, entries[-1]).astype(steps.whole)
     found[: len(entries)] = entries
     numbers = np.array([*steps.bits, *fields], steps.whole)
-    return partial(_run, kernels.chain_kernel(count, bool(fields)), (ascending, found, numbers))
+    kernel = kernels.chain_kernel(count, PERIODIC if fields else PLAIN)
+    return partial(_run, kernel, (ascending, found, numbers))
+
+
+def _tree(steps: Steps, entries: Array) -> Kernel:
+    """A binary tree of all keys; those that are missing lie beyond every float."""
+    depth = next(depth for depth in DEPTHS if len(steps.keys) < 1 << depth)
+    size = 1 << depth
+    ascending = np.full(size, np.iinfo(steps.whole).max, steps.whole)
+    ascending[: len(steps.keys)] = steps.keys
+    tree = np.ones(size, steps.whole)
+    for level in range(depth):
+        stride = size >> level
+        tree[1 << level : 2 << level] = ascending[stride // 2 - 1 :: stride]
+    found = np.full(size, entries[-1]).astype(steps.whole)
+    found[: len(entries)] = entries
+    places = np.array_equal(entries, np.arange(len(entries)))
+    kernel = kernels.chain_kernel(size, TREE_OF_PLACES if places else TREE)
+    return partial(_run, kernel, (tree, found, np.array(steps.bits, steps.whole)))
 
 
 def _buckets(steps: Steps, entries: Array) -> tuple[Any, ...] | None:

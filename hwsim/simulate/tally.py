@@ -73,7 +73,7 @@ class Totals:
         self.struck = np.zeros(shape if level else (0,), np.uint8)
         self.lost: list[Array] = []
         self.mass: list[Array] = []
-        self.whole_mass = Fraction(0)  # what was added without rounding
+        self.whole_mass: Fraction | float = Fraction(0)  # what was added without rounding
         self.finite = False  # whether no sum can be Inf or NaN, where that was proved
 
     @property

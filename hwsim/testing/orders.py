@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hwsim.formats import stochastic_of
 from hwsim.testing.products import Array, Case, Judge, Product, compared
 from hwsim.testing.verdicts import Finding, Law
-from hwsim.units import Chunked, DotAdd, Exact, Lanes, Order, Tree
+from hwsim.units import Bins, Chunked, DotAdd, Exact, Lanes, Order, Tree, codebook_side
 
 
 def _backwards(subject: Product) -> Finding:
@@ -67,6 +68,25 @@ def _lanes_are_chunks(subject: Product) -> Finding:
     return compared(subject, subject.draws(), judge, "the lanes as chunks give")
 
 
+def _sorted_terms(subject: Product) -> Finding:
+    side = codebook_side(subject.unit) or 0
+
+    def judge(case: Case) -> tuple[Callable[[], Array], Callable[[], Array]]:
+        def by_value() -> Array:
+            out = subject(case.a, case.b, case.c).copy()
+            for i in range(out.shape[side]):
+                order = np.argsort(case.b[:, i] if side else case.a[i], kind="stable")
+                part = (slice(None), slice(i, i + 1)) if side else slice(i, i + 1)
+                a, b = (case.a, case.b[:, i : i + 1]) if side else (case.a[i : i + 1], case.b)
+                start = None if case.c is None else case.c[part]
+                out[part] = subject(a[:, order], b[order], start)
+            return out
+
+        return lambda: subject(case.a, case.b, case.c), by_value
+
+    return compared(subject, subject.draws(), judge, "the terms by the codebook's value give")
+
+
 def _has(kind: type, why: str, also: Callable[[Product], bool] = bool) -> Callable[[Product], str]:
     """Why a law of an order does not apply."""
 
@@ -104,6 +124,12 @@ ORDER_LAWS = (
         "trees of twice the width, half empty, give the same",
         _wider_trees,
         _has(Tree, "no tree", lambda s: s.unit.order.group <= 1 << 15),
+    ),
+    Law(
+        "sorted terms",
+        "bins do not depend on the order of terms with different values of the codebook",
+        _sorted_terms,
+        _has(Bins, "no bins", lambda s: not stochastic_of(s.unit.rounding)),
     ),
     Law(
         "lanes are chunks",

@@ -2,7 +2,7 @@
 
 from hwsim.units.grammar import INSTRUCTIONS, as_unit, names_unit, parse_unit
 from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
-from hwsim.units.orders import SPLIT, Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
+from hwsim.units.orders import SPLIT, Bins, Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization, Rescaling
 from hwsim.units.steps import Steps, steps_of
 from hwsim.units.tables import TableMultiplier, multiplier
@@ -12,6 +12,8 @@ from hwsim.units.types import (
     MacUnit,
     Multiplier,
     RoundedProduct,
+    StoredProduct,
+    codebook_side,
     has_subnormal_values,
     has_whole_values,
     is_integer,
@@ -21,6 +23,7 @@ __all__ = [
     "INSTRUCTIONS",
     "REQUANT_ROUNDINGS",
     "SPLIT",
+    "Bins",
     "Chunked",
     "DotAdd",
     "Exact",
@@ -36,10 +39,12 @@ __all__ = [
     "Sequential",
     "StepCounts",
     "Steps",
+    "StoredProduct",
     "TableMultiplier",
     "Telemetry",
     "Tree",
     "as_unit",
+    "codebook_side",
     "has_subnormal_values",
     "has_whole_values",
     "is_integer",

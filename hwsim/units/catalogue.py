@@ -36,6 +36,8 @@ UNITS = (
     UnitEntry("binaryxbinary+int16", "XNOR and popcount", "Rastegari et al. 2016, XNOR-Net"),
     UnitEntry("ternaryxint8+int16", "ternary operands", "Li et al. 2016"),
     UnitEntry("pow2_4xint8+int32", "power-of-two operands", "Miyashita et al. 2016"),
+    UnitEntry("nf4xnf4+fp16:products/e5m2", "stored products", "Han, Mao, Dally 2016"),
+    UnitEntry("int8xnf4+int16:bins16/fp32", "one bin for each value", "Garland, Gregg 2018, PASM"),
     UnitEntry("fp16xfp16+fp32", "native sums", "IEEE 754-2019"),
     UnitEntry("e4m3xe4m3+fp16:mul_add", "rounded products", "IEEE 754-2019 §5.4.1"),
     UnitEntry("fp32xfp32+fp32:exact", "exact sums", "Kulisch 2013"),
@@ -55,4 +57,4 @@ UNITS = (
     UnitEntry("e4m3xpow2_4b7:shift1+fp16", "shift on significands", "the same"),
     UnitEntry("log4.3xlog4.3:log8+fp32", "log, by a table", "Zhao et al. 2021, LNS-Madam"),
 )
-MISSING = ("a codebook's product table, and its bin-accumulate form",)
+MISSING: tuple[str, ...] = ()

@@ -2,8 +2,10 @@
 
     unit   = ( A "x" B [ ":" core ] "+" ( ACC | "exact" ) | INSTRUCTION ) { ":" option }
     core   = a name of `hwsim.units.multipliers` | ( "table" | "tables" ) "=" FILE | "table-" DIGEST
-    option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "daz" | "out=" FMT | requant
+    option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "products/" FMT
+         | "daz" | "out=" FMT | requant
     order  = "seq" | "chunk" N [ "/" FMT ] | "lanes" N [ "-tree" ] | "tree" N | "dot" N | "exact"
+           | "bins" N [ "/" FMT ]
     rounding = "rne" | "rna" | "rtz" | "rup" | "rdn" | "rto" | stochastic
     stochastic = "sr" [ N ] [ "a" | "b" | "c" ] [ "-lfsr" W ]
     requant = "requant" BITS [ "/" MODE [ "/" MODE ] ]
@@ -15,6 +17,7 @@ one of `INSTRUCTIONS`.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -33,21 +36,36 @@ from hwsim.formats import (
     stochastic_of,
 )
 from hwsim.units.multipliers import IntegerMultiplier, core_bits, parse_multiplier
-from hwsim.units.orders import Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
+from hwsim.units.orders import Bins, Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization
 from hwsim.units.tables import known_table, read_table
-from hwsim.units.types import MacUnit, RoundedProduct, default_exact_accumulator
+from hwsim.units.types import (
+    MacUnit,
+    RoundedProduct,
+    StoredProduct,
+    default_exact_accumulator,
+)
 
-ORDERS = ("seq", "chunk64", "lanes8", "lanes8-tree", "tree16", "dot4", "exact")
-OPTIONS = (*ROUNDINGS, "sr8", *OVERFLOWS, *ORDERS, "mul_add", "daz", "out=", "requant31")
+ORDERS = ("seq", "chunk64", "lanes8", "lanes8-tree", "tree16", "dot4", "bins16", "exact")
+OPTIONS = (
+    *ROUNDINGS,
+    "sr8",
+    *OVERFLOWS,
+    *ORDERS,
+    "mul_add",
+    "products/",
+    "daz",
+    "out=",
+    "requant31",
+)
 LATER_OPTIONS = re.compile(r"fused.*")
 # Integer dot instructions by their names: u8·s8, four products summed exactly, then into int32.
 INSTRUCTIONS = {
     "vpdpbusd": "uint8xint8+int32:dot4",
     "vpdpbusds": "uint8xint8+int32:saturate:dot4",
 }
-_COUNTED = {"chunk": Chunked, "lanes": Lanes, "tree": Tree, "dot": DotAdd}
-_COUNTED_ORDER = re.compile(r"(chunk|lanes|tree|dot)([1-9][0-9]{0,8})(-tree)?")
+_COUNTED = {"chunk": Chunked, "lanes": Lanes, "tree": Tree, "dot": DotAdd, "bins": Bins}
+_COUNTED_ORDER = re.compile(r"(chunk|lanes|tree|dot|bins)([1-9][0-9]{0,8})(-tree)?")
 
 _FILES = re.compile("codebook=|tables?=")
 _FIELD_OF_ROLE = {"product": "multiplier", "outer": "order"}
@@ -228,6 +246,9 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "order", _counted_order(reader, *found.groups())
     if word == "mul_add" and reader.take(word):
         return "multiplier", RoundedProduct(reader.grid() if reader.take("/") else None)
+    if word == "products" and reader.take("products"):
+        reader.expect("/", "products")
+        return "multiplier", StoredProduct(reader.grid())
     if word == "daz" and reader.take(word):
         return "daz", True
     if word.startswith("out=") and reader.take("out="):
@@ -251,8 +272,8 @@ def _counted_order(reader: _Reader, kind: str, digits: str, tree: str | None) ->
     except SpecError as error:
         reader.fail(error.message, len(word))
     reader.take(word)
-    if isinstance(order, Chunked) and reader.take("/"):
-        return Chunked(order.length, reader.grid())
+    if isinstance(order, Chunked | Bins) and reader.take("/"):
+        return replace(order, outer=reader.grid())
     return order
 
 

@@ -56,11 +56,7 @@ class Chunked:
 
     def check(self) -> None:
         _require_count("chunk length", self.length, 1, LONGEST_CHUNK)
-        if isinstance(self.outer, TableFormat):
-            message = f"outer format {self.outer}: sums are floats, integers or fixed point"
-            raise SpecError(message, part="outer")
-        if not isinstance(self.outer, Format | None):
-            raise SpecError(f"outer={self.outer!r}: a format or None is needed")
+        _require_outer(self.outer)
 
 
 @dataclass(frozen=True)
@@ -137,6 +133,29 @@ class DotAdd:
 
 
 @dataclass(frozen=True)
+class Bins:
+    """One operand is a table of ``count`` values, the codebook (b, where both are): the other's
+    values are added, k ascending, into the bin of the codebook's value at k, each from +0 in the
+    accumulator's format.  Then s = c or +0, and s = R(s + bin·value) for ascending values of the
+    codebook, in ``outer`` (None: the accumulator's format): one multiplier for all products.
+    PASM: Garland, Gregg 2018, ACM TACO 15(3); weight sharing: Han et al. 2016, EIE."""
+
+    count: int
+    outer: GridFormat | None = None
+    group: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return f"bins{self.count}" + (f"/{self.outer}" if self.outer else "")
+
+    def steps(self, k: int) -> tuple[int, int]:
+        return (k, self.count) if k else (0, 0)
+
+    def check(self) -> None:
+        _require_count("bins: count", self.count, 2, MOST_INPUTS)
+        _require_outer(self.outer)
+
+
+@dataclass(frozen=True)
 class Exact:
     """One rounding of the exact total, c included (Kulisch)."""
 
@@ -154,16 +173,26 @@ class Exact:
 
 # Orders in which sums start at +0 and enter the sum that c starts.
 SPLIT = (Chunked, Lanes, Tree)
-Order = Sequential | Chunked | Lanes | Tree | DotAdd | Exact
+Order = Sequential | Chunked | Lanes | Tree | DotAdd | Bins | Exact
 
 
 def canonical(order: Order, accumulator: Format) -> Order:
     """The one spelling of equal hardware."""
     if isinstance(order, Chunked) and order.outer == accumulator:
         return Chunked(order.length)
+    if isinstance(order, Bins) and order.outer == accumulator:
+        return Bins(order.count)
     if isinstance(order, Lanes) and order.count <= 2:
         return Lanes(order.count)  # two lanes have but one sum
     return order
+
+
+def _require_outer(outer: object) -> None:
+    if isinstance(outer, TableFormat):
+        message = f"outer format {outer}: sums are floats, integers or fixed point"
+        raise SpecError(message, part="outer")
+    if not isinstance(outer, Format | None):
+        raise SpecError(f"outer={outer!r}: a format or None is needed")
 
 
 def _require_count(name: str, value: object, low: int, high: int) -> None:

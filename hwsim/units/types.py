@@ -23,9 +23,11 @@ from hwsim.formats import (
     check_rounding,
 )
 from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier, Logarithmic, core_bits
-from hwsim.units.orders import Chunked, Order, Sequential, canonical
+from hwsim.units.orders import Bins, Chunked, Order, Sequential, canonical
 from hwsim.units.requantization import Requantization
 from hwsim.units.tables import TableMultiplier
+
+MOST_STORED_BITS = 8
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,16 @@ class RoundedProduct:
     format: GridFormat | None = None
 
 
-Multiplier = ExactProduct | RoundedProduct
+@dataclass(frozen=True)
+class StoredProduct:
+    """Products are looked up by both operands' codes, of up to 8 bits each: every entry is the
+    exact product rounded once to ``format``, rne and saturating, whatever the unit's sums do.  At
+    least one operand is a table.  Han, Mao, Dally 2016, arXiv 1510.00149: K_w × K_a products."""
+
+    format: GridFormat
+
+
+Multiplier = ExactProduct | RoundedProduct | StoredProduct
 
 
 @dataclass(frozen=True)
@@ -55,8 +66,8 @@ class MacUnit:
         sum and output.
     overflow : inf, inf_always, saturate, saturate_all, nan or wrap; None gives each of these
         formats its own default (Inf where it exists, else saturate; integers wrap).
-    order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd` or `Exact`.
-    multiplier : `ExactProduct` or `RoundedProduct`.
+    order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins` or `Exact`.
+    multiplier : `ExactProduct`, `RoundedProduct` or `StoredProduct`.
     output : format of the result; None for that of the (outer) accumulator.
     daz : subnormal operands a and b count as zeros of their sign; c does not.
     requantization : how integer sums are scaled into an integer ``output``; None does not scale.
@@ -96,6 +107,7 @@ class MacUnit:
         if not isinstance(self.daz, bool):
             raise SpecError(f"daz={self.daz!r}: True or False is needed")
         self._check_core()
+        self._check_bins()
         self._drop_defaults()
         for name, fmt in self.rounded_formats().items():
             if not fmt.has_zero or (isinstance(fmt, FloatFormat) and not fmt.signed):
@@ -120,6 +132,8 @@ class MacUnit:
         self.order.check()
         if isinstance(self.multiplier, RoundedProduct):
             _require_grid("product", self.multiplier.format, optional=True)
+        if isinstance(self.multiplier, StoredProduct):
+            self._check_stored(self.multiplier.format)
         _require_grid("output", self.output, optional=True)
         self._check_products()
 
@@ -149,6 +163,32 @@ class MacUnit:
             if not all(isinstance(f, FixedFormat) and f.signed for f in (self.a, self.b)):
                 message = f"{self.core}: its operands are signed; {self.a} and {self.b} are not"
                 raise SpecError(message, part="core")
+
+    def _check_stored(self, fmt: GridFormat) -> None:
+        """A table of products is small, and one of codes."""
+        _require_grid("product", fmt)
+        widest, tables = max(self.a.width, self.b.width), (self.a, self.b)
+        if widest > MOST_STORED_BITS or not any(isinstance(f, TableFormat) for f in tables):
+            message = f"products/{fmt} of {self.a} and {self.b}: codes of up to {MOST_STORED_BITS} "
+            raise SpecError(message + "bits, one of them a table's, are needed", part="multiplier")
+        if self.core is not None:
+            raise SpecError(f"products/{fmt}: no core multiplies", part="core")
+        if not fmt.has_zero:
+            raise SpecError(f"product format {fmt}: a format with zero is needed", part="product")
+
+    def _check_bins(self) -> None:
+        """A codebook with a value for each bin."""
+        if not isinstance(self.order, Bins):
+            return
+        if not isinstance(self.multiplier, ExactProduct):
+            message = f"{self.order}: bins times values are exact products, not mul_add"
+            raise SpecError(message, part="multiplier")
+        if self.core is not None:
+            message = f"{self.order}: bins times values are exact products, not {self.core}"
+            raise SpecError(message, part="core")
+        if codebook_side(self) is None:
+            message = f"{self.order}: {self.a} and {self.b}: neither is a table of "
+            raise SpecError(message + f"{self.order.count} values", part="order")
 
     @staticmethod
     def _check_overflow(rule: str, fmt: Format) -> None:
@@ -192,14 +232,14 @@ class MacUnit:
     @cached_property
     def product_format(self) -> GridFormat | None:
         """Format that products are rounded to; None when they stay exact."""
-        if isinstance(self.multiplier, ExactProduct):
+        if not isinstance(self.multiplier, RoundedProduct):
             return None
         return self.multiplier.format or self.accumulator
 
     @cached_property
     def outer_format(self) -> GridFormat:
         """Format of the sum that c enters and the output leaves."""
-        if isinstance(self.order, Chunked) and self.order.outer is not None:
+        if isinstance(self.order, Chunked | Bins) and self.order.outer is not None:
             return self.order.outer
         return self.accumulator
 
@@ -239,6 +279,8 @@ class MacUnit:
         if isinstance(self.multiplier, RoundedProduct):
             fmt = self.multiplier.format
             parts.append(f"mul_add/{fmt}" if fmt else "mul_add")
+        if isinstance(self.multiplier, StoredProduct):
+            parts.append(f"products/{self.multiplier.format}")
         if self.daz:
             parts.append("daz")
         if self.output is not None:
@@ -246,6 +288,15 @@ class MacUnit:
         if self.requantization is not None:
             parts.append(str(self.requantization))
         return ":".join(parts)
+
+
+def codebook_side(unit: MacUnit) -> int | None:
+    """Which operand's values the unit's bins stand for: 1 for b, 0 for a, None for neither."""
+    assert isinstance(unit.order, Bins)
+    for side, fmt in ((1, unit.b), (0, unit.a)):
+        if isinstance(fmt, TableFormat) and len(fmt.entries) == unit.order.count:
+            return side
+    return None
 
 
 def is_integer(fmt: Format) -> bool:

@@ -19,8 +19,10 @@ from hwsim_kernels.vectors import (
     I64,
     Vector,
     counted_loop,
+    lane_values,
     maximum,
     minimum,
+    picked,
     population,
     select,
     shifted_left,
@@ -28,6 +30,8 @@ from hwsim_kernels.vectors import (
 )
 
 CHAINS = (4, 8, 16, 32)  # steps that every element is compared with, one after another
+DEPTHS = (6, 7, 8)  # of binary trees of steps, which `GATHERS` makes fast
+PLAIN, PERIODIC, TREE, TREE_OF_PLACES = range(4)  # how a block finds entries
 BLOCK = 1024
 
 
@@ -99,18 +103,41 @@ def shifted_down(x: Vector, count: Vector) -> Vector:
     return x.like(x.builder.ashr(x.value, count.value))
 
 
+def in_tree(x: Vector, f: Bits, tree: list[Vector], entries: list[Vector]) -> Vector:
+    """Entries by keys: a binary search whose every level is a table in registers.  ``tree`` holds
+    the middle step at 1 and those of node h's halves at 2h and 2h + 1, 16 to a vector, and at 0 a
+    one, which the compiler must not know lest it add masks instead of adding under a mask.  Without
+    ``entries`` the result is the place."""
+    key = x ^ (shifted_down(x, f.top) & f.magnitude)
+    one = splat(x.builder, lane_values(tree[0])[0], LANES)
+    node, first = x.constant(1), 1
+    while first < LANES * len(tree):
+        rows = tree[first // LANES : max(2 * first, LANES) // LANES]
+        twice = node + node
+        node = select(key >= picked(rows, node), twice + one, twice)
+        first *= 2
+    return picked(entries, node) if entries else node & (first - 1)
+
+
+def _traced(x: Vector, f: Bits, how: int, tables: list[list[Vector]], rest: list[Vector]) -> Vector:
+    """The entries of a vector of floats."""
+    if how in (TREE, TREE_OF_PLACES):
+        return in_tree(x, f, *tables)
+    steps, (start, *found) = tables
+    table = start, steps, found
+    return in_octaves(x, f, table, Octaves(*rest)) if how == PERIODIC else in_chain(x, f, table)
+
+
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def entries_block(typing_context, count, periodic, bits, out, steps, entries, fields, start, stop):  # type: ignore[no-untyped-def]
+def entries_block(typing_context, count, how, bits, out, steps, entries, fields, start, stop):  # type: ignore[no-untyped-def]
     """Elements LANES·start … LANES·stop − 1; the number of NaN.  Traced, since a compiler left
     alone takes vectors of half the width."""
-    if not isinstance(count, types.IntegerLiteral) or not isinstance(
-        periodic, types.IntegerLiteral
-    ):
+    if not isinstance(count, types.IntegerLiteral) or not isinstance(how, types.IntegerLiteral):
         return None
-    chained, octaves = count.literal_value, periodic.literal_value
+    size, way = count.literal_value, how.literal_value
 
     def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        source, target, *tables = (
+        source, target, *data = (
             context.make_array(kind)(context, builder, value).data
             for kind, value in zip(signature.args[2:7], values[2:7], strict=True)
         )
@@ -119,45 +146,52 @@ def entries_block(typing_context, count, periodic, bits, out, steps, entries, fi
             places = (builder.gep(data, [I64(i)]) for i in range(count))
             return [splat(builder, builder.load(place), LANES) for place in places]
 
-        start, *found = scalars(tables[1], chained + 1)
-        table = start, scalars(tables[0], chained), found
-        fields = scalars(tables[2], len(Bits._fields) + octaves * len(Octaves._fields))
+        def rows(data: Any, count: int) -> list[Vector]:
+            return [load_lanes(builder, data, I64(i)) for i in range(0, count, LANES)]
+
+        if way in (TREE, TREE_OF_PLACES):
+            tables = [rows(data[0], size), rows(data[1], size if way == TREE else 0)]
+        else:
+            tables = [scalars(data[0], size), scalars(data[1], size + 1)]
+        numbers = len(Bits._fields) + (way == PERIODIC) * len(Octaves._fields)
+        fields = scalars(data[2], numbers)
         f, rest = Bits(*fields[: len(Bits._fields)]), fields[len(Bits._fields) :]
 
         def body(i: Any, state: Any) -> list[Any]:
             at = builder.mul(i, I64(LANES))
             x = load_lanes(builder, source, at)
-            v = in_octaves(x, f, table, Octaves(*rest)) if octaves else in_chain(x, f, table)
-            store_lanes(builder, v.value, target, at)
+            store_lanes(builder, _traced(x, f, way, tables, rest).value, target, at)
             return [builder.add(state[0], population((x & f.magnitude) > f.infinite))]
 
         return counted_loop(builder, values[7], values[8], [I64(0)], body)[0]
 
-    whole = types.int64(count, periodic, bits, out, steps, entries, fields, start, stop)
+    whole = types.int64(count, how, bits, out, steps, entries, fields, start, stop)
     return whole, codegen
 
 
 @cache
-def chain_kernel(count: int, octaves: bool) -> Any:
+def chain_kernel(count: int, how: int) -> Any:
     """run(bits, out, steps, entries, fields): out ← the entry of every float; how many are NaN,
     whose entry is any.
 
     bits : flat, int32 or int64.  out : flat integers, no wider.  steps : ``count`` ascending keys,
     or fractions; entries[k + 1] holds from steps[k] on.  fields : `Bits`, and `Octaves` where every
-    binade has the same steps.  All three are of bits' dtype.
+    binade has the same steps (PERIODIC).  All three are of bits' dtype.
+
+    TREE, TREE_OF_PLACES : bits are int32 and steps the ``count`` words of `in_tree`'s, as many as
+    entries are.
     """
-    periodic = int(octaves)
 
     @kernel
     def by_chain(bits, out, steps, entries, fields):  # type: ignore[no-untyped-def]
         whole = bits.shape[0] // LANES
-        lost = entries_block(count, periodic, bits, out, steps, entries, fields, 0, whole)
+        lost = entries_block(count, how, bits, out, steps, entries, fields, 0, whole)
         rest = bits.shape[0] - whole * LANES
         if rest:
             last = np.zeros(LANES, bits.dtype)
             last[:rest] = bits[whole * LANES :]
             end = np.empty(LANES, out.dtype)
-            lost += entries_block(count, periodic, last, end, steps, entries, fields, 0, 1)
+            lost += entries_block(count, how, last, end, steps, entries, fields, 0, 1)
             out[whole * LANES :] = end[:rest]
         return lost
 

@@ -298,6 +298,28 @@ def permuted(row: Vector, indices: Vector) -> Vector:
     return row.like(row.builder.call(function, [row.value, indices.value]))
 
 
+def picked(table: list[Vector], indices: Vector) -> Vector:
+    """Entries of 2 … 256 words, which lie in vectors of 16, by integers of 16 lanes: two vectors an
+    instruction where `GATHERS`, and a choice by each of the higher bits."""
+    builder, kind = indices.builder, indices.value.type
+    pairs = len(table) > 1
+    name = "llvm.x86.avx512." + ("vpermi2var.d.512" if pairs else "permvar.si.512")
+    signature = ir.FunctionType(kind, [kind] * (3 if pairs else 2))
+    permute = cgutils.get_or_insert_function(builder.module, signature, name)
+    if not pairs:
+        return indices.like(builder.call(permute, [table[0].value, indices.value]))
+    found = [
+        indices.like(builder.call(permute, [low.value, indices.value, high.value]))
+        for low, high in zip(table[::2], table[1::2], strict=True)
+    ]
+    bit = 32
+    while len(found) > 1:
+        upper = (indices & bit).ne(0)
+        halves = zip(found[::2], found[1::2], strict=True)
+        found, bit = [select(upper, high, low) for low, high in halves], 2 * bit
+    return found[0]
+
+
 class Choice(NamedTuple):
     """Which of 256 words 32 lanes want: the six low bits of their indices, and masks of the two
     high ones."""

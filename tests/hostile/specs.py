@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import hwsim
 from hwsim import (
+    Bins,
     Chunked,
     DotAdd,
     Exact,
@@ -242,6 +243,7 @@ MAKERS: dict[Any, tuple[str, ...]] = {
     Lanes: ("count", "tree"),
     Tree: ("width",),
     DotAdd: ("width",),
+    Bins: ("count", "outer"),
     RoundedProduct: ("format",),
 }
 GOOD: dict[Any, dict[str, Any]] = {
@@ -253,6 +255,7 @@ GOOD: dict[Any, dict[str, Any]] = {
     Lanes: {"count": 4},
     Tree: {"width": 4},
     DotAdd: {"width": 4},
+    Bins: {"count": 4},
     RoundedProduct: {"format": None},
 }
 
@@ -277,7 +280,7 @@ def check_fields(drawn: tuple[Any, dict[str, Any]]) -> None:
 
 def _whole(made: Any) -> Any:
     """Parts of a unit are checked where the unit is made."""
-    if isinstance(made, Chunked | Lanes | Tree | DotAdd):
+    if isinstance(made, Chunked | Lanes | Tree | DotAdd | Bins):
         return MacUnit(**GOOD[MacUnit], order=made)
     return MacUnit(**GOOD[MacUnit], multiplier=made) if isinstance(made, RoundedProduct) else made
 

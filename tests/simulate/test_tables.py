@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from hwsim_kernels.tables import Bits
+from hwsim_kernels.vectors import GATHERS
 
 import hwsim
 from hwsim import reference
@@ -33,9 +34,10 @@ NAMES = (
     *("log3.2b9_unsigned", "log2.3b40_linear", "log3.4", "pow2_11b500", "log5.2b70_nozero_linear"),
     *("pow2_3_unsigned_nozero", "codebook_n3_n2_1_7_9", "codebook_n1e60_n1en60_1en50_1"),
     *("codebook_1e300_1.0000000000000002e300_1.0000000000000004e300", "codebook_2_3"),
-    *(_book(40), _book(256)),
+    *(_book(40), _book(100), _book(256), "log6.1b9_linear", "pow2_7b40"),
 )
 KERNELS = {"by_chain", "by_chain in octaves", "by_buckets", "by_search"}
+KERNELS |= {"by_chain of a tree", "by_chain of a tree of places"} if GATHERS else set()
 
 
 def same(got: Array, wanted: Array) -> bool:
@@ -77,8 +79,19 @@ def test_every_half(name: str) -> None:
         assert same(hwsim.round(HALVES, name, mode), reference.round(HALVES, name, mode))
 
 
+def _kind(name: str, numbers: tuple[Any, ...]) -> str:
+    """What else `chain_kernel` compiled."""
+    if name != "by_chain":
+        return ""
+    steps, entries, fields = numbers
+    if steps.size == entries.size:
+        placed = np.array_equal(np.unique(entries), np.arange(np.unique(entries).size))
+        return " of a tree" + " of places" * placed
+    return " in octaves" if fields.size > len(Bits._fields) else ""
+
+
 def test_all_kernels_are_compared() -> None:
-    """Each of the four serves some of these formats."""
+    """Each serves some of these formats."""
     found = set()
     for name in NAMES:
         fmt = as_format(name)
@@ -87,8 +100,7 @@ def test_all_kernels_are_compared() -> None:
             for source in map(np.dtype, ("f4", "f8")):
                 job: Any = kernel_of(fmt, mode, source, np.dtype("u2"))
                 kernel, numbers = job.args
-                periodic = kernel.__name__ == "by_chain" and numbers[2].size > len(Bits._fields)
-                found.add(kernel.__name__ + " in octaves" * periodic)
+                found.add(kernel.__name__ + _kind(kernel.__name__, numbers))
     assert found == KERNELS
 
 
