@@ -13,6 +13,7 @@ from hwsim.cli.descriptions import format_command, formats_command, mac_command
 from hwsim.cli.multipliers import multiplier_command
 from hwsim.cli.runs import run_command
 from hwsim.cli.sweeping import sweep_command
+from hwsim.cli.timing import bench_command
 from hwsim.errors import HwsimError, SpecError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -34,6 +35,7 @@ def cli() -> None:
       hwsim format e4m3                            a format: fields, range, values
       hwsim check e4m3xe4m3+fp16                   the laws that its arithmetic obeys
       hwsim multiplier mitchell --out map.png      errors of an approximate multiplier
+      hwsim bench int8xint8:mitchell+int32         how fast it is simulated
     \b
     A unit is A x B + ACCUMULATOR, then options:
       e4m3xe4m3+fp16:rtz:chunk32/fp32
@@ -46,7 +48,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(sweep_command, run_command, mac_command, format_command, formats_command),
-    *(check_command, multiplier_command),
+    *(check_command, multiplier_command, bench_command),
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -26,6 +26,7 @@ from hwsim.testing.errors import (
 )
 from hwsim.testing.points import hard_numbers, is_exhaustive
 from hwsim.testing.products import Product
+from hwsim.testing.timing import Speed, speed
 from hwsim.testing.units import UNIT_LAWS
 from hwsim.testing.verdicts import Finding, Law, Report, Verdict
 
@@ -47,6 +48,7 @@ __all__ = [
     "MultiplierErrors",
     "Product",
     "Report",
+    "Speed",
     "Verdict",
     "check",
     "exact_products",
@@ -54,6 +56,7 @@ __all__ = [
     "is_exhaustive",
     "multiplier_errors",
     "product_table",
+    "speed",
     "strategies",
     "values",
 ]

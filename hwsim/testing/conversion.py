@@ -22,7 +22,7 @@ from hwsim.formats import (
     check_rounding,
 )
 from hwsim.testing.points import hard_numbers
-from hwsim.testing.verdicts import Finding
+from hwsim.testing.verdicts import Finding, FunctionError
 
 Array = npt.NDArray[Any]
 Function = Callable[[Array, Format, str, str], Any]
@@ -61,7 +61,11 @@ class Conversion:
     def __call__(self, x: npt.ArrayLike) -> Array:
         """Values of x, as float64."""
         numbers = np.asarray(x, np.float64)
-        values = self.function(numbers, self.fmt, self.rounding, self.overflow)
+        try:
+            values = self.function(numbers, self.fmt, self.rounding, self.overflow)
+        except Exception as error:  # a user's function may raise anything
+            what = f"{type(error).__name__}: {error}"
+            raise FunctionError(f"{self} of {numbers.size} numbers raises {what}") from error
         result: Array = np.asarray(values, np.float64)
         if result.shape != numbers.shape:
             found = f"function: a result of shape {result.shape} for x of shape {numbers.shape}"

@@ -73,33 +73,37 @@ _LAWS = (
         "nearest",
         "no value is nearer to x than R(x)",
         judge.nearest,
-        _when("not to nearest", lambda s: s.rounding in NEAREST and (_plain(s) or not _linear(s))),
+        _when(
+            f"not to nearest, or {NO_ZERO}",
+            lambda s: s.rounding in NEAREST and (_plain(s) or not _linear(s)),
+        ),
     ),
     Law(
         "ties",
         "rne to the even code, rna away from zero",
         judge.tied,
         _when(
-            "not to nearest", lambda s: s.rounding in NEAREST and _parity_is_known(s) and _linear(s)
+            "not to nearest, or to logarithms, or no code is even",
+            lambda s: s.rounding in NEAREST and _parity_is_known(s) and _linear(s),
         ),
     ),
     Law(
         "toward zero",
         "|R(x)| <= |x|",
         judge.toward_zero,
-        _when("not rtz", lambda s: s.rounding == "rtz" and _plain(s)),
+        _when(f"not rtz, or {NO_ZERO}", lambda s: s.rounding == "rtz" and _plain(s)),
     ),
     Law(
         "directed",
         "rup(x) >= x, rdn(x) <= x",
         judge.directed,
-        _when("neither rup nor rdn", lambda s: s.rounding in MIRRORS and _plain(s)),
+        _when(f"neither rup nor rdn, or {NO_ZERO}", lambda s: s.rounding in MIRRORS and _plain(s)),
     ),
     Law(
         "odd where inexact",
         "rto: x, or a value with an odd code",
         judge.odd,
-        _when("not rto", lambda s: s.rounding == "rto" and _parity_is_known(s)),
+        _when("not rto, or no code is odd", lambda s: s.rounding == "rto" and _parity_is_known(s)),
     ),
     Law(
         "overflow",

@@ -156,13 +156,19 @@ UNIT_LAWS = (
         "wraps",
         "integer sums modulo 2^n",
         judge.modular,
-        _when("no integer accumulator that wraps", lambda s: _signed_integers(s, "wrap")),
+        _when(
+            "no integers, exactly multiplied, whose sum wraps",
+            lambda s: _signed_integers(s, "wrap"),
+        ),
     ),
     Law(
         "saturates",
         "sums of nonnegative terms are clamped once and stay",
         judge.clamped,
-        _when("no saturating integers", lambda s: _signed_integers(s, "saturate")),
+        _when(
+            "no integers, exactly multiplied, whose sum saturates",
+            lambda s: _signed_integers(s, "saturate"),
+        ),
     ),
     Law(
         "telemetry",

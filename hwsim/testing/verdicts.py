@@ -21,6 +21,10 @@ class Finding:
         return Finding(self.cases + other.cases, self.counterexample or other.counterexample)
 
 
+class FunctionError(AssertionError):
+    """A function under test raised; every law on it is broken."""
+
+
 @dataclass(frozen=True)
 class Law:
     """A statement about any subject to which it applies.
@@ -103,7 +107,10 @@ def judged(law: Law, subjects: list[Any]) -> Verdict:
         return Verdict(law.name, law.statement, 0, skipped=reasons[0] if reasons else "no subject")
     total = Finding(0)
     for subject in chosen:
-        total += law.judge(subject)
+        try:
+            total += law.judge(subject)
+        except FunctionError as error:
+            total += Finding(1, str(error))
     if not total.cases:
         return Verdict(law.name, law.statement, 0, skipped="every case is refused")
     return Verdict(law.name, law.statement, total.cases, total.counterexample)

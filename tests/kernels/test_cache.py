@@ -24,9 +24,12 @@ from hwsim.simulate import blocks
 ROOT = Path(hwsim_kernels.__file__).parent
 PROJECT = Path(hwsim.__file__).parent.parent
 
+# One unit alone: what a sweep would need next is not compiled.
 PROGRAM = """
 import numpy as np
 import hwsim
+from hwsim.simulate import blocks
+blocks.prepare = lambda level: None
 from hwsim_kernels.codes import decode
 from hwsim_kernels.packing import pack
 x = np.array([[1.0625]])

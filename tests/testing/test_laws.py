@@ -410,3 +410,12 @@ def test_drawn_codes_numbers_and_arrays(code: int, number: float, array: Any) ->
     assert not np.isnan(number)
     assert array.shape == (2, 3)
     assert (reference.round(array, "int8") == array).all()
+
+
+def test_a_function_that_raises_breaks_laws() -> None:
+    """Its error is a counterexample, of roundings as of products."""
+    for spec, law in (("e4m3:rne:saturate", "nearest"), ("e4m3xe4m3+fp16", "single products")):
+        report = check(spec, lambda *given, **options: 1 / 0, cases=6)
+        found = {v.law: v.counterexample for v in report.verdicts}
+        assert "ZeroDivisionError: division by zero" in found[law]
+        assert not report.ok
