@@ -43,6 +43,7 @@ from hwsim.costs.blocks import (
     placement,
 )
 from hwsim.costs.cores import core_pieces
+from hwsim.costs.fused import fused_pieces
 from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, shifts, sign_flip
 from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, stochastic_of
 from hwsim.formats.stochastic import TAPS
@@ -50,6 +51,7 @@ from hwsim.units import (
     Chunked,
     DotAdd,
     Exact,
+    Fused,
     IntegerMultiplier,
     Lanes,
     MacUnit,
@@ -148,7 +150,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     order, exact = unit.order, isinstance(unit.order, Exact)
     product = product_of(unit.a, unit.b)
     in_float = isinstance(unit.product_format or unit.accumulator, FloatFormat) and not (
-        exact and unit.product_format is None
+        isinstance(order, Exact | Fused) and unit.product_format is None
     )
     pieces = multiplier_pieces(unit.a, unit.b, in_float, unit.core)
     if unit.product_format is not None:
@@ -161,6 +163,9 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     fused = unit.product_format is None
     if exact:
         pieces += _exact_sum(unit, product)
+    elif isinstance(order, Fused):
+        pieces = [replace(piece, copies=order.terms) for piece in pieces]
+        pieces += fused_pieces(unit, product, order)
     elif isinstance(order, Tree | DotAdd):
         pieces = [replace(piece, copies=order.width) for piece in pieces]
         pieces += _tree(unit, product, order) if isinstance(order, Tree) else []

@@ -34,6 +34,7 @@ from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
 from hwsim.units import (
     Exact,
+    Fused,
     MacUnit,
     Sequential,
     Telemetry,
@@ -108,6 +109,8 @@ def _by_kernels(
     facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
+    if isinstance(unit.order, Fused):
+        return None
     if unit.core is not None:
         return None if draws else _by_core(facts, unit, level, threads)
     if _in_codes(unit):
