@@ -247,10 +247,12 @@ def _fused(order: Fused, unit: MacUnit) -> str:
     """What a block does with its terms."""
     zero = "none" if order.zero is None else str(order.zero)
     how = "rounded (rne)" if order.nearest else "cut"
-    align = "kept whole" if order.fraction is None else f"{how} to {order.fraction} fraction bits"
+    align = "kept whole"
+    if order.fraction is not None:
+        align = f"{how} to {order.fraction} fraction bits of the largest exponent"
     text = (
-        f"fused: {order.terms} products and s at once, aligned to the largest exponent and {align} "
-        f"of it; a zero's exponent: {zero}; s = R(sum) in {unit.block_format}"
+        f"fused: {order.terms} products and s at once, terms {align}; "
+        f"a zero's exponent: {zero}; s = R(sum) in {unit.block_format}"
     )
     if order.promote is None:
         return text + "; s starts at c or +0"
