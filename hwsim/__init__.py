@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from hwsim.units import DotAdd as DotAdd
     from hwsim.units import Exact as Exact
     from hwsim.units import ExactProduct as ExactProduct
+    from hwsim.units import Fused as Fused
     from hwsim.units import Lanes as Lanes
     from hwsim.units import MacUnit as MacUnit
     from hwsim.units import Requantization as Requantization
@@ -79,6 +80,7 @@ _WHERE = {
             "DotAdd",
             "Exact",
             "ExactProduct",
+            "Fused",
             "Lanes",
             "MacUnit",
             "Requantization",
@@ -121,6 +123,7 @@ __all__ = [
     "ExactProduct",
     "FixedFormat",
     "FloatFormat",
+    "Fused",
     "HwsimError",
     "IntFormat",
     "Lanes",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from hwsim.formats import Format
-    from hwsim.units import MacUnit
+    from hwsim.units import Fused, MacUnit
 
 MOST_CODES = 256  # formats of up to 8 bits are listed value by value
 
@@ -221,7 +221,7 @@ def _product(unit: MacUnit) -> str:
 
 def _order(unit: MacUnit) -> str:
     """How products become a sum."""
-    from hwsim.units import Bins, Chunked, DotAdd, Exact, Lanes, Tree
+    from hwsim.units import Bins, Chunked, DotAdd, Exact, Fused, Lanes, Tree
 
     match unit.order:
         case Chunked(length):
@@ -245,9 +245,30 @@ def _order(unit: MacUnit) -> str:
                 f"{count} bins, one for each value of the codebook, each summed from +0; "
                 f"s = c or +0, then s = R(s + bin·value), values ascending, in {unit.outer_format}"
             )
+        case Fused() as order:
+            return _fused(order, unit)
         case Exact():
             return "exact: one rounding of the whole sum, c included"
     return "sequential: s = c or +0, then s = R(s + p) for ascending k"
+
+
+def _fused(order: Fused, unit: MacUnit) -> str:
+    """What a block does with its terms."""
+    zero = "none" if order.zero is None else str(order.zero)
+    how = "rounded (rne)" if order.nearest else "cut"
+    align = "kept whole"
+    if order.fraction is not None:
+        align = f"{how} to {order.fraction} fraction bits of the largest exponent"
+    text = (
+        f"fused: {order.terms} products and s at once, terms {align}; "
+        f"a zero's exponent: {zero}; s = R(sum) in {unit.block_format}"
+    )
+    if order.promote is None:
+        return text + "; s starts at c or +0"
+    return (
+        text
+        + f"; every {order.promote} products, s is added (rne) to c or +0 in {unit.accumulator}"
+    )
 
 
 def _rounding(name: str) -> str:

@@ -45,6 +45,7 @@ from hwsim.costs.blocks import (
     placement,
 )
 from hwsim.costs.cores import core_pieces
+from hwsim.costs.fused import fused_pieces
 from hwsim.costs.powers import pieces_of_powers, product_of_powers
 from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, shifts, sign_flip
 from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, stochastic_of
@@ -54,6 +55,7 @@ from hwsim.units import (
     Chunked,
     DotAdd,
     Exact,
+    Fused,
     IntegerMultiplier,
     Lanes,
     MacUnit,
@@ -165,7 +167,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     sides = (unit.accumulator,) * 2 if stored else (unit.a, unit.b)
     product = product_of(*sides, unit.core)
     in_float = isinstance(unit.product_format or unit.accumulator, FloatFormat) and not (
-        exact and unit.product_format is None
+        isinstance(order, Exact | Fused) and unit.product_format is None
     )
     if isinstance(unit.multiplier, StoredProduct):
         fmt = unit.multiplier.format
@@ -182,6 +184,9 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     fused = unit.product_format is None
     if exact:
         pieces += _exact_sum(unit, product)
+    elif isinstance(order, Fused):
+        pieces = [replace(piece, copies=order.terms) for piece in pieces]
+        pieces += fused_pieces(unit, product, order)
     elif isinstance(order, Tree | DotAdd):
         pieces = [replace(piece, copies=order.width) for piece in pieces]
         pieces += _tree(unit, product, order) if isinstance(order, Tree) else []

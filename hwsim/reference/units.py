@@ -14,9 +14,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import TypeVar
 
 from hwsim.formats import FloatFormat, Format, TableFormat
 from hwsim.reference.draws import Draw, no_draw
+from hwsim.reference.fused import Term, block_sum, term_of
 from hwsim.reference.multipliers import multiply as core_product
 from hwsim.reference.powers import logarithmic_product, shifted, shifts_out, significand
 from hwsim.reference.rounding import finite_range, round_value
@@ -39,6 +41,7 @@ from hwsim.units import (
     Chunked,
     DotAdd,
     Exact,
+    Fused,
     IntegerMultiplier,
     Lanes,
     MacUnit,
@@ -53,6 +56,8 @@ from hwsim.units import (
     steps_of,
 )
 from hwsim.units.multipliers import Logarithmic, Shift
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -147,10 +152,16 @@ def dot(
     exact_products = [product(x, y, unit) for x, y in zip(a, b, strict=True)]
     steps = steps_of(unit, len(a))
     addends, overflow_products = rounded_products(exact_products, unit, draw)
-    inner = Level(unit, unit.accumulator, observe, draw, steps.first_inner)
+    inner = Level(unit, unit.block_format, observe, draw, steps.first_inner)
     outer = Level(unit, unit.outer_format, observe, draw, steps.first_outer)
     if isinstance(unit.order, Bins):
         total = binned_sum((a, b), c, inner, outer)
+    elif isinstance(unit.order, Fused):
+        terms = [
+            term_of(p, [(x, unit.a), (y, unit.b)], unit.order)
+            for p, x, y in zip(addends, a, b, strict=True)
+        ]
+        total = fused_sum(terms, c, unit.order, inner, outer)
     else:
         total = accumulate(addends, c, unit.order, inner, outer)
     result, converted = convert(total, unit, draw(steps.first_output) if steps.output else 0)
@@ -256,7 +267,33 @@ def chunked_sum(addends: list[Value], c: Value, length: int, inner: Level, outer
     return sequential_sum(sums, c, outer)
 
 
-def parts(addends: list[Value], length: int) -> list[list[Value]]:
+def fused_sum(terms: list[Term], c: Value, order: Fused, inner: Level, outer: Level) -> Value:
+    """Blocks into c; or, promoted, into +0, and their sums, rne, into c."""
+    if order.promote is None:
+        return fused_blocks(terms, c, order, inner)
+    outer.unit = replace(outer.unit, rounding="rne")
+    sums = [fused_blocks(part, ZERO, order, inner) for part in parts(terms, order.promote)]
+    return sequential_sum(sums, c, outer)
+
+
+def fused_blocks(terms: list[Term], start: Value, order: Fused, level: Level) -> Value:
+    """s = start, then s = R(the aligned sum of s and the next products)."""
+    s = start
+    for block in parts(terms, order.terms):
+        own = term_of(s, [(s, level.unit.accumulator)], order)
+        s, overflowed = level.round(block_sum([*block, own], order))
+        level.step += 1
+        if level.observe:
+            old = level.counts
+            level.counts = StepCounts(
+                additions=old.additions + len(block),
+                overflow_steps=old.overflow_steps + overflowed,
+                largest=max(old.largest, abs(to_float(s)) if s.is_finite else 0.0),
+            )
+    return s
+
+
+def parts(addends: list[T], length: int) -> list[list[T]]:
     """``length`` addends at a time; the last part may be shorter."""
     return [addends[k : k + length] for k in range(0, len(addends), length)]
 

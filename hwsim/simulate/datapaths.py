@@ -32,7 +32,10 @@ from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import magnitude
 from hwsim.simulate.orders import depth_of, exact_groups, joints, stays_finite
 from hwsim.simulate.sums import CARRIERS, Addend, Bounds, Carrier, Sum, product_of, way_of
-from hwsim.units import SPLIT, Chunked, DotAdd, MacUnit, Sequential, Tree
+from hwsim.units import SPLIT, Chunked, DotAdd, Lanes, MacUnit, Sequential, Tree
+
+
+KNOWN = (Sequential, Chunked, Lanes, Tree, DotAdd)  # orders that have kernels in register tiles
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
     formats = (unit.a, unit.b, unit.accumulator, unit.outer_format)
     if unit.product_format is not None or way_of(unit.rounding) is None:
         return None
-    if any(fmt.carried_as_codes for fmt in formats):
+    if not isinstance(unit.order, KNOWN) or any(fmt.carried_as_codes for fmt in formats):
         return None
     product_kind = kind(unit)
     if product_kind is None or (product_kind != PLAIN and not facts.finite):

@@ -40,6 +40,7 @@ from hwsim.units import (
     Bins,
     Chunked,
     Exact,
+    Fused,
     Lanes,
     MacUnit,
     Sequential,
@@ -225,6 +226,8 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
         return describe(found[0]) if found else ("the exact reference, slowly",)
     if unit.core is not None:
         return _describe_core(unit)
+    if isinstance(unit.order, Fused):
+        return ("the exact reference, slowly: blocks have no kernel yet",)
     if isinstance(unit.order, Exact) and stochastic_of(unit.rounding):
         return ("integers of any width, slowly: the sum's one rounding draws",)
     if isinstance(unit.order, Exact):

@@ -39,6 +39,7 @@ from hwsim.simulate.tiles import tiled_product
 from hwsim.units import (
     Bins,
     Exact,
+    Fused,
     MacUnit,
     Sequential,
     StoredProduct,
@@ -146,7 +147,7 @@ def _by_kernels(
     facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
-    if isinstance(unit.multiplier, StoredProduct):
+    if isinstance(unit.multiplier, StoredProduct) or isinstance(unit.order, Fused):
         return None
     if unit.core is not None:
         return None if draws else _by_core(facts, unit, level, threads)

@@ -1,8 +1,20 @@
 """MAC units: types, and the grammar of their names."""
 
 from hwsim.units.grammar import INSTRUCTIONS, as_unit, names_unit, parse_unit
+from hwsim.units.matrix_units import MATRIX_UNITS
 from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
-from hwsim.units.orders import SPLIT, Bins, Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
+from hwsim.units.orders import (
+    SPLIT,
+    Bins,
+    Chunked,
+    DotAdd,
+    Exact,
+    Fused,
+    Lanes,
+    Order,
+    Sequential,
+    Tree,
+)
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization, Rescaling
 from hwsim.units.steps import Steps, steps_of
 from hwsim.units.tables import TableMultiplier, multiplier
@@ -21,6 +33,7 @@ from hwsim.units.types import (
 
 __all__ = [
     "INSTRUCTIONS",
+    "MATRIX_UNITS",
     "REQUANT_ROUNDINGS",
     "SPLIT",
     "Bins",
@@ -28,6 +41,7 @@ __all__ = [
     "DotAdd",
     "Exact",
     "ExactProduct",
+    "Fused",
     "IntegerMultiplier",
     "Lanes",
     "MacUnit",

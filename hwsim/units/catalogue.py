@@ -57,4 +57,7 @@ UNITS = (
     UnitEntry("e4m3xpow2_4b7:shift1+fp16", "shift on significands", "the same"),
     UnitEntry("log4.3xlog4.3:log8+fp32", "log, by a table", "Zhao et al. 2021, LNS-Madam"),
 )
-MISSING: tuple[str, ...] = ()
+MISSING = (
+    "a kernel of fused blocks: matrix units (`hopper.e4m3` …) run on the reference, slowly; "
+    "AMD's CDNA2 and CDNA3 are not described",
+)

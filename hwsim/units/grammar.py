@@ -6,12 +6,13 @@
          | "daz" | "out=" FMT | requant
     order  = "seq" | "chunk" N [ "/" FMT ] | "lanes" N [ "-tree" ] | "tree" N | "dot" N | "exact"
            | "bins" N [ "/" FMT ]
+           | "fused" L [ "f" F [ "n" ] [ "z" [ "-" ] E ] ] [ "p" N ] [ "/" FMT ]
     rounding = "rne" | "rna" | "rtz" | "rup" | "rdn" | "rto" | stochastic
     stochastic = "sr" [ N ] [ "a" | "b" | "c" ] [ "-lfsr" W ]
     requant = "requant" BITS [ "/" MODE [ "/" MODE ] ]
 
 A, B, ACC and FMT are format names (`hwsim.formats.grammar`), taken longest first; INSTRUCTION is
-one of `INSTRUCTIONS`.
+one of `INSTRUCTIONS` or of `MATRIX_UNITS`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from hwsim.formats import (
     LATER,
     OVERFLOWS,
     ROUNDINGS,
+    FloatFormat,
     Format,
     GridFormat,
     TableFormat,
@@ -35,8 +37,19 @@ from hwsim.formats import (
     parse_format,
     stochastic_of,
 )
+from hwsim.units.matrix_units import MATRIX_UNITS
 from hwsim.units.multipliers import IntegerMultiplier, core_bits, parse_multiplier
-from hwsim.units.orders import Bins, Chunked, DotAdd, Exact, Lanes, Order, Sequential, Tree
+from hwsim.units.orders import (
+    Bins,
+    Chunked,
+    DotAdd,
+    Exact,
+    Fused,
+    Lanes,
+    Order,
+    Sequential,
+    Tree,
+)
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization
 from hwsim.units.tables import known_table, read_table
 from hwsim.units.types import (
@@ -46,7 +59,17 @@ from hwsim.units.types import (
     default_exact_accumulator,
 )
 
-ORDERS = ("seq", "chunk64", "lanes8", "lanes8-tree", "tree16", "dot4", "bins16", "exact")
+ORDERS = (
+    "seq",
+    "chunk64",
+    "lanes8",
+    "lanes8-tree",
+    "tree16",
+    "dot4",
+    "bins16",
+    "fused16f25",
+    "exact",
+)
 OPTIONS = (
     *ROUNDINGS,
     "sr8",
@@ -58,14 +81,17 @@ OPTIONS = (
     "out=",
     "requant31",
 )
-LATER_OPTIONS = re.compile(r"fused.*")
 # Integer dot instructions by their names: u8·s8, four products summed exactly, then into int32.
 INSTRUCTIONS = {
     "vpdpbusd": "uint8xint8+int32:dot4",
     "vpdpbusds": "uint8xint8+int32:saturate:dot4",
 }
+NAMED = INSTRUCTIONS | MATRIX_UNITS
 _COUNTED = {"chunk": Chunked, "lanes": Lanes, "tree": Tree, "dot": DotAdd, "bins": Bins}
 _COUNTED_ORDER = re.compile(r"(chunk|lanes|tree|dot|bins)([1-9][0-9]{0,8})(-tree)?")
+_FUSED_ORDER = re.compile(
+    r"fused([1-9][0-9]{0,8})(?:f([0-9]{1,9})(n)?(?:z(-?[0-9]{1,9}))?)?(?:p([1-9][0-9]{0,8}))?"
+)
 
 _FILES = re.compile("codebook=|tables?=")
 _FIELD_OF_ROLE = {"product": "multiplier", "outer": "order"}
@@ -161,12 +187,15 @@ def _parsed(text: str) -> MacUnit:
 
 def _instruction(reader: _Reader) -> dict[str, Any]:
     """The fields of an instruction's unit, if one is named."""
-    name = reader.word()
-    if name not in INSTRUCTIONS:
+    name = reader.word("+:")
+    if name not in NAMED:
         return {}
     reader.take(name)
-    unit = parse_unit(INSTRUCTIONS[name])
-    fields = {"a": unit.a, "b": unit.b, "accumulator": unit.accumulator, "order": unit.order}
+    unit = parse_unit(NAMED[name])
+    fields: dict[str, Any] = {"a": unit.a, "b": unit.b, "accumulator": unit.accumulator}
+    fields |= {"order": unit.order} | (
+        {} if unit.rounding == "rne" else {"rounding": unit.rounding}
+    )
     return fields | ({} if unit.overflow is None else {"overflow": unit.overflow})
 
 
@@ -189,7 +218,7 @@ def _formats(reader: _Reader) -> dict[str, Any]:
 
 def names_unit(text: str) -> bool:
     """Whether ``text`` is meant for a unit, not for a format."""
-    return "+" in text or text.partition(":")[0] in INSTRUCTIONS
+    return "+" in text or text.partition(":")[0] in NAMED
 
 
 def _core(reader: _Reader, bits: int) -> IntegerMultiplier:
@@ -244,6 +273,8 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "order", Exact()
     if found := _COUNTED_ORDER.fullmatch(word):
         return "order", _counted_order(reader, *found.groups())
+    if found := _FUSED_ORDER.fullmatch(word):
+        return "order", _fused_order(reader, word, *found.groups())
     if word == "mul_add" and reader.take(word):
         return "multiplier", RoundedProduct(reader.grid() if reader.take("/") else None)
     if word == "products" and reader.take("products"):
@@ -255,8 +286,6 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "output", reader.format()
     if re.fullmatch(r"requant[1-9][0-9]?", word):
         return "requantization", _requantization(reader, word)
-    if LATER_OPTIONS.fullmatch(word):
-        reader.fail(f"option {word!r} is not simulated yet", len(word))
     allowed = ", ".join(OPTIONS)
     return reader.fail(f"unknown option {word!r}; allowed are {allowed}", len(word), OPTIONS)
 
@@ -275,6 +304,25 @@ def _counted_order(reader: _Reader, kind: str, digits: str, tree: str | None) ->
     if isinstance(order, Chunked | Bins) and reader.take("/"):
         return replace(order, outer=reader.grid())
     return order
+
+
+def _fused_order(reader: _Reader, word: str, *fields: str | None) -> Order:
+    """Blocks of L terms; after a slash, what they are rounded to."""
+    terms, fraction, nearest, zero, promote = fields
+    numbers = [None if n is None else int(n) for n in (fraction, zero, promote)]
+    order = Fused(int(terms or 0), numbers[0], numbers[1], bool(nearest), None, numbers[2])
+    try:
+        order.check()
+    except SpecError as error:
+        reader.fail(error.message, len(word))
+    reader.take(word)
+    if not reader.take("/"):
+        return order
+    start, result = reader.at, reader.grid()
+    if not isinstance(result, FloatFormat):
+        reader.at, length = start, reader.at - start
+        reader.fail(f"format {result}: blocks are rounded to floats", length)
+    return replace(order, result=result)
 
 
 def _stochastic(reader: _Reader, word: str) -> str | None:

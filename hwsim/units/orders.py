@@ -7,14 +7,15 @@ products a sum is that enters another one (`group`; 1 where there is none).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from hwsim.errors import SpecError
-from hwsim.formats import Format, GridFormat, TableFormat
+from hwsim.formats import FloatFormat, Format, GridFormat, TableFormat
 
 LONGEST_CHUNK = 999_999_999
 MOST_INPUTS = 65_536
+MOST_FRACTION = 4096
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,74 @@ class Exact:
         """Nothing can be wrong."""
 
 
+@dataclass(frozen=True)
+class Fused:
+    """Blocks of ``terms`` products and the running sum, aligned to the largest exponent among them
+    and added at once; one rounding a block, whose result is the next running sum.
+
+    terms : L, products of a block.
+    fraction : F; every term is cut toward zero (``nearest``: rounded, ties to even) to F fraction
+        bits of the largest exponent; None keeps all, an exact dot product.
+    zero : exponent of a zero product and of a zero sum; None: they have none.
+    nearest : how terms lose their low bits.
+    result : what a block is rounded to, values of the accumulator (None: all of them).
+    promote : products after which the sum, from +0, is added, rne, to the accumulator, which c
+        starts; None never does.
+
+    The exponent of x is max(floor(log2 |x|), emin), a product's is the sum of its factors'.
+    Tensor cores: Khattak, Mikaitis, arXiv 2512.07004; MMA-Sim, arXiv 2511.10909.  Promotion:
+    DeepSeek-V3, arXiv 2412.19437, §3.3.2.
+    """
+
+    terms: int
+    fraction: int | None = None
+    zero: int | None = None
+    nearest: bool = False
+    result: FloatFormat | None = None
+    promote: int | None = None
+
+    @property
+    def group(self) -> int:
+        """Products that become one addend of the outer sum, or, without one, a block's."""
+        return self.promote or self.terms
+
+    def __str__(self) -> str:
+        fraction = "" if self.fraction is None else f"f{self.fraction}" + "n" * self.nearest
+        zero = "" if self.zero is None else f"z{self.zero}"
+        promote = "" if self.promote is None else f"p{self.promote}"
+        return f"fused{self.terms}{fraction}{zero}{promote}" + (
+            f"/{self.result}" if self.result else ""
+        )
+
+    def steps(self, k: int) -> tuple[int, int]:
+        if self.promote is None:
+            return -(-k // self.terms), 0
+        whole, last = divmod(k, self.promote)
+        blocks = whole * -(-self.promote // self.terms) - (-last // self.terms)
+        return blocks, -(-k // self.promote)
+
+    def check(self) -> None:
+        _require_count("fused: terms", self.terms, 1, MOST_INPUTS)
+        if self.fraction is not None:
+            _require_count("fused: fraction", self.fraction, 0, MOST_FRACTION)
+        if self.zero is not None:
+            _require_count("fused: zero", self.zero, -MOST_INPUTS, MOST_INPUTS)
+        if self.promote is not None:
+            _require_count("fused: promote", self.promote, 1, LONGEST_CHUNK)
+        if not isinstance(self.nearest, bool):
+            message = f"fused: nearest={self.nearest!r}: True or False is needed"
+            raise SpecError(message, part="order")
+        if self.fraction is None and (self.nearest or self.zero is not None):
+            message = "fused: nearest and zero need a fraction: an exact sum aligns nothing"
+            raise SpecError(message, part="order")
+        if not isinstance(self.result, FloatFormat | None):
+            message = f"fused: result={self.result!r}: a float format or None is needed"
+            raise SpecError(message, part="order")
+
+
 # Orders in which sums start at +0 and enter the sum that c starts.
 SPLIT = (Chunked, Lanes, Tree)
-Order = Sequential | Chunked | Lanes | Tree | DotAdd | Bins | Exact
+Order = Sequential | Chunked | Lanes | Tree | DotAdd | Bins | Fused | Exact
 
 
 def canonical(order: Order, accumulator: Format) -> Order:
@@ -182,6 +248,8 @@ def canonical(order: Order, accumulator: Format) -> Order:
         return Chunked(order.length)
     if isinstance(order, Bins) and order.outer == accumulator:
         return Bins(order.count)
+    if isinstance(order, Fused) and order.result == accumulator:
+        return replace(order, result=None)
     if isinstance(order, Lanes) and order.count <= 2:
         return Lanes(order.count)  # two lanes have but one sum
     return order

@@ -23,7 +23,7 @@ from hwsim.formats import (
     check_rounding,
 )
 from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier, Logarithmic, core_bits
-from hwsim.units.orders import Bins, Chunked, Order, Sequential, canonical
+from hwsim.units.orders import Bins, Chunked, Fused, Order, Sequential, canonical
 from hwsim.units.requantization import Requantization
 from hwsim.units.tables import TableMultiplier
 
@@ -66,7 +66,7 @@ class MacUnit:
         sum and output.
     overflow : inf, inf_always, saturate, saturate_all, nan or wrap; None gives each of these
         formats its own default (Inf where it exists, else saturate; integers wrap).
-    order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins` or `Exact`.
+    order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins`, `Fused` or `Exact`.
     multiplier : `ExactProduct`, `RoundedProduct` or `StoredProduct`.
     output : format of the result; None for that of the (outer) accumulator.
     daz : subnormal operands a and b count as zeros of their sign; c does not.
@@ -116,6 +116,25 @@ class MacUnit:
             if self.overflow is not None:
                 self._check_overflow(self.overflow, fmt)
         self._check_requantization()
+        if isinstance(self.order, Fused):
+            self._check_fused(self.order)
+
+    def _check_fused(self, order: Fused) -> None:
+        """Terms have exponents, and a block's result is a value of the accumulator."""
+        for name, fmt in (("a", self.a), ("b", self.b), ("accumulator", self.accumulator)):
+            if not isinstance(fmt, FloatFormat):
+                raise SpecError(f"{order}: {name} {fmt}: a float format is needed", part=name)
+        if self.core is not None:
+            raise SpecError(f"{order}: its products are exact; {self.core} is not", part="core")
+        if self.product_format is not None:
+            raise SpecError(f"{order}: its products are exact, no mul_add", part="multiplier")
+        result, acc = self.block_format, self.accumulator
+        assert isinstance(result, FloatFormat)
+        assert isinstance(acc, FloatFormat)
+        fine = result.quantum_exponent >= acc.quantum_exponent and result.largest <= acc.largest
+        if result.precision > acc.precision or not fine:
+            message = f"{order}: not every value of {result} is one of {acc}"
+            raise SpecError(message, part="order")
 
     def _check_requantization(self) -> None:
         if self.requantization is None:
@@ -237,6 +256,13 @@ class MacUnit:
         return self.multiplier.format or self.accumulator
 
     @cached_property
+    def block_format(self) -> GridFormat:
+        """Format that inner sums are rounded to."""
+        if isinstance(self.order, Fused) and self.order.result is not None:
+            return self.order.result
+        return self.accumulator
+
+    @cached_property
     def outer_format(self) -> GridFormat:
         """Format of the sum that c enters and the output leaves."""
         if isinstance(self.order, Chunked | Bins) and self.order.outer is not None:
@@ -262,6 +288,7 @@ class MacUnit:
         roles = {
             "product": self.product_format,
             "accumulator": self.accumulator,
+            "order": self.block_format,
             "outer": self.outer_format,
             "output": None if self.requantization else self.output_format,
         }

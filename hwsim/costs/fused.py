@@ -1,0 +1,58 @@
+"""The parts of a matrix unit: what aligns a block of products with the running sum and adds it.
+
+Every term has a shifter, to F bits under the largest exponent (with a guard and a sticky bit where
+terms are rounded); a tree of comparators finds that exponent; one wide adder per term; one rounding
+a block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hwsim.costs import primitives as t
+from hwsim.costs.blocks import Number, Piece, add_float, convert, exponent_bits, number_of
+from hwsim.formats import FloatFormat
+from hwsim.units import Fused, MacUnit
+
+
+def fused_pieces(unit: MacUnit, product: Number, order: Fused) -> list[Piece]:
+    """Alignment, sum and rounding of a block, its register, and the promoted sum."""
+    acc, sums = number_of(unit.accumulator), number_of(unit.block_format)
+    low, high = min(product.low, acc.low), max(product.high, acc.high)
+    span = high - low + 1
+    kept = span if order.fraction is None else min(span, order.fraction + 2)
+    carry, exponent = order.terms.bit_length(), exponent_bits(product, acc)
+    bits = 1 + carry + kept
+    total = Number(bits, low, high + carry, low, False)
+    largest = t.comparator(exponent) + t.mux(exponent)
+    shift = t.shifter(kept, kept, sticky=order.nearest) + t.adder(exponent)
+    each = shift + t.complementer(kept + 1)
+    if order.nearest:
+        each += t.rounder(kept, 2, "rne")
+    blocks = -(-order.group // order.terms)
+    overflow = unit.overflow_of(unit.block_format)
+    done = convert(total, unit.block_format, unit.rounding, overflow, "block")
+    width = sums.bits + exponent_bits(sums) + 1
+    note = f"{order.terms} products and the sum"
+    pieces = [
+        _per_term("largest exponent", largest, note, order.terms, blocks),
+        _per_term("alignment", each, f"{kept} bits", order.terms + 1, blocks),
+        _per_term("block adder", t.adder(bits), f"{bits} bits", order.terms, blocks),
+        *(replace(piece, per="chunk", uses=blocks) for piece in done),
+        Piece("accumulator register", t.register(width), f"{width} bits", "chunk", 1, blocks),
+    ]
+    return pieces + (_promoted(unit, sums) if order.promote else [])
+
+
+def _per_term(name: str, transistors: int, note: str, copies: int, blocks: int) -> Piece:
+    return Piece(name, transistors, note, "chunk", copies, copies * blocks)
+
+
+def _promoted(unit: MacUnit, sums: Number) -> list[Piece]:
+    """The accumulator that blocks' sums are added to, to nearest even."""
+    fmt = unit.accumulator
+    assert isinstance(fmt, FloatFormat)
+    adder = add_float(sums, fmt, "rne", unit.overflow_of(fmt), False)
+    register = Piece("accumulator register", t.register(fmt.width), f"{fmt.width} bits")
+    named = [replace(piece, name=f"outer {piece.name}", per="chunk") for piece in adder]
+    return [*named, replace(register, name="outer accumulator register", per="chunk")]

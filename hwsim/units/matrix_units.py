@@ -1,0 +1,46 @@
+"""Matrix units of real GPUs by their names: a row of numbers each.
+
+The name is architecture.operand for sums in fp32, architecture.operand/fp16 for sums in fp16.
+
+Sources: MMA-Sim, arXiv 2511.10909; Khattak, Mikaitis, arXiv 2512.07004; Fasi, Higham, Mikaitis,
+Pranesh 2021, PeerJ CS 7:e330.
+"""
+
+from __future__ import annotations
+
+# Architectures; operands; products of a block; fraction bits of its terms; exponent of a zero next
+# to an fp32 sum (an fp16 sum: 112 more, the distance of the smallest exponents).
+_NVIDIA = (
+    ("volta", "fp16", 4, 23, -131),
+    ("turing", "fp16", 8, 24, -132),
+    ("ampere ada", "fp16 bf16", 8, 24, -132),
+    ("ampere ada", "tf32", 4, 24, -132),
+    ("ada", "e4m3 e5m2", 16, 13, -132),
+    ("hopper", "fp16 bf16", 16, 25, -133),
+    ("hopper", "tf32", 8, 25, -133),
+    ("hopper", "e4m3 e5m2", 32, 13, -133),
+    ("blackwell", "fp16 bf16", 16, 25, -133),
+    ("blackwell", "tf32", 8, 25, -133),
+    ("blackwell", "e4m3 e5m2 e3m2 e2m3 e2m1", 32, 25, -133),
+)
+# Sums in fp16 exist for these operands.
+_HALF = ("fp16", "e4m3", "e5m2", "e3m2", "e2m3", "e2m1")
+
+
+def _rows() -> dict[str, str]:
+    """Every name, and the unit that it stands for."""
+    rows = {}
+    for architectures, operands, terms, fraction, zero in _NVIDIA:
+        for name in (f"{a}.{x}" for a in architectures.split() for x in operands.split()):
+            x = name.partition(".")[2]
+            block = f"fused{terms}f{fraction}z"
+            kept = "/e8m13" if fraction == 13 else ""
+            rows[name] = f"{x}x{x}+fp32:rtz:inf_always:{block}{zero}{kept}"
+            if x in _HALF:
+                rows[f"{name}/fp16"] = f"{x}x{x}+fp16:{block}{zero + 112}"
+    rows["cdna1.fp16"] = "fp16xfp16+fp32:fused4"
+    rows["cdna1.bf16"] = "bf16xbf16+fp32:fused2"
+    return rows
+
+
+MATRIX_UNITS = _rows()
