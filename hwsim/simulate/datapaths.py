@@ -34,7 +34,6 @@ from hwsim.simulate.orders import depth_of, exact_groups, joints, stays_finite
 from hwsim.simulate.sums import CARRIERS, Addend, Bounds, Carrier, Sum, product_of, way_of
 from hwsim.units import SPLIT, Chunked, DotAdd, Lanes, MacUnit, Sequential, Tree
 
-
 KNOWN = (Sequential, Chunked, Lanes, Tree, DotAdd)  # orders that have kernels in register tiles
 
 
