@@ -109,10 +109,55 @@ MUTANTS = (
     ),
     *_family(
         *("significands", "units.py", "e4m3xe4m3:mitchell+fp32"),
-        ("- fmt.precision + 1, e)", "- fmt.precision, e)"),
         ("finite(negative != (number < 0)", "finite(number < 0"),
         ("negative = x.negative != y.negative", "negative = False"),
         ("is not None and exact.is_finite", "is not None and not exact.is_zero"),
+    ),
+    *_family(
+        *("significands", "powers.py", "e4m3xe4m3:mitchell+fp32"),
+        ("- fmt.precision + 1, e)", "- fmt.precision, e)"),
+    ),
+    *_family(
+        *("shifters", "powers.py", "int6xpow2_4b7:shift2+fixed11.2"),
+        ("+ unit.core.guard", "+ unit.core.guard + 1"),
+        ("e - unit.core.guard", "e - unit.core.guard + 1"),
+        (
+            "m << places if places >= 0 else m >> -places",
+            "m << places if places > 1 else m >> -places",
+        ),
+        ("else m >> -places  #", "else -(-m >> -places)  #"),
+        ("if signed and word.negative", "if False"),
+        ("minus != power.negative", "minus"),
+    ),
+    *_family(
+        *("logarithms", "powers.py", "log3.2xlog3.2:log6+fp32"),
+        ("_logarithm(y, unit.b", "_logarithm(x, unit.b"),
+        ("whole - core.table_bits", "whole - core.table_bits + 1"),
+        ("x.negative != y.negative, entry", "x.negative, entry"),
+        ("if x.is_zero or y.is_zero", "if x.is_zero"),
+        ("(field - fmt.exponent_bias)", "(field - fmt.exponent_bias + 1)"),
+        ("<< (bits - fmt.fraction_bits)", "<< bits", "log3.2xpow2_3:log6+fp32"),
+    ),
+    *_family(
+        *("table of powers", CORES, "log3.2xlog3.2:log6+fp32"),
+        ("return (root + 1) >> 1", "return root >> 1"),
+        ("return (root + 1) >> 1", "return (root + 2) >> 1"),
+    ),
+    *_family(
+        *("stored products", "units.py", "nf4xe2m1+fp16:products/e4m3"),
+        ('.format, "rne", "saturate").value', '.format, "rtz", "saturate").value'),
+        (
+            '.format, "rne", "saturate").value',
+            '.format, "rne", "nan").value',
+            "ternaryxint5+fp16:products/e2m2",
+        ),
+    ),
+    *_family(
+        *("bins", "units.py", "int5xternary+int8:saturate:bins3/fp16"),
+        ("for number, _ in codebook.entries if", "for number, _ in codebook.entries[::-1] if"),
+        ("if equal(y, value):", "if not equal(y, value):"),
+        ("value, level = from_ratio(number)", "value, level = from_ratio(abs(number))"),
+        ("total_of_bin = ZERO", "total_of_bin = total"),
     ),
     *_family(
         *("draws", "draws.py", "e3m2xe3m2+e4m3:sr4"),

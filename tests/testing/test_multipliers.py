@@ -261,7 +261,7 @@ def test_shifters_and_logarithms() -> None:
         np.abs(table - exact_products("log8", 3))[np.add.outer(range(8), range(8)) < 8].max() < 0.5
     )
     assert multiplier_errors("log8", 3).digest == "568ad645c8c4a8fe"
-    with pytest.raises(ValueError, match="unsigned 32-bit integers"):
+    with pytest.raises(ValueError, match="32-bit integers"):
         product_table("log40", 3)
     done = CliRunner().invoke(multiplier_command, ["log8", "--bits", "3", "--json"])
     assert json.loads(done.stdout) == found.to_dict()
