@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -25,9 +25,10 @@ from hwsim.formats import (
     check_overflow,
 )
 from hwsim.formats.stochastic import MOST_BITS, TAPS, VARIANTS
-from hwsim.testing.format_strategies import fixed, floats, grids, named, tables
+from hwsim.testing.format_strategies import fixed, floats, grids, logarithmic, named, tables
 from hwsim.units import (
     REQUANT_ROUNDINGS,
+    Bins,
     Chunked,
     DotAdd,
     Exact,
@@ -41,13 +42,16 @@ from hwsim.units import (
     Rescaling,
     RoundedProduct,
     Sequential,
+    StoredProduct,
     Tree,
     is_integer,
     multiplier,
 )
 from hwsim.units import multipliers as kinds
+from hwsim.units.orders import MOST_INPUTS
 from hwsim.units.requantization import LARGEST_MULTIPLIER_BITS
 from hwsim.units.tables import MOST_TABLE_BITS
+from hwsim.units.types import MOST_STORED_BITS
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -62,8 +66,8 @@ def mac_units(draw: DrawFn, max_width: int = 16) -> MacUnit:
 
     max_width : bits of every format, 2 … 64.
     """
-    a = draw(operands(max_width))
-    b = draw(st.one_of(st.just(a), operands(max_width)))
+    a, b = draw(_pairs(max_width))
+    core = draw(cores(a, b))
     plain = MacUnit(
         a,
         b,
@@ -73,10 +77,33 @@ def mac_units(draw: DrawFn, max_width: int = 16) -> MacUnit:
         multiplier=draw(products(max_width)),
         output=draw(st.one_of(st.none(), st.none(), _sums(max_width))),
         daz=draw(st.booleans()),
-        core=draw(cores(a, b)),
+        core=core,
     )
+    plain = replace(plain, **draw(_of_tables(a, b, max_width))) if core is None else plain
     unit = replace(plain, requantization=draw(_requantizations(plain)))
     return replace(unit, overflow=draw(st.sampled_from(_rules(unit))))
+
+
+@st.composite
+def _pairs(draw: DrawFn, max_width: int) -> tuple[Format, Format]:
+    """Operands; now and then logarithms whose values are irrational, which one multiplier takes."""
+    a = draw(operands(max_width))
+    if draw(st.integers(0, 7)) < 7:
+        return a, draw(st.one_of(st.just(a), operands(max_width)))
+    return draw(logarithmic(min(8, max_width))), draw(logarithmic(min(8, max_width)))
+
+
+@st.composite
+def _of_tables(draw: DrawFn, a: Format, b: Format, max_width: int) -> dict[str, Any]:
+    """What only tables have, now and then: bins of a codebook's values, or stored products."""
+    tables = [fmt for fmt in (b, a) if isinstance(fmt, TableFormat)]
+    if not tables or draw(st.booleans()):
+        return {}
+    count, narrow = len(tables[0].entries), max(a.width, b.width) <= MOST_STORED_BITS
+    if 2 <= count <= MOST_INPUTS and not (narrow and draw(st.booleans())):
+        outer = draw(st.one_of(st.none(), _sums(max_width)))
+        return {"order": Bins(count, outer), "multiplier": ExactProduct()}
+    return {"multiplier": StoredProduct(draw(_sums(max_width)))} if narrow else {}
 
 
 def operands(max_width: int = 16) -> SearchStrategy[Format]:
@@ -143,10 +170,15 @@ def products(max_width: int = 16) -> SearchStrategy[Multiplier]:
 @st.composite
 def cores(draw: DrawFn, a: Format, b: Format) -> IntegerMultiplier | None:
     """Multipliers of the significands of two formats; half of them exact (None)."""
-    if isinstance(a, TableFormat) or isinstance(b, TableFormat) or not draw(st.booleans()):
-        return None
     bits = kinds.core_bits(a, b)
-    if bits > kinds.MOST_BITS:
+    if not (a.has_exact_values and b.has_exact_values):
+        return kinds.Logarithmic(bits, draw(st.integers(0, 20)))
+    if bits > kinds.MOST_BITS or not draw(st.booleans()):
+        return None
+    powers = [kinds.has_powers_alone(fmt) for fmt in (a, b)]
+    if sum(powers) == 1 and not isinstance((a, b)[powers[0]], TableFormat):
+        return kinds.Shift(bits, draw(st.integers(0, 6)))
+    if isinstance(a, TableFormat) or isinstance(b, TableFormat):
         return None
     signed = all(isinstance(fmt, FixedFormat) and fmt.signed for fmt in (a, b))
     return draw(integer_multipliers(bits, signed))

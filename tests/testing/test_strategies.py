@@ -23,7 +23,7 @@ def test_units_of_every_kind_are_drawn() -> None:
     """Each part of a description, and its absence; all read back from their names."""
     seen = set[object]()
 
-    @settings(FEW, max_examples=400)
+    @settings(FEW, max_examples=800)
     @given(strategies.mac_units())
     def draw(unit: MacUnit) -> None:
         assert hwsim.mac(str(unit)) == unit
@@ -35,11 +35,11 @@ def test_units_of_every_kind_are_drawn() -> None:
 
     draw()
     formats = {"FloatFormat", "FixedFormat", "IntFormat", "LogFormat", "CodebookFormat"}
-    orders = {"Sequential", "Chunked", "Lanes", "Tree", "DotAdd", "Exact"}
+    orders = {"Sequential", "Chunked", "Lanes", "Tree", "DotAdd", "Bins", "Exact"}
     cores = {"NoneType", "Mitchell", "Mbm", "Realm", "IterativeLog", "Drum", "Truncated"}
-    cores |= {"TableMultiplier"}
+    cores |= {"TableMultiplier", "Shift", "Logarithmic"}
     words = {"rn", "rt", "ru", "rd", "sr", "inf", "saturate", "saturate_all", "nan", "wrap", "daz"}
-    products = {"ExactProduct", "RoundedProduct", "output", "requantization"}
+    products = {"ExactProduct", "RoundedProduct", "StoredProduct", "output", "requantization"}
     assert formats | orders | cores | words | products <= seen
 
 
