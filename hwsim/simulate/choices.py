@@ -121,7 +121,8 @@ def _common(path: Path, live: bool) -> Path:
     sweep over formats soon meets no new one (`family`)."""
     if path.level == NONE and (live or path.limit == SCALE):
         limit = CLAMP if path.limit == UNBOUNDED else path.limit  # to a bound that none exceeds
-        path = path._replace(floor=path.rounding == NEAREST, signs=True, limit=limit)
+        floor = path.floor or path.rounding == NEAREST
+        path = path._replace(floor=floor, signs=True, limit=limit)
     elif path.level == COUNTS and live:
         path = path._replace(floor=True, signs=True)
     elif live:

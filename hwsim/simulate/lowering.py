@@ -223,7 +223,18 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     if isinstance(unit.multiplier, StoredProduct):
         nothing = np.zeros((1, 1, 1))
         found = by_codes(unit, nothing, nothing)
-        return describe(found[0]) if found else ("the exact reference, slowly",)
+        if found is None:
+            return ("the exact reference, slowly",)
+        table = found[0]
+        inside, plain = (
+            f"{table.a}x{table.b}:{table.core}",
+            f"{unit.a}x{unit.b}:products/{unit.multiplier.format}",
+        )
+        proofs = [proof.replace(inside, plain) for proof in describe(table)]
+        return tuple(
+            proof.replace(f"{table.core}: entries of a table of significands", "entries of a table")
+            for proof in proofs
+        )
     if unit.core is not None:
         return _describe_core(unit)
     if isinstance(unit.order, Fused):

@@ -201,7 +201,7 @@ def shifted_out(unit: MacUnit, facts: Facts) -> int:
 
 def _lowest_ones(x: Array, fmt: Format) -> Array:
     """The place of the lowest one of each significand; −1 of 0."""
-    wide = np.abs(x.astype(np.float64))
+    wide = _finite_sizes(x)
     top = np.frexp(wide)[1]
     places: Array = np.full(x.shape, fmt.quantum_exponent)
     if not isinstance(fmt, FixedFormat):
@@ -210,9 +210,15 @@ def _lowest_ones(x: Array, fmt: Format) -> Array:
     return np.asarray(np.frexp((whole & -whole).astype(np.float64))[1] - 1)
 
 
+def _finite_sizes(x: Array) -> Array:
+    """|x| in float64; 0 for NaN and Inf, of which no bit is shifted."""
+    sizes = np.abs(x.astype(np.float64))
+    return np.where(np.isfinite(sizes), sizes, 0.0)
+
+
 def _cuts(y: Array, guard: int) -> Array:
     """How many places each power moves a word under its guard bits; 0 does not count."""
-    wide = np.abs(y.astype(np.float64))
+    wide = _finite_sizes(y)
     return np.where(wide == 0, 0, 1 - guard - np.frexp(wide)[1])
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim import reference
-from hwsim.formats import FloatFormat, Format, GridFormat, TableFormat
+from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, TableFormat
 from hwsim.units import ExactProduct, MacUnit, StoredProduct, TableMultiplier, multiplier
 
 Array = npt.NDArray[Any]
@@ -48,7 +48,10 @@ def _values(fmt: Format) -> Array:
     """Finite values, ascending; those of grids and tables of 8 bits are exact in float64."""
     if isinstance(fmt, TableFormat):
         return np.array([float(value) for value, _ in fmt.entries])
-    found = reference.decode(np.arange(1 << fmt.width), fmt).astype(np.float64)
+    codes = np.arange(1 << fmt.width)
+    if isinstance(fmt, FixedFormat) and fmt.symmetric:
+        codes = codes[codes != 1 << (fmt.width - 1)]
+    found = reference.decode(codes, fmt).astype(np.float64)
     return np.unique(found[np.isfinite(found)] + 0.0)
 
 

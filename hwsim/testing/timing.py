@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from hwsim import reference
 from hwsim.errors import HwsimError
+from hwsim.formats import check_seed
 from hwsim.testing.draws import values
 from hwsim.units import MacUnit, as_unit
 
@@ -46,7 +47,8 @@ def speed(mac: str | MacUnit, size: int = 512, seconds: float = 1.0, seed: int =
     mac : a unit or its name, cores and tables of your own too.  size : M = N = K, 1 to 8192.
     seconds : of timing, after one run of each that is not timed; at least one pair is.
 
-    Raises SpecError for no unit, ValueError for another size or no time, HwsimError for an
+    Raises SpecError for no unit, ValueError for another size, time or seed and for
+    a unit that requantizes, HwsimError for an
     output that is not the reference's.
 
     >>> found = speed("int8xint8:mitchell+int32", size=16, seconds=0.01)
@@ -56,11 +58,13 @@ def speed(mac: str | MacUnit, size: int = 512, seconds: float = 1.0, seed: int =
     unit = as_unit(mac)
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= 8192:
         raise ValueError(f"size={size!r}: an integer from 1 to 8192 is needed")
-    if not seconds > 0:
-        raise ValueError(f"seconds={seconds!r}: more than 0 is needed")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 3600:
+        raise ValueError(f"seconds={seconds!r}: a number over 0, up to 3600, is needed")
+    if unit.requantization is not None:
+        raise ValueError(f"{unit}: a unit that requantizes needs a rescaling; time it without")
     from hwsim import simulate
 
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(check_seed(seed))
     a, b = (values(fmt, (size, size), "middle", generator) for fmt in (unit.a, unit.b))
     x, y = generator.normal(size=(2, size, size)).astype(np.float32)
     with threadpool_limits(1):

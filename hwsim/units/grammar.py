@@ -38,7 +38,7 @@ from hwsim.formats import (
     stochastic_of,
 )
 from hwsim.units.matrix_units import MATRIX_UNITS
-from hwsim.units.multipliers import IntegerMultiplier, core_bits, parse_multiplier
+from hwsim.units.multipliers import MOST_BITS, IntegerMultiplier, core_bits, parse_multiplier
 from hwsim.units.orders import (
     Bins,
     Chunked,
@@ -226,6 +226,9 @@ def _core(reader: _Reader, bits: int) -> IntegerMultiplier:
     word, start = reader.word("+"), reader.at
     reader.spans["core"] = (start, len(word))
     kind, _, file = word.partition("=")
+    if bits > MOST_BITS:
+        message = f"{word}: operands of {bits} bits; {MOST_BITS} are multiplied at most"
+        raise SpecError(message, reader.text, start, len(word))
     try:
         if file and kind in ("table", "tables"):
             core: IntegerMultiplier = read_table(file, kind == "tables")

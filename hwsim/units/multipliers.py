@@ -74,6 +74,9 @@ class ExactMultiplier(IntegerMultiplier):
 
     NAME: ClassVar[str] = "exact"
 
+    def check(self, a: Format, b: Format) -> None:
+        """Any operands: it is what units have without a core."""
+
 
 @dataclass(frozen=True)
 class Mitchell(IntegerMultiplier):

@@ -185,7 +185,10 @@ class MacUnit:
 
     def _check_stored(self, fmt: GridFormat) -> None:
         """A table of products is small, and one of codes."""
-        _require_grid("product", fmt)
+        if isinstance(fmt, TableFormat):
+            message = f"product format {fmt}: entries are floats, integers or fixed point"
+            raise SpecError(message, part="product")
+        _require("product", fmt, GridFormat)
         widest, tables = max(self.a.width, self.b.width), (self.a, self.b)
         if widest > MOST_STORED_BITS or not any(isinstance(f, TableFormat) for f in tables):
             message = f"products/{fmt} of {self.a} and {self.b}: codes of up to {MOST_STORED_BITS} "
@@ -200,7 +203,8 @@ class MacUnit:
         if not isinstance(self.order, Bins):
             return
         if not isinstance(self.multiplier, ExactProduct):
-            message = f"{self.order}: bins times values are exact products, not mul_add"
+            word = "stored ones" if isinstance(self.multiplier, StoredProduct) else "mul_add"
+            message = f"{self.order}: bins times values are exact products, not {word}"
             raise SpecError(message, part="multiplier")
         if self.core is not None:
             message = f"{self.order}: bins times values are exact products, not {self.core}"

@@ -283,7 +283,7 @@ def drawn(s: Vector, e: Error | None, g: Scalars, path: Path, draw: Vector) -> V
         minus = m >> (s.width - 1)
         m = m + (((bits(e.value) ^ minus) - minus) >> (s.width - 1))
         if path.rounding == DRAWN_C:
-            m = select(e.exists, m | 1, m)
+            m = select(e.exists & (absolute(s) < INFINITY), m | 1, m)
     if not path.floor:
         return floats(drawn_bits(m, g, path, draw))
     # Under the smallest normal value the grid is that of |s| plus it.
@@ -293,7 +293,7 @@ def drawn(s: Vector, e: Error | None, g: Scalars, path: Path, draw: Vector) -> V
     lost = a - (t - base)
     m = select(lost < 0.0, bits(t) - 1, bits(t))
     if path.rounding == DRAWN_C:
-        m = select(lost.ne(0.0), m | 1, m)
+        m = select((lost > 0.0) | (lost < 0.0), m | 1, m)  # NaN, of an infinite sum, is neither
     y = floats(drawn_bits(m, g, path, draw)) - base
     y = floats(bits(y) | (bits(s) & sign_mask(s.width)))
     return y if path.signs else y + 0.0

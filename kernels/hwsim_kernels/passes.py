@@ -169,9 +169,9 @@ def _clocked(tile: Tile, registers: list[Vector]) -> Callable[[int, Scalars], Ve
     return draw
 
 
-def _registers(tile: Tile, level: int, at: Any) -> list[Any]:
+def _registers(tile: Tile, path: Path, level: int, at: Any) -> list[Any]:
     """Pointers to the shift registers of inner roundings (level 0), or of those of chunk sums."""
-    return tile.spots(DRAWS[level], at) if tile.path.clocked else []
+    return tile.spots(DRAWS[level], at) if path.clocked else []
 
 
 def _apart(path: Path, vectors: int) -> dict[str, int]:
@@ -190,7 +190,7 @@ def _own_starts(tile: Tile, at: Any) -> list[Any]:
         if name == "largest":
             starts += [start(tile, name)] * count
         elif name == "register":
-            starts += [tile.load(spot, tile.whole) for spot in _registers(tile, 0, at)]
+            starts += [tile.load(spot, tile.whole) for spot in _registers(tile, tile.path, 0, at)]
         else:
             kind = ir.VectorType(FLOATS[64], tile.lanes)
             spots = tile.spots("lost", at, I64(int(name == "mass")))
@@ -237,7 +237,7 @@ def _finish(
                 tile.store(x.value, spot, 8)
     elif "lost" in tally:
         _add_lost(tile, tally["lost"], at)
-    for x, spot in zip(own.get("register", []), _registers(tile, 0, at), strict=True):
+    for x, spot in zip(own.get("register", []), _registers(tile, tile.path, 0, at), strict=True):
         tile.store(x.value, spot)
     sums, flags = ends[: len(spots)], ends[len(spots) :]
     if outer:
@@ -258,7 +258,7 @@ def _merge(
     n = Tally(**wrapped(builder, {name: start(tile, name) for name in names}))
     n = n._replace(empty=I64(0))
     struck = flags or [Vector(builder, x) for x in flag_starts(tile, path)]
-    places = _registers(tile, 1, at)
+    places = _registers(tile, path, 1, at)
     registers = [Vector(builder, tile.load(place, tile.whole)) for place in places]
     draws = _draws(tile, at, tile.turn, path, 1, registers)
     for i, (spot, t) in enumerate(zip(spots, sums, strict=True)):

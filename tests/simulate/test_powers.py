@@ -16,7 +16,7 @@ from hwsim.formats import FixedFormat, LogFormat
 from hwsim.reference.multipliers import antilogarithm
 from hwsim.simulate import describe, powers, products
 from hwsim.units.multipliers import Logarithmic, Shift
-from tests.simulate.comparison import check_matmul
+from tests.simulate.comparison import bits, check_matmul
 
 Array = Any
 
@@ -135,16 +135,18 @@ def test_fractions_of_all_values(fmt: str) -> None:
     """The planes say what a code's logarithm is, in a finer one's fraction too."""
     log = hwsim.format(fmt)
     assert isinstance(log, LogFormat)
-    for bits in {log.fraction_bits, 10}:
+    for places in {log.fraction_bits, 10}:
         values = reference.decode(np.array(sorted(log.values_by_code)), log)[None, None]
         out = np.empty((2, *values.shape))
-        powers.looked_up(Logarithmic(bits, 0), values, (out, out.view(np.int64)), (0, 0, False))
+        powers.looked_up(Logarithmic(places, 0), values, (out, out.view(np.int64)), (0, 0, False))
         fields = np.array(sorted(log.values_by_code)) & log.last_field
-        wanted = (fields - log.exponent_bias) << (bits - log.fraction_bits)
+        wanted = (fields - log.exponent_bias) << (places - log.fraction_bits)
         some = values[0, 0] != 0
-        np.testing.assert_array_equal(out.view(np.int64)[0, 0, 0][some], wanted[some] % (1 << bits))
         np.testing.assert_array_equal(
-            out[1, 0, 0][some], np.copysign(np.exp2(wanted >> bits), values[0, 0])[some]
+            out.view(np.int64)[0, 0, 0][some], wanted[some] % (1 << places)
+        )
+        np.testing.assert_array_equal(
+            out[1, 0, 0][some], np.copysign(np.exp2(wanted >> places), values[0, 0])[some]
         )
         assert not out[1, 0, 0][~some].any()
 
@@ -255,3 +257,18 @@ def test_refusals(spec: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         hwsim.mac(spec)
     assert message in caught.value.line
+
+
+@pytest.mark.parametrize(
+    ("unit", "a", "b"),
+    [
+        ("int8xe8m0:shift0+fp32", [[3.0, 5.0]], [[np.nan], [0.25]]),
+        ("e5m2xpow2_4b7:shift0+fp32", [[np.inf, 1.25, np.nan]], [[0.25], [0.5], [0.5]]),
+    ],
+)
+def test_nothing_is_shifted_out_of_infinities(unit: str, a: Any, b: Any) -> None:
+    """NaN and Inf lose no bit, as operands of either kind."""
+    wanted = reference.matmul(a, b, unit, telemetry=True)
+    got = hwsim.matmul(a, b, unit, telemetry=True)
+    assert bits(got[0]) == bits(wanted[0])
+    assert got[1].shifted_out == wanted[1].shifted_out == 1

@@ -29,7 +29,8 @@ def needed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 ROUNDINGS = ("sr8", "sr4b", "sr5c", "sr1", "sr12c", "sr10b")
 REGISTERS = (
     *("e5m2xe5m2+e6m9:sr8-lfsr16", "e4m3xe4m3+fp16:sr5b-lfsr9", "bf16xbf16+fp32:sr4c-lfsr31"),
-    *("e5m2xe5m2+e6m9:sr8-lfsr32:chunk4", "e4m3xe4m3+e4m3:saturate:sr3-lfsr3:chunk7/fp16:out=e5m2"),
+    "e5m2xe5m2+e6m9:sr8-lfsr32:chunk4",
+    "e4m3xe4m3+e4m3:saturate:sr3-lfsr3:chunk7/fp16:out=e5m2",
 )
 ACCUMULATORS = (
     *("e5m2", "e4m3", "e6m9", "bf16", "fp16", "fp32", "e8m9", "int32", "e3m4:chunk3"),
@@ -80,6 +81,28 @@ def test_every_way_gives_the_reference(accumulator: str) -> None:
     assert compared > 20
 
 
+@pytest.mark.parametrize("rounding", ["sr8", "sr4b", "sr8c", "sr2c", "sr8-lfsr16", "sr5c-lfsr9"])
+@pytest.mark.parametrize("unit", ["fp16xfp16+e5m2", "bf16xbf16+fp16", "bf16xbf16+bf16:chunk3"])
+def test_infinite_sums_beside_subnormal_ones(unit: str, rounding: str) -> None:
+    """One large operand may make sums infinite: tiny ones are rounded on their grid all the same,
+    and a step after an infinite sum leaves it."""
+    generator = np.random.default_rng(4)
+    kinds = hwsim.mac(unit)
+    top, low = float(kinds.a.largest) / 2, float(kinds.outer_format.smallest)
+    for k in (2, 7):
+        a = generator.choice([-1.0, 1.0, 1.5, -0.75], (6, k)) * low**0.5 / 2
+        b = generator.choice([-1.0, 1.0, 1.25, -0.5], (k, 9)) * low**0.5 / 2
+        a[1, 0], a[2, -1], b[0, 3], b[-1, 4], b[0, 5] = top, -top, top, top, 0.0
+        c = np.where(generator.random((6, 9)) < 0.3, -0.0, low)
+        for start in (None, c):
+            wanted = reference.matmul(a, b, f"{unit}:{rounding}", c=start, seed=9, telemetry=True)
+            for telemetry in (False, "counts", True):
+                got = hwsim.matmul(a, b, f"{unit}:{rounding}", c=start, seed=9, telemetry=telemetry)
+                assert bits(got[0] if telemetry else got) == bits(wanted[0]), telemetry
+                if telemetry:
+                    assert not count_differences(got[1], wanted[1], telemetry == "counts")
+
+
 @pytest.mark.parametrize("unit", REGISTERS)
 def test_shift_registers_move_in_the_fast_kernels(
     unit: str, monkeypatch: pytest.MonkeyPatch
@@ -94,6 +117,21 @@ def test_shift_registers_move_in_the_fast_kernels(
         wanted = reference.matmul(a, b, unit, c=c, seed=5, telemetry=True)
         for telemetry in (False, "counts", True) if k < 700 else (False,):
             got = hwsim.matmul(a, b, unit, c=c, seed=5, telemetry=telemetry)
+            assert bits(got[0] if telemetry else got) == bits(wanted[0])
+            if telemetry:
+                assert not count_differences(got[1], wanted[1], telemetry == "counts")
+
+
+@pytest.mark.parametrize("outer", ["bf16", "fp16"])
+def test_registers_of_chunk_sums_alone(outer: str) -> None:
+    """Inner sums that nothing rounds draw nothing."""
+    generator = np.random.default_rng(7)
+    a, b = generator.integers(-99, 99, (3, 70)), generator.integers(-99, 99, (70, 9))
+    for inner in ("fp32", "int32"):
+        unit = f"int8xint8+{inner}:sr8-lfsr16:chunk16/{outer}"
+        wanted = reference.matmul(a, b, unit, seed=3, telemetry=True)
+        for telemetry in (False, "counts", True):
+            got = hwsim.matmul(a, b, unit, seed=3, telemetry=telemetry)
             assert bits(got[0] if telemetry else got) == bits(wanted[0])
             if telemetry:
                 assert not count_differences(got[1], wanted[1], telemetry == "counts")

@@ -13,7 +13,7 @@ from hwsim.errors import SpecError
 from hwsim.formats import as_format
 from hwsim.simulate.stored import by_codes
 from hwsim.testing import check, values
-from tests.simulate.comparison import check_matmul
+from tests.simulate.comparison import bits, check_matmul
 
 UNITS = (
     *("nf4xnf4+fp16:products/e5m2", "nf4xint8+fp32:products/int8", "nf4xnf4+exact:products/e4m3"),
@@ -69,3 +69,13 @@ def test_laws_and_cost() -> None:
     assert all(v.ok for v in report.verdicts if not v.skipped), report
     few, many = (hwsim.cost(f"nf4x{f}+fp16:products/e5m2") for f in ("ternary", "e4m3"))
     assert 0 < few.area_um2 < many.area_um2
+
+
+@pytest.mark.parametrize(
+    "unit", ["nf4xint8_sym+fp16:products/e5m2", "int4_symxnf4+fp32:products/e4m3"]
+)
+def test_symmetric_integers(unit: str) -> None:
+    """They have a code that stands for nothing."""
+    generator = np.random.default_rng(6)
+    a, b = generator.normal(size=(3, 8)) * 3, generator.normal(size=(8, 4)) * 3
+    assert bits(hwsim.matmul(a, b, unit)) == bits(reference.matmul(a, b, unit))
