@@ -244,7 +244,7 @@ def instructions(a: Any, b: Any, case: Case) -> str:
     """Vector instructions that the hot loop spends on 16 products; by the compiler's assembly."""
     import re
 
-    from hwsim_kernels import blocked, multiply
+    from hwsim_kernels import blocked, multiply, tiles
     from numba.core.caching import NullCache
 
     import hwsim
@@ -276,7 +276,7 @@ def instructions(a: Any, b: Any, case: Case) -> str:
     blocks = re.split(r"\n(?=\.LBB)", run.inspect_asm(run.signatures[0]))
     hot = max(blocks, key=lambda block: len(re.findall(register, block)))
     lines = [line for line in hot.splitlines() if re.search(register, line)]
-    vectors = multiply.ROWS * blocked.vectors(path) * (path.width * 16 / blocked.VECTOR_BITS) ** -1
+    vectors = multiply.ROWS * tiles.vectors(path) * (path.width * 16 / tiles.VECTOR_BITS) ** -1
     return f"{len(lines) / vectors:.1f}"
 
 
@@ -285,7 +285,7 @@ def _signature(known: Any, path: Any) -> Any:
     if known.signatures:
         return known.signatures[0]
     import numpy as np
-    from hwsim_kernels import blocked
+    from hwsim_kernels import tiles
     from hwsim_kernels.datapath import SLOTS, Scalars
     from numba import typeof
 
@@ -296,9 +296,9 @@ def _signature(known: Any, path: Any) -> Any:
     left.flags.writeable = False
     arrays = (
         left,
-        np.zeros((1, 1, 1, blocked.columns(path)), carrier),
+        np.zeros((1, 1, 1, tiles.columns(path)), carrier),
         np.zeros(1, carrier),
-        np.zeros((1, 0, blocked.columns(path)), carrier),
+        np.zeros((1, 0, tiles.columns(path)), carrier),
         np.zeros((1, 1, 1), whole),
         np.zeros((2, len(Scalars._fields)), carrier),
         np.zeros((2, SLOTS), np.int64),
