@@ -6,6 +6,7 @@ Everything here works on operands that were already rounded into their formats.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -51,6 +52,7 @@ from hwsim.units import (
 
 Array = npt.NDArray[Any]
 NOTHING = Telemetry()
+MANY = 1 << 21  # products of the reference that take half a minute
 
 
 def multiply(
@@ -245,6 +247,10 @@ def _by_reference(
     facts: Facts, unit: MacUnit, level: int, draws: Draws | None
 ) -> tuple[Array, Telemetry]:
     """The exact reference, for units with a part that no kernel knows."""
+    count = math.prod(facts.a.shape) * facts.b.shape[2]
+    if count > MANY:
+        how = f"the exact reference multiplies {count:,} times, some tens of thousands a second"
+        warnings.warn(f"{unit}: no kernel computes this; {how}", RuntimeWarning, stacklevel=2)
     drawn = draws.listed(steps_of(unit, facts.length).total) if draws else None
     operands = facts.a, facts.b, unit, facts.c
     if level == NONE:

@@ -99,6 +99,8 @@ def multiplier(subject: Subject, bits: int = 8, signed: bool = False) -> TableMu
         raise TypeError(f"signed={signed!r}: True or False is needed")
     if isinstance(subject, (str, Path)):
         return read_table(str(subject), signed)
+    if hasattr(subject, "mask"):
+        raise TypeError("table: a masked array: fill it first (numpy.ma.filled)")
     if not callable(subject):
         return _of_rows(subject, signed)
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MOST_TABLE_BITS:

@@ -281,3 +281,10 @@ def test_refused(text: str, wrong: str) -> None:
     with pytest.raises(hwsim.SpecError) as caught:
         hwsim.mac(text)
     assert text[caught.value.start :].startswith(wrong), caught.value
+
+
+def test_many_products_of_the_reference_are_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the wait."""
+    monkeypatch.setattr("hwsim.simulate.products.MANY", 7)
+    with pytest.warns(RuntimeWarning, match="no kernel computes this; the exact reference multi"):
+        hwsim.matmul(np.ones((2, 2)), np.ones((2, 2)), "hopper.e4m3")

@@ -81,6 +81,7 @@ def test_exchanged_operands() -> None:
         (np.zeros((2, 2)), {}, TypeError, "integers are needed"),
         (cut, {"signed": 1}, TypeError, "signed=1"),
         (None, {}, SpecError, "table None: a function"),
+        (np.ma.masked_array(np.zeros((4, 4), int), True), {}, TypeError, "a masked array"),
         (7, {}, SpecError, "2\\^bits"),
         ("nowhere.npy", {}, SpecError, "nowhere.npy"),
     ],
