@@ -113,10 +113,8 @@ def _by_products(
 ) -> tuple[Array, Telemetry]:
     """Sums of products that were made one by one; how : level, threads."""
     shape = (*facts.a.shape[:2], facts.b.shape[2])
-    out, counted = (
-        np.empty(shape, value_dtype(unit.output_format)),
-        Telemetry(complete=how[0] == ALL),
-    )
+    out = np.empty(shape, value_dtype(unit.output_format))
+    counted = Telemetry(complete=how[0] == ALL)
     for part in parts(facts, unit, wide.holds_codes(summing.b), draws):
         mine = part.facts
         values, telemetry = multiply(mine.a, mine.b, mine.c, summing, *how, part.draws)

@@ -79,3 +79,12 @@ def test_symmetric_integers(unit: str) -> None:
     generator = np.random.default_rng(6)
     a, b = generator.normal(size=(3, 8)) * 3, generator.normal(size=(8, 4)) * 3
     assert bits(hwsim.matmul(a, b, unit)) == bits(reference.matmul(a, b, unit))
+
+
+@pytest.mark.parametrize(("fmt", "top"), [("e5m2", np.inf), ("e4m3", 448.0), ("fp16", np.inf)])
+def test_infinite_operands(fmt: str, top: float) -> None:
+    """Inf stays where entries have it, and is the largest of them elsewhere; times 0 it is NaN."""
+    unit = f"e5m2xnf4+fp32:products/{fmt}"
+    got = hwsim.matmul([[np.inf], [-np.inf]], [[1.0, -1.0]], unit)
+    assert got.tolist() == [[top, -top], [-top, top]]
+    assert np.isnan(hwsim.matmul([[np.inf], [np.nan]], [[0.0]], unit)).all()
