@@ -21,6 +21,7 @@ from hwsim.simulate.core_products import summing_unit
 from hwsim.simulate.cores import kind, rewritten
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.facts import Facts, Unknown
+from hwsim.simulate.fused import Known
 from hwsim.simulate.grids import (
     fits_float64_grid,
     grid64,
@@ -238,7 +239,7 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     if unit.core is not None:
         return _describe_core(unit)
     if isinstance(unit.order, Fused):
-        return ("the exact reference, slowly: blocks have no kernel yet",)
+        return _describe_fused(unit)
     if isinstance(unit.order, Exact) and stochastic_of(unit.rounding):
         return ("integers of any width, slowly: the sum's one rounding draws",)
     if isinstance(unit.order, Exact):
@@ -254,6 +255,14 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     if isinstance(stages, str):
         return (f"integers of any width, slowly: {stages}",)
     return tuple(stage.proof for stage in stages if stage is not None)
+
+
+def _describe_fused(unit: MacUnit) -> tuple[str, ...]:
+    """The proof of a block on any data, or why none holds there."""
+    known = Known(unit, Unknown(), NONE)
+    if problem := known.refusal():
+        return (f"the exact reference, slowly: {problem}",)
+    return (f"{known.proof()}; int32 terms of float32 products where the data allow it",)
 
 
 def _describe_bins(unit: MacUnit) -> tuple[str, ...]:

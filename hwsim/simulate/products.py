@@ -27,6 +27,7 @@ from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_product, holds_integers, integer_product
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import holds_nan
+from hwsim.simulate.fused import fused_product
 from hwsim.simulate.grids import fits_float64_grid
 from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
@@ -147,12 +148,17 @@ def _by_kernels(
     facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
-    if isinstance(unit.multiplier, StoredProduct) or isinstance(unit.order, Fused):
+    if isinstance(unit.multiplier, StoredProduct):
         return None
     if unit.core is not None:
         return None if draws else _by_core(facts, unit, level, threads)
     if _in_codes(unit):
         return None
+    if isinstance(unit.order, Fused):
+        done = fused_product(facts, unit, level, threads)
+        if done is not None and level != NONE:
+            done[1].zeros = facts.zero_products
+        return done
     if isinstance(unit.order, Exact) and draws:
         return None
     if isinstance(unit.order, Exact):
@@ -304,6 +310,8 @@ def _telemetry(
     n = facts.b.shape[2]
     outputs = batch * m * n
     inner_steps, outer_steps = unit.order.steps(k)
+    if isinstance(unit.order, Fused):
+        inner_steps = k  # every product is added, though a block is rounded once
     struck = converted > 0 or totals.overflowed
     inner = step_counts(totals.inner, outputs * inner_steps)
     return Telemetry(

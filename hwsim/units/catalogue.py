@@ -40,6 +40,14 @@ UNITS = (
     UnitEntry("int8xnf4+int16:bins16/fp32", "one bin for each value", "Garland, Gregg 2018, PASM"),
     UnitEntry("fp16xfp16+fp32", "native sums", "IEEE 754-2019"),
     UnitEntry("e4m3xe4m3+fp16:mul_add", "rounded products", "IEEE 754-2019 §5.4.1"),
+    UnitEntry(
+        "fp16xfp16+fp16:fused4f23z-19", "fused blocks: volta.fp16/fp16", "Fasi et al. 2021; MMA-Sim"
+    ),
+    UnitEntry(
+        "e4m3xe4m3+fp32:rtz:inf_always:fused32f13z-133/e8m13",
+        "fused blocks: hopper.e4m3",
+        "Khattak, Mikaitis 2025; MMA-Sim",
+    ),
     UnitEntry("fp32xfp32+fp32:exact", "exact sums", "Kulisch 2013"),
     UnitEntry("int8xint8+int32", "integers that wrap", "two's complement"),
     UnitEntry("int8xint8+int16:saturate", "integers that saturate", "two's complement"),
@@ -57,7 +65,4 @@ UNITS = (
     UnitEntry("e4m3xpow2_4b7:shift1+fp16", "shift on significands", "the same"),
     UnitEntry("log4.3xlog4.3:log8+fp32", "log, by a table", "Zhao et al. 2021, LNS-Madam"),
 )
-MISSING = (
-    "a kernel of fused blocks: matrix units (`hopper.e4m3` …) run on the reference, slowly; "
-    "AMD's CDNA2 and CDNA3 are not described",
-)
+MISSING: tuple[str, ...] = ("AMD's CDNA2 and CDNA3 are not described",)

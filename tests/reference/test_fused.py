@@ -287,4 +287,4 @@ def test_many_products_of_the_reference_are_announced(monkeypatch: pytest.Monkey
     """Before the wait."""
     monkeypatch.setattr("hwsim.simulate.products.MANY", 7)
     with pytest.warns(RuntimeWarning, match="no kernel computes this; the exact reference multi"):
-        hwsim.matmul(np.ones((2, 2)), np.ones((2, 2)), "hopper.e4m3")
+        hwsim.matmul(np.ones((2, 2)), np.ones((2, 2)), "fp64xfp64+fp32:fused4f20")
