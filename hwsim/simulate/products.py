@@ -34,6 +34,7 @@ from hwsim.simulate.powers import plain, shifted_out
 from hwsim.simulate.preparations import flushed, in_turn, pairs_in_chunks, plainer, with_nan
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.stages import refuse_nan
+from hwsim.simulate.staged import staged_product
 from hwsim.simulate.stored import by_codes
 from hwsim.simulate.streams import Draws
 from hwsim.simulate.tally import Totals, exact_total, step_counts
@@ -147,10 +148,11 @@ def _by_kernels(
     facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
-    if isinstance(unit.multiplier, StoredProduct) or isinstance(unit.order, Fused | Staged):
+    if isinstance(unit.multiplier, StoredProduct) or isinstance(unit.order, Fused) or unit.ftz:
         return None
-    if unit.ftz:
-        return None
+    if isinstance(unit.order, Staged):
+        sums = staged_product(facts, unit, threads) if level == NONE else None
+        return None if sums is None else (sums, Totals(sums.shape, level))
     if isinstance(unit.order, DotAdd) and unit.order.partial is not None:
         chunks = None if draws or level != NONE else pairs_in_chunks(unit, facts)
         return None if chunks is None else _by_kernels(facts, chunks, level, threads, None)

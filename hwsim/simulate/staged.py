@@ -21,7 +21,7 @@ from hwsim.units import ExactProduct, MacUnit, Staged
 
 Array = npt.NDArray[Any]
 FP32 = FloatFormat(8, 24)
-NONE_AT_ALL = -(1 << 19)  # exponent of a zero
+NONE_AT_ALL = -(1 << 14)  # exponent of a zero
 LANES, ROWS = 512, 64
 SMALL = 1 << 18  # multiplications that are not worth a second thread
 NEVER = 1 << 20
@@ -46,7 +46,7 @@ def staged_product(facts: Facts, unit: MacUnit, threads: int) -> Array | None:
     for item in range(shape[0]):
         for first in range(0, shape[2], LANES):
             columns = slice(first, min(shape[2], first + LANES))
-            panel = tuple(np.ascontiguousarray(x[item][:, columns]) for x in right)
+            panel = tuple(_aligned(x[item][:, columns]) for x in right)
             for row in range(0, shape[1], ROWS):
                 rows = slice(row, min(shape[1], row + ROWS))
                 mine = tuple(x[item, rows] for x in left)
@@ -55,14 +55,28 @@ def staged_product(facts: Facts, unit: MacUnit, threads: int) -> Array | None:
     return out
 
 
+def _empty(shape: tuple[int, ...], dtype: Any) -> Array:
+    """An array whose data starts a cache line: vectors then cross none."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def _aligned(x: Array) -> Array:
+    found = _empty(x.shape, x.dtype)
+    found[...] = x
+    return found
+
+
 def _tile(left: Any, right: Any, out: Array, stages: Stages, whole: Any) -> None:
     """One tile, which starts as c."""
-    target, n = np.ascontiguousarray(out), out.shape[1]
+    target, n = _aligned(out), out.shape[1]
     scratch = (
-        np.empty((stages.groups + 1, n), np.int32),
-        np.empty((stages.groups + 1, n), whole),
-        np.empty(n, left[0].dtype),
-        np.empty(n, np.float32),
+        _empty((stages.groups + 1, n), np.int16),
+        _empty((stages.groups + 1, n), whole),
+        _empty((n,), left[0].dtype),
+        _empty((n,), np.float32),
     )
     staged_tile(left, right, target, scratch, stages)
     out[...] = target
@@ -74,9 +88,9 @@ def _stages(order: Staged, largest_scale: int, facts: Facts) -> Stages:
     reach = NEVER if order.reach is None else order.reach
     bounded = facts.finite and facts.a_max * facts.b_max < 2.0**128
     return Stages(
-        *(order.terms, order.groups, fraction, kept + 1 - fraction),
+        *(order.terms, order.groups, np.int32(fraction), kept + 1 - fraction),
         *(max(fraction - 23, 0), np.int32(max(23 - fraction, 0)), np.int32(reach)),
-        *(kept + 1, (1 << (52 - kept)) - 1, largest_scale, not bounded),
+        *(kept + 1, (1 << (52 - kept)) - 1, np.int32(largest_scale), not bounded),
     )
 
 
@@ -119,7 +133,7 @@ def _prepared(x: Array, fmt: Any, carrier: Any) -> tuple[Array, Array, Array]:
     every: Array = np.ascontiguousarray(x, carrier)
     finite = np.isfinite(every)
     values = every if finite.all() else np.where(finite, every, carrier(0))
-    exponents = np.frexp(values)[1].astype(np.int32) - np.int32(1)
-    exponents = np.maximum(exponents, np.int32(fmt.emin))
+    exponents = np.frexp(values)[1].astype(np.int16) - np.int16(1)
+    exponents = np.maximum(exponents, np.int16(fmt.emin))
     exponents[values == 0] = NONE_AT_ALL
     return values, exponents, every
