@@ -65,14 +65,16 @@ def flushed(values: Array, fmt: Format, keep_sign: bool) -> Array:
     return np.where(tiny, zeros.astype(values.dtype), values)
 
 
-def plainer(unit: MacUnit, facts: Facts) -> MacUnit:
+def plainer(unit: MacUnit, facts: Facts, drawn: bool) -> MacUnit:
     """The unit without `ftz`, with subnormals, or with exact products, where this changes no bit
-    and no count on operands that were flushed already."""
+    and no count on operands that were flushed already; ``drawn``: nor any number of a rounding."""
     floats = [f for f in unit.rounded_formats().values() if isinstance(f, FloatFormat)]
     known = isinstance(unit.multiplier, ExactProduct | RoundedProduct) and unit.core is None
     if not (unit.ftz or FP32_NOSUB in floats) or not known or not _has_no_tiny(unit, facts, floats):
         return unit
     unit = replace(unit, ftz=False)
+    if drawn:
+        return unit
     if unit.accumulator == FP32_NOSUB:
         unit = replace(unit, accumulator=FP32)
     if unit.product_format is not None and _holds_products(unit.product_format, unit, facts):

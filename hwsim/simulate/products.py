@@ -33,8 +33,8 @@ from hwsim.simulate.lowering import lower
 from hwsim.simulate.powers import plain, shifted_out
 from hwsim.simulate.preparations import flushed, in_turn, pairs_in_chunks, plainer, with_nan
 from hwsim.simulate.range_check import out_of_range
-from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.staged import staged_product
+from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.stored import by_codes
 from hwsim.simulate.streams import Draws
 from hwsim.simulate.tally import Totals, exact_total, step_counts
@@ -85,7 +85,7 @@ def multiply(
         return values, replace(found, zero_operands=zeros)
     unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
-    unit = plainer(plain(unit, facts), facts)
+    unit = plainer(plain(unit, facts), facts, draws is not None)
     if isinstance(unit.order, Bins):
         done = None if draws else _in_bins(facts, unit, level, threads)
     else:

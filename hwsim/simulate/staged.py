@@ -1,4 +1,4 @@
-"""Products of `Staged` units by kernels: tiles over threads, in the narrower carrier that is proved.
+"""Products of `Staged` units by kernels: tiles over threads, in the narrowest carrier proved.
 
 docs/proofs-units.md has the conditions.
 """
@@ -88,9 +88,17 @@ def _stages(order: Staged, largest_scale: int, facts: Facts) -> Stages:
     reach = NEVER if order.reach is None else order.reach
     bounded = facts.finite and facts.a_max * facts.b_max < 2.0**128
     return Stages(
-        *(order.terms, order.groups, np.int32(fraction), kept + 1 - fraction),
-        *(max(fraction - 23, 0), np.int32(max(23 - fraction, 0)), np.int32(reach)),
-        *(kept + 1, (1 << (52 - kept)) - 1, np.int32(largest_scale), not bounded),
+        terms=order.terms,
+        groups=order.groups,
+        fraction=np.int32(fraction),
+        up=kept + 1 - fraction,
+        lift=max(fraction - 23, 0),
+        drop=np.int32(max(23 - fraction, 0)),
+        reach=np.int32(reach),
+        below=kept + 1,
+        mask=(1 << (52 - kept)) - 1,
+        largest_scale=np.int32(largest_scale),
+        special=not bounded,
     )
 
 

@@ -1,11 +1,10 @@
 """Blocks of products in two stages, each of a tile's sums in turn; lanes run along n.
 
-A product of float significands of at most p bits in all is exact in the carrier (float32 and int32,
-or float64 and int64).  Times 2^(F − e), e the largest exponent of its group, it lies below
-4·2^F in magnitude; its integer part is exact, and so is the sum of a group's.  The second stage is
-float64's: the products' sum has at most F + 3 + log2(L) bits and an accumulator 24, each in a window
-of S + 3 + log2(L) bits above the quantum 2^(E − S − 1); every floor is one of such numbers times a
-power of two, and the only rounding is the last one, to float32.
+A product of significands of at most p bits in all is exact in the carrier (float32 and int32, or
+float64 and int64).  Times 2^(F − e), e the largest exponent of its group, it lies below 4·2^F in
+magnitude; its integer part is exact, and so is a group's sum.  The second stage is int64's, in units
+of 2^(E − S − 1): shifts to the right go down.  A total of at most 53 bits is a float64, whose
+bits under the first S, rounded down, are masked; the one rounding is the last, to float32.
 """
 
 from __future__ import annotations
@@ -71,8 +70,8 @@ def settled(dot, top, s, g):
 def staged_tile(left, right, out, scratch, g):
     """out (m, n), float32, becomes what a (m, k) and b (k, n) add up to with it.
 
-    left, right : of a and of b the finite values (others 0), in float32 or float64; their exponents,
-        int16, of zeros so low that they are none; and all values, where ``g.special``.
+    left, right : of a and of b the finite values (others 0), in float32 or float64; their
+        exponents, int16, of zeros so low that they are none; all values, where ``g.special``.
     scratch : per group and column an int16 and an integer as wide as the values, per column a value
         and a float32.
     """
