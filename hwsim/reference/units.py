@@ -208,10 +208,13 @@ def dot(
 
 # --- products -------------------------------------------------------------------------------------
 def operand(x: Value, fmt: Format, unit: MacUnit) -> Value:
-    """x as the unit takes it: a subnormal is a zero of its sign under ``daz``, +0 under ``ftz``."""
-    if not (unit.daz or unit.ftz) or not is_subnormal(x, fmt):
-        return x
-    return zero(unit.daz and x.negative and fmt.has_negative_zero)
+    """x as the unit takes it: a subnormal is a zero of its sign under ``daz``; under ``ftz`` it is
+    +0, and so is −0."""
+    if unit.ftz and isinstance(fmt, FloatFormat) and (x.is_zero or is_subnormal(x, fmt)):
+        return zero()
+    if unit.daz and is_subnormal(x, fmt):
+        return zero(x.negative and fmt.has_negative_zero)
+    return x
 
 
 def is_subnormal(x: Value, fmt: Format) -> bool:

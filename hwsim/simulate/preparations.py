@@ -54,14 +54,16 @@ def in_turn(unit: MacUnit, a: Array, b: Array) -> tuple[MacUnit, Array, Array]:
     return replace(unit, order=Sequential()), a[:, :, places], b[:, places]
 
 
-def flushed(values: Array, fmt: Format, keep_sign: bool) -> Array:
-    """Subnormals as zeros: of their sign, where ``fmt`` has −0 and it is kept, else +0."""
-    if not has_subnormal_values(fmt):
+def flushed(values: Array, fmt: Format, unit: MacUnit) -> Array:
+    """What is under the smallest normal as zeros: under ``ftz`` +0, −0 too; under ``daz`` of their
+    sign, where ``fmt`` has −0."""
+    if not (unit.daz or unit.ftz) or not isinstance(fmt, FloatFormat):
         return values
-    assert isinstance(fmt, FloatFormat)
-    signed = keep_sign and fmt.has_negative_zero
+    if unit.daz and not has_subnormal_values(fmt):
+        return values
+    signed = unit.daz and fmt.has_negative_zero
     zeros = np.copysign(0.0, values) if signed else np.zeros(())
-    tiny = (np.abs(values) < float(fmt.smallest_normal)) & (values != 0)
+    tiny = np.abs(values) < float(fmt.smallest_normal)
     return np.where(tiny, zeros.astype(values.dtype), values)
 
 

@@ -75,10 +75,9 @@ def multiply(
         values, found = multiply(a, b, c, plainly, level, threads, draws)
         return with_nan(values, unit.nan, unit.output_format), found
     unit, a, b = in_turn(unit, a, b)
-    if unit.daz or unit.ftz:
-        a, b = flushed(a, unit.a, unit.daz), flushed(b, unit.b, unit.daz)
+    a, b = flushed(a, unit.a, unit), flushed(b, unit.b, unit)
     if unit.ftz and c is not None and a.shape[2]:
-        c = flushed(c, unit.outer_format, False)
+        c = flushed(c, unit.outer_format, unit)
     if isinstance(unit.multiplier, StoredProduct) and (looked := by_codes(unit, a, b)):
         zeros = Facts(a, b, None).zero_products if level != NONE else 0
         values, found = multiply(looked[1], looked[2], c, looked[0], level, threads, draws)

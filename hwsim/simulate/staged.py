@@ -60,7 +60,8 @@ def _empty(shape: tuple[int, ...], dtype: Any) -> Array:
     size = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
-    return memory[start : start + size].view(dtype).reshape(shape)
+    found: Array = memory[start : start + size].view(dtype).reshape(shape)
+    return found
 
 
 def _aligned(x: Array) -> Array:

@@ -85,8 +85,8 @@ class MacUnit:
         their width; a signed table and a shifter the integers themselves; of logarithms their
         fractions); None is exact.  It has the bits of the wider operand's, a table at least those.
         The product's sign is the exact one's, and so is what becomes of NaN and Inf.
-    ftz : subnormal a, b and c count as +0, and every rounded number that is subnormal in its format
-        becomes a zero of its sign.
+    ftz : a, b and c under the smallest normal of their formats, −0 too, count as +0, and every
+        rounded number that is subnormal in its format becomes a zero of its sign.
     nan : code of the output format that a NaN result has; None for the format's canonical one.
 
     Raises SpecError where no hardware could obey the description.
@@ -270,7 +270,8 @@ class MacUnit:
             change("core", None)
         if not has_subnormal_values(self.a) and not has_subnormal_values(self.b):
             change("daz", False)
-        if not any(map(has_subnormal_values, (self.a, self.b, *self.rounded_formats().values()))):
+        everything = (self.a, self.b, *self.rounded_formats().values())
+        if not any(isinstance(fmt, FloatFormat) for fmt in everything):
             change("ftz", False)
         formats = self.rounded_formats().values()
         if all(self.overflow == fmt.default_overflow for fmt in formats):

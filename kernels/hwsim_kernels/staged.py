@@ -2,8 +2,8 @@
 
 A product of significands of at most p bits in all is exact in the carrier (float32 and int32, or
 float64 and int64).  Times 2^(F − e), e the largest exponent of its group, it lies below 4·2^F in
-magnitude; its integer part is exact, and so is a group's sum.  The second stage is int64's, in units
-of 2^(E − S − 1): shifts to the right go down.  A total of at most 53 bits is a float64, whose
+magnitude; its integer part is exact, and so is a group's sum.  The second stage is int64's, in
+units of 2^(E − S − 1): shifts to the right go down.  A total of at most 53 bits is a float64, whose
 bits under the first S, rounded down, are masked; the one rounding is the last, to float32.
 """
 
