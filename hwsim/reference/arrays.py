@@ -21,6 +21,7 @@ from hwsim.reference.containers import (
     rounded,
     to_array,
     to_values,
+    with_nan,
 )
 from hwsim.reference.draws import Drawing, Draws
 from hwsim.reference.patches import Padding, Pair, check_shapes, pad, pair_of
@@ -286,6 +287,8 @@ def _outputs(
         draw = draws.of(number, steps_of(summing, len(a)).total)
         results.append(value_dot(a, b, summing, start.item(*at), how.telemetry, draw))
     array = to_array([r.value for r in results], summing.output_format, shape)
+    if unit.nan is not None:
+        array = with_nan(array, unit.nan, unit.output_format)
     counts = merge([r.telemetry for r in results])
     if how.rescaling is not None:
         array, clamped = requantized(array, unit, how.rescaling)

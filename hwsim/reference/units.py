@@ -21,7 +21,8 @@ from hwsim.reference.draws import Draw, no_draw
 from hwsim.reference.fused import Term, block_sum, term_of
 from hwsim.reference.multipliers import multiply as core_product
 from hwsim.reference.powers import logarithmic_product, shifted, shifts_out, significand
-from hwsim.reference.rounding import finite_range, round_value
+from hwsim.reference.rounding import Rounded, finite_range, round_value
+from hwsim.reference.staged import staged_sum
 from hwsim.reference.values import (
     ZERO,
     Value,
@@ -46,6 +47,9 @@ from hwsim.units import (
     Lanes,
     MacUnit,
     Order,
+    Reversed,
+    Sequential,
+    Staged,
     StepCounts,
     StoredProduct,
     TableMultiplier,
@@ -97,8 +101,20 @@ class Level:
 
     def round(self, exact: Value) -> tuple[Value, bool]:
         """R(exact) by the draw of this step, and whether it overflowed."""
-        overflow = self.unit.overflow_of(self.fmt)
-        return round_value(exact, self.fmt, self.unit.rounding, overflow, self.draw(self.step))
+        return rounded(exact, self.fmt, self.unit, self.draw(self.step))
+
+    def block(self, exact: Value, products: int) -> Value:
+        """R(the sum of a block of products), which counts as their additions."""
+        y, overflowed = self.round(exact)
+        self.step += 1
+        if self.observe:
+            old = self.counts
+            self.counts = StepCounts(
+                additions=old.additions + products,
+                overflow_steps=old.overflow_steps + overflowed,
+                largest=max(old.largest, abs(to_float(y)) if y.is_finite else 0.0),
+            )
+        return y
 
     def _count(self, acc: Value, p: Value, exact: Value, y: Value, overflowed: bool) -> None:
         """Count one addition."""
@@ -148,7 +164,10 @@ def dot(
     """
     if len(a) != len(b):
         raise ValueError(f"a has {len(a)} values, b has {len(b)}: equally many are needed")
+    if isinstance(unit.order, Reversed):
+        a, b = ([x[k] for k in unit.order.places(len(a))] for x in (a, b))
     a, b = [operand(x, unit.a, unit) for x in a], [operand(y, unit.b, unit) for y in b]
+    c = operand(c, unit.outer_format, unit) if unit.ftz and a else c
     exact_products = [product(x, y, unit) for x, y in zip(a, b, strict=True)]
     steps = steps_of(unit, len(a))
     addends, overflow_products = rounded_products(exact_products, unit, draw)
@@ -162,6 +181,8 @@ def dot(
             for p, x, y in zip(addends, a, b, strict=True)
         ]
         total = fused_sum(terms, c, unit.order, inner, outer)
+    elif isinstance(unit.order, Staged):
+        total = staged_blocks((a, b), c, unit.order, inner)
     else:
         total = accumulate(addends, c, unit.order, inner, outer)
     result, converted = convert(total, unit, draw(steps.first_output) if steps.output else 0)
@@ -187,11 +208,27 @@ def dot(
 
 # --- products -------------------------------------------------------------------------------------
 def operand(x: Value, fmt: Format, unit: MacUnit) -> Value:
-    """x as the multiplier takes it: under ``daz`` a subnormal is a zero of its sign."""
-    if not unit.daz or not has_subnormal_values(fmt) or not x.is_finite or x.is_zero:
-        return x
-    tiny = less(x._replace(negative=False), finite_range(fmt).smallest_normal)
-    return zero(x.negative and fmt.has_negative_zero) if tiny else x
+    """x as the unit takes it: a subnormal is a zero of its sign under ``daz``; under ``ftz`` it is
+    +0, and so is −0."""
+    if unit.ftz and isinstance(fmt, FloatFormat) and (x.is_zero or is_subnormal(x, fmt)):
+        return zero()
+    if unit.daz and is_subnormal(x, fmt):
+        return zero(x.negative and fmt.has_negative_zero)
+    return x
+
+
+def is_subnormal(x: Value, fmt: Format) -> bool:
+    """0 < |x| < smallest normal, in a float format that has such values."""
+    if not has_subnormal_values(fmt) or not x.is_finite or x.is_zero:
+        return False
+    return less(x._replace(negative=False), finite_range(fmt).smallest_normal)
+
+
+def rounded(exact: Value, fmt: Format, unit: MacUnit, draw: int = 0) -> Rounded:
+    """R(exact) in one of the unit's formats; under ``ftz`` a subnormal is a zero of its sign."""
+    y, overflowed = round_value(exact, fmt, unit.rounding, unit.overflow_of(fmt), draw)
+    tiny = unit.ftz and is_subnormal(y, fmt)
+    return Rounded(zero(y.negative and fmt.has_negative_zero) if tiny else y, overflowed)
 
 
 def product(x: Value, y: Value, unit: MacUnit) -> Value:
@@ -230,11 +267,8 @@ def rounded_products(
     fmt = unit.product_format
     if fmt is None:
         return products, 0
-    overflow = unit.overflow_of(fmt)
-    rounded = [
-        round_value(p, fmt, unit.rounding, overflow, draw(k)) for k, p in enumerate(products)
-    ]
-    return [r.value for r in rounded], sum(r.overflowed for r in rounded)
+    found = [rounded(p, fmt, unit, draw(k)) for k, p in enumerate(products)]
+    return [r.value for r in found], sum(r.overflowed for r in found)
 
 
 # --- sums -----------------------------------------------------------------------------------------
@@ -249,7 +283,7 @@ def accumulate(addends: list[Value], c: Value, order: Order, inner: Level, outer
     if isinstance(order, Tree):
         return tree_sum(addends, c, order.width, inner, outer)
     if isinstance(order, DotAdd):
-        return dot_sum(addends, c, order.width, inner)
+        return dot_sum(addends, c, order, inner, outer)
     return sequential_sum(addends, c, inner)
 
 
@@ -281,15 +315,18 @@ def fused_blocks(terms: list[Term], start: Value, order: Fused, level: Level) ->
     s = start
     for block in parts(terms, order.terms):
         own = term_of(s, [(s, level.unit.accumulator)], order)
-        s, overflowed = level.round(block_sum([*block, own], order))
-        level.step += 1
-        if level.observe:
-            old = level.counts
-            level.counts = StepCounts(
-                additions=old.additions + len(block),
-                overflow_steps=old.overflow_steps + overflowed,
-                largest=max(old.largest, abs(to_float(s)) if s.is_finite else 0.0),
-            )
+        s = level.block(block_sum([*block, own], order), len(block))
+    return s
+
+
+def staged_blocks(
+    operands: tuple[list[Value], list[Value]], start: Value, order: Staged, level: Level
+) -> Value:
+    """s = start, then s = R(the two-stage sum of the next products and s)."""
+    s, unit = start, level.unit
+    factors = [((x, unit.a), (y, unit.b)) for x, y in zip(*operands, strict=True)]
+    for block in parts(factors, order.terms):
+        s = level.block(staged_sum(block, (s, unit.accumulator), order), len(block))
     return s
 
 
@@ -326,11 +363,17 @@ def root(nodes: list[Value], level: Level) -> Value:
     return nodes[0]
 
 
-def dot_sum(addends: list[Value], c: Value, width: int, level: Level) -> Value:
-    """s = c, then s = R(s + the exact sum of the next ``width`` addends)."""
-    groups = parts(addends, width)
-    sums = [exact_total(group[1:], group[0], level.unit.rounding) for group in groups]
-    return sequential_sum(sums, c, level)
+def dot_sum(addends: list[Value], c: Value, order: DotAdd, inner: Level, outer: Level) -> Value:
+    """s = c, then s = R(s + the sum of the next ``width`` addends), which is exact, or rounded once
+    to nearest, saturating, by itself."""
+    groups, rounding = parts(addends, order.width), inner.unit.rounding
+    sums = [exact_total(group[1:], group[0], rounding) for group in groups]
+    if order.partial is None:
+        return sequential_sum(sums, c, inner)
+    inner.unit = replace(inner.unit, rounding="rne", overflow="saturate", order=Sequential())
+    inner.unit = replace(inner.unit, accumulator=order.partial, output=None, requantization=None)
+    sums = [inner.block(total, len(g)) for total, g in zip(sums, groups, strict=True)]
+    return sequential_sum(sums, c, outer)
 
 
 def binned_sum(
@@ -394,7 +437,7 @@ def convert(x: Value, unit: MacUnit, draw: int = 0) -> tuple[Value, bool]:
     """The output conversion, where there is one, and whether it overflowed."""
     if unit.output is None:
         return x, False
-    return round_value(x, unit.output, unit.rounding, unit.overflow_of(unit.output), draw)
+    return rounded(x, unit.output, unit, draw)
 
 
 def is_out_of_range(products: list[Value], c: Value, unit: MacUnit) -> bool:

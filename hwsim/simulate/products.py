@@ -32,7 +32,9 @@ from hwsim.simulate.grids import fits_float64_grid
 from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.powers import plain, shifted_out
+from hwsim.simulate.preparations import flushed, in_turn, pairs_in_chunks, plainer, with_nan
 from hwsim.simulate.range_check import out_of_range
+from hwsim.simulate.staged import staged_product
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.stored import by_codes
 from hwsim.simulate.streams import Draws
@@ -40,13 +42,14 @@ from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
 from hwsim.units import (
     Bins,
+    DotAdd,
     Exact,
     Fused,
     MacUnit,
     Sequential,
+    Staged,
     StoredProduct,
     Telemetry,
-    has_subnormal_values,
     is_integer,
     steps_of,
 )
@@ -68,15 +71,21 @@ def multiply(
     """(batch, m, k) × (batch, k, n) + c on ``unit``; results that the value dtype of its
     output holds: integers may come in floats, where no bit of theirs is lost.  ``draws``: of a unit
     that rounds stochastically."""
-    if unit.daz:
-        a, b = _flushed(a, unit.a), _flushed(b, unit.b)
+    if unit.nan is not None:
+        plainly = replace(unit, nan=None)
+        values, found = multiply(a, b, c, plainly, level, threads, draws)
+        return with_nan(values, unit.nan, unit.output_format), found
+    unit, a, b = in_turn(unit, a, b)
+    a, b = flushed(a, unit.a, unit), flushed(b, unit.b, unit)
+    if unit.ftz and c is not None and a.shape[2]:
+        c = flushed(c, unit.outer_format, unit)
     if isinstance(unit.multiplier, StoredProduct) and (looked := by_codes(unit, a, b)):
         zeros = Facts(a, b, None).zero_products if level != NONE else 0
         values, found = multiply(looked[1], looked[2], c, looked[0], level, threads, draws)
         return values, replace(found, zero_operands=zeros)
     unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
-    unit = plain(unit, facts)
+    unit = plainer(plain(unit, facts), facts, draws is not None)
     if isinstance(unit.order, Bins):
         done = None if draws else _in_bins(facts, unit, level, threads)
     else:
@@ -127,15 +136,6 @@ def _by_products(
     return out, replace(counted, zero_operands=facts.zero_products, shifted_out=lost)
 
 
-def _flushed(values: Array, fmt: Format) -> Array:
-    """Subnormals as zeros of their sign, where ``fmt`` has −0."""
-    if not has_subnormal_values(fmt):
-        return values
-    zeros = np.copysign(0.0, values) if fmt.has_negative_zero else np.zeros(())
-    tiny = np.abs(values) < float(fmt.smallest_normal)
-    return np.where(tiny, zeros.astype(values.dtype), values)
-
-
 def _has_no_nan(facts: Facts, unit: MacUnit, totals: Totals) -> bool:
     """Whether the plan, or operands and rules, make NaN impossible."""
     if not unit.output_format.has_nan or (totals.finite and unit.output is None):
@@ -148,8 +148,14 @@ def _by_kernels(
     facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
-    if isinstance(unit.multiplier, StoredProduct):
+    if isinstance(unit.multiplier, StoredProduct) or unit.ftz:
         return None
+    if isinstance(unit.order, Staged):
+        sums = staged_product(facts, unit, threads) if level == NONE else None
+        return None if sums is None else (sums, Totals(sums.shape, level))
+    if isinstance(unit.order, DotAdd) and unit.order.partial is not None:
+        chunks = None if draws or level != NONE else pairs_in_chunks(unit, facts)
+        return None if chunks is None else _by_kernels(facts, chunks, level, threads, None)
     if unit.core is not None:
         return None if draws else _by_core(facts, unit, level, threads)
     if _in_codes(unit):

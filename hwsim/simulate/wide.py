@@ -62,7 +62,10 @@ NO_DRAWS = np.empty(0, np.uint32)
 def knows(unit: MacUnit, facts: Facts) -> bool:
     """Whether the kernels know every part of the unit, on this data."""
     known = isinstance(unit.multiplier, MULTIPLIERS) and isinstance(unit.order, ORDERS)
-    return known and unit.core is None and _fits_window(unit, facts)
+    plain = unit.core is None and not unit.ftz
+    if isinstance(unit.order, DotAdd) and unit.order.partial is not None:
+        return False
+    return known and plain and _fits_window(unit, facts)
 
 
 def _fits_window(unit: MacUnit, facts: Facts) -> bool:

@@ -23,8 +23,17 @@ from hwsim.formats import (
     check_rounding,
 )
 from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier, Logarithmic, core_bits
-from hwsim.units.orders import Bins, Chunked, Fused, Order, Sequential, canonical
+from hwsim.units.orders import (
+    Bins,
+    Chunked,
+    DotAdd,
+    Fused,
+    Order,
+    Sequential,
+    canonical,
+)
 from hwsim.units.requantization import Requantization
+from hwsim.units.staged import Staged
 from hwsim.units.tables import TableMultiplier
 
 MOST_STORED_BITS = 8
@@ -66,7 +75,8 @@ class MacUnit:
         sum and output.
     overflow : inf, inf_always, saturate, saturate_all, nan or wrap; None gives each of these
         formats its own default (Inf where it exists, else saturate; integers wrap).
-    order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins`, `Fused` or `Exact`.
+    order : `Sequential`, `Reversed`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins`, `Fused`,
+        `Staged` or `Exact`.
     multiplier : `ExactProduct`, `RoundedProduct` or `StoredProduct`.
     output : format of the result; None for that of the (outer) accumulator.
     daz : subnormal operands a and b count as zeros of their sign; c does not.
@@ -75,6 +85,9 @@ class MacUnit:
         their width; a signed table and a shifter the integers themselves; of logarithms their
         fractions); None is exact.  It has the bits of the wider operand's, a table at least those.
         The product's sign is the exact one's, and so is what becomes of NaN and Inf.
+    ftz : a, b and c under the smallest normal of their formats, −0 too, count as +0, and every
+        rounded number that is subnormal in its format becomes a zero of its sign.
+    nan : code of the output format that a NaN result has; None for the format's canonical one.
 
     Raises SpecError where no hardware could obey the description.
 
@@ -93,6 +106,8 @@ class MacUnit:
     daz: bool = False
     requantization: Requantization | None = None
     core: IntegerMultiplier | None = None
+    ftz: bool = False
+    nan: int | None = None
 
     def __post_init__(self) -> None:
         _require("a", self.a, Format)
@@ -104,8 +119,14 @@ class MacUnit:
         object.__setattr__(self, "rounding", check_rounding(self.rounding))
         if self.overflow is not None and not isinstance(self.overflow, str):
             raise SpecError(f"overflow={self.overflow!r}: a rule's name or None is needed")
-        if not isinstance(self.daz, bool):
-            raise SpecError(f"daz={self.daz!r}: True or False is needed")
+        for name, flag in (("daz", self.daz), ("ftz", self.ftz)):
+            if not isinstance(flag, bool):
+                raise SpecError(f"{name}={flag!r}: True or False is needed")
+        if self.daz and self.ftz:
+            message = (
+                "ftz reads subnormals as +0, daz as zeros of their sign: one of them, not both"
+            )
+            raise SpecError(message, part="ftz")
         self._check_core()
         self._check_bins()
         self._drop_defaults()
@@ -116,10 +137,23 @@ class MacUnit:
             if self.overflow is not None:
                 self._check_overflow(self.overflow, fmt)
         self._check_requantization()
-        if isinstance(self.order, Fused):
+        if isinstance(self.order, Fused | Staged):
             self._check_fused(self.order)
+        self._check_nan()
 
-    def _check_fused(self, order: Fused) -> None:
+    def _check_nan(self) -> None:
+        """A code that stands for NaN."""
+        fmt = self.output_format
+        if self.nan is None:
+            return
+        _require("nan", self.nan, int)
+        if not isinstance(fmt, FloatFormat) or not _is_nan(self.nan, fmt):
+            message = f"nan=0x{self.nan:x}: a code of NaN in the output's format {fmt} is needed"
+            raise SpecError(message, part="nan")
+        if self.nan == fmt.nan_code:
+            object.__setattr__(self, "nan", None)
+
+    def _check_fused(self, order: Fused | Staged) -> None:
         """Terms have exponents, and a block's result is a value of the accumulator."""
         for name, fmt in (("a", self.a), ("b", self.b), ("accumulator", self.accumulator)):
             if not isinstance(fmt, FloatFormat):
@@ -236,6 +270,9 @@ class MacUnit:
             change("core", None)
         if not has_subnormal_values(self.a) and not has_subnormal_values(self.b):
             change("daz", False)
+        everything = (self.a, self.b, *self.rounded_formats().values())
+        if not any(isinstance(fmt, FloatFormat) for fmt in everything):
+            change("ftz", False)
         formats = self.rounded_formats().values()
         if all(self.overflow == fmt.default_overflow for fmt in formats):
             change("overflow", None)
@@ -264,6 +301,8 @@ class MacUnit:
         """Format that inner sums are rounded to."""
         if isinstance(self.order, Fused) and self.order.result is not None:
             return self.order.result
+        if isinstance(self.order, DotAdd) and self.order.partial is not None:
+            return self.order.partial
         return self.accumulator
 
     @cached_property
@@ -281,7 +320,7 @@ class MacUnit:
     @property
     def summing(self) -> MacUnit:
         """The unit up to its sum: without output conversion and requantization."""
-        return replace(self, output=None, requantization=None)
+        return replace(self, output=None, requantization=None, nan=None)
 
     def overflow_of(self, fmt: Format) -> str:
         """Overflow rule that holds in ``fmt``, one of the unit's rounded formats."""
@@ -289,10 +328,11 @@ class MacUnit:
 
     def rounded_formats(self) -> dict[str, GridFormat]:
         """Every format that something is rounded to by the unit's rules, by its role."""
+        saturates = isinstance(self.order, DotAdd)  # its partial sums, by a rule of their own
         roles = {
             "product": self.product_format,
             "accumulator": self.accumulator,
-            "order": self.block_format,
+            "order": None if saturates else self.block_format,
             "outer": self.outer_format,
             "output": None if self.requantization else self.output_format,
         }
@@ -314,10 +354,14 @@ class MacUnit:
             parts.append(f"products/{self.multiplier.format}")
         if self.daz:
             parts.append("daz")
+        if self.ftz:
+            parts.append("ftz")
         if self.output is not None:
             parts.append(f"out={self.output}")
         if self.requantization is not None:
             parts.append(str(self.requantization))
+        if self.nan is not None:
+            parts.append(f"nan=0x{self.nan:x}")
         return ":".join(parts)
 
 
@@ -338,6 +382,14 @@ def is_integer(fmt: Format) -> bool:
 def has_subnormal_values(fmt: Format) -> bool:
     """Whether a float format has nonzero values under its smallest normal one."""
     return isinstance(fmt, FloatFormat) and fmt.smallest < fmt.smallest_normal
+
+
+def _is_nan(code: int, fmt: FloatFormat) -> bool:
+    """Whether ``code`` is one of a format's codes of NaN."""
+    if not 0 <= code < 1 << fmt.width or fmt.specials == "fnuz":
+        return fmt.has_nan and code == fmt.nan_code
+    magnitude = code & ~fmt.sign_code
+    return magnitude > fmt.largest_code and not (fmt.has_inf and magnitude == fmt.inf_code)
 
 
 def has_whole_values(fmt: Format) -> bool:
