@@ -25,6 +25,7 @@ from hwsim_kernels.datapath import (
     NEAREST,
     NONE,
     NOTHING,
+    RING,
     SCALE,
     STEPS,
     STICKY,
@@ -73,6 +74,8 @@ def choose(sum: Sum) -> Choice | None:
         if not _by_steps(sum, sums):
             return None
         rounding = STEPS
+    if limit == TURN and _by_ring(sum, sums):
+        rounding, limit = NOTHING, RING
     if rounding in DRAWN and plainly_cut(rounding, sum.level, floor):
         sums = STICKY
     if not _allowed(sum, rounding, floor):
@@ -103,6 +106,19 @@ def _by_steps(sum: Sum, sums: int) -> bool:
         return False
     step = sum.fmt.quantum_exponent
     return abs(step) <= FARTHEST_STEP and sum.reach < 2.0 ** (step + sum.carrier.bits - 2)
+
+
+def _by_ring(sum: Sum, sums: int) -> bool:
+    """Whether the low bits of a large number and a sum of steps are the result (`entered`)."""
+    fmt, places = sum.fmt, sum.carrier.bits - 2
+    assert isinstance(fmt, FixedFormat)
+    low, step = -fmt.lowest_code, fmt.quantum_exponent
+    if sums != EXACT or sum.level != NONE or abs(step) > FARTHEST_STEP or fmt.width > places:
+        return False
+    simple = isinstance(sum.unit.order, Sequential | Chunked)
+    halved = low == 0 or (low == 1 << (fmt.width - 1) and low > 1)
+    to_nearest = sum.way == NEAREST or sum.quantum >= step
+    return simple and halved and to_nearest and sum.reach + low * 2.0**step < 2.0 ** (step + places)
 
 
 def plainly_cut(rounding: int, level: int, floor: bool) -> bool:
@@ -281,6 +297,7 @@ def _scope(path: Path) -> str:
         SCALE: "sums overflow to Inf",
         HALF: "sums overflow to Inf where they round away from zero, else to the last value",
         TURN: "sums wrap, by one turn at most",
+        RING: "sums wrap",
     }
     grid = "exponents floored" if path.floor else "none underflows"
     return f"{words[path.limit]}, {grid}"

@@ -167,6 +167,8 @@ def lane_scalars(fmt: GridFormat, width: int, swapped: bool, random: int = 0) ->
             "span": 2.0**fmt.width * float(fmt.smallest),
             "steps": 1.5 * 2.0 ** (bits - 1) * float(fmt.smallest),
         }
+        if fmt.width <= bits - 2:
+            found |= _circle(fmt, carrier)
     numbers = np.zeros(len(Scalars._fields), carrier)
     whole = numbers.view(f"i{width // 8}")
     for i, (name, value) in enumerate(found.items()):
@@ -176,6 +178,17 @@ def lane_scalars(fmt: GridFormat, width: int, swapped: bool, random: int = 0) ->
             numbers[i] = value
     numbers.flags.writeable = False
     return numbers
+
+
+def _circle(fmt: FixedFormat, carrier: np.dtype[Any]) -> dict[str, float]:
+    """Those of a circle of integers or fixed point (`hwsim_kernels.datapath.entered`)."""
+    step, low = float(fmt.smallest), float(fmt.lowest)
+    bottom = 1.5 * 2.0 ** np.finfo(carrier).nmant * step
+    return {
+        "ring": bottom - low,
+        "turn": (1 << fmt.width) - 1,
+        "bottom": int(np.array(bottom, carrier).view(f"i{carrier.itemsize}")),
+    }
 
 
 @cache
