@@ -18,6 +18,7 @@ from hwsim_kernels.fused import (
     LANES,
     NO_EXPONENT,
     Blocks,
+    exact_kernel,
     general_kernel,
     pack_columns,
     pack_rows,
@@ -89,7 +90,7 @@ class Known:
             return self.order.fraction
         product = min(self.facts.quick_bound, float(self.largest_product))
         top = max(product, min(self.reach, float(self.result.largest)), self.start)
-        return max(0, math.frexp(top)[1] - self.quantum) if math.isfinite(top) else MOST_BITS
+        return max(0, math.frexp(top)[1] - self.quantum) if math.isfinite(top) else 1 << 20
 
     @cached_property
     def largest_product(self) -> Any:
@@ -118,9 +119,16 @@ class Known:
             return f"the product {unit.a}x{unit.b} is not exact in float64"
         if self.largest_product >= 2**1000 or self.quantum < -1000:
             return "its exponents come too near to those of float64"
-        if self.bits > MOST_BITS:
+        if self.bits > MOST_BITS and not self.with_errors:
             return f"blocks may need {self.bits} bits"
         return ""
+
+    @property
+    def with_errors(self) -> bool:
+        """Whether a total that nothing is cut from is a float64 sum and the exact sum of its
+        errors: multiples of 2^quantum below half a place of the total, one for each term."""
+        errors = (self.terms + 1).bit_length()
+        return self.order.fraction is None and MOST_BITS < self.bits <= 2 * MOST_BITS - 1 - errors
 
     @cached_property
     def reach(self) -> float:
@@ -178,6 +186,8 @@ class Known:
         if self.narrow:
             totals = "float64" if self.wide else "int32"
             return f"float32 products, cut to int32 terms; totals in {totals}"
+        if self.with_errors:
+            return f"float64: totals of {self.bits} bits, as a sum and its errors, rounded once"
         return f"float64: totals of {self.bits} <= {MOST_BITS} bits, rounded once"
 
 
@@ -294,7 +304,8 @@ class _Job:
             return
         rules = known.unit.rounding, known.unit.overflow_of(known.result)
         grid = grid64(known.result, *rules)
-        run = general_kernel(rounding_mode(known.unit.rounding))
+        kernel = exact_kernel if known.with_errors else general_kernel
+        run = kernel(rounding_mode(known.unit.rounding))
         run(a, b, s, *span, self.numbers, grid, flags[0], counts[0])
 
 

@@ -6,7 +6,7 @@ precision, p the accumulator's, q the addend's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -31,6 +31,7 @@ from hwsim.simulate.grids import (
     significant_bits,
 )
 from hwsim.simulate.powers import never_loses
+from hwsim.simulate.staged import staged_proof
 from hwsim.simulate.stages import (
     Float64Stage,
     IntegerStage,
@@ -41,10 +42,13 @@ from hwsim.units import (
     Bins,
     Chunked,
     Exact,
+    ExactProduct,
     Fused,
     Lanes,
     MacUnit,
+    Reversed,
     Sequential,
+    Staged,
     StoredProduct,
     has_whole_values,
     is_integer,
@@ -219,6 +223,12 @@ def _grid(unit: MacUnit, fmt: GridFormat) -> Grid64:
 
 def describe(unit: MacUnit) -> tuple[str, ...]:
     """The proofs for ``unit`` on finite data of unknown size, with nothing counted."""
+    if unit.ftz:
+        return _describe_flushed(unit)
+    if isinstance(unit.order, Reversed):
+        return describe(replace(unit, order=Sequential()))
+    if isinstance(unit.order, Staged):
+        return (staged_proof(unit),)
     if isinstance(unit.order, Bins):
         return _describe_bins(unit)
     if isinstance(unit.multiplier, StoredProduct):
@@ -255,6 +265,16 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     if isinstance(stages, str):
         return (f"integers of any width, slowly: {stages}",)
     return tuple(stage.proof for stage in stages if stage is not None)
+
+
+def _describe_flushed(unit: MacUnit) -> tuple[str, ...]:
+    """The proofs of the unit that it is where nothing is subnormal."""
+    plainly = replace(unit, ftz=False)
+    fmt, bits = unit.product_format, significant_bits(unit.a) + significant_bits(unit.b)
+    if fmt is not None and bits <= significant_bits(fmt):
+        plainly = replace(plainly, multiplier=ExactProduct())  # no product is rounded
+    condition = "where no number is subnormal, else integers of any width, slowly"
+    return (condition, *describe(plainly))
 
 
 def _describe_fused(unit: MacUnit) -> tuple[str, ...]:

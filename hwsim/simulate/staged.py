@@ -14,7 +14,7 @@ import numpy.typing as npt
 from hwsim_kernels.staged import Stages, staged_tile
 
 from hwsim.formats import FloatFormat
-from hwsim.simulate.facts import Facts
+from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.grids import significant_bits
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.units import ExactProduct, MacUnit, Staged
@@ -53,6 +53,15 @@ def staged_product(facts: Facts, unit: MacUnit, threads: int) -> Array | None:
                 tasks.append(partial(_tile, mine, panel, out[item, rows, columns], stages, whole))
     run_tiles(tasks, threads if facts.a.size * shape[2] > SMALL else 1)
     return out
+
+
+def staged_proof(unit: MacUnit) -> str:
+    """What `hwsim mac` says of it, on data of any size."""
+    assert isinstance(unit.order, Staged)
+    found = _carrier(unit, unit.order, Unknown())
+    if found is None:
+        return "integers of 32 or 64 bits where the data allow it, else the exact reference, slowly"
+    return f"groups' sums fit {'int32' if found[1] is np.int32 else 'int64'}, totals float64"
 
 
 def _empty(shape: tuple[int, ...], dtype: Any) -> Array:
@@ -103,7 +112,9 @@ def _stages(order: Staged, largest_scale: int, facts: Facts) -> Stages:
     )
 
 
-def _carrier(unit: MacUnit, order: Staged, facts: Facts) -> tuple[Any, Any, int, int] | None:
+def _carrier(
+    unit: MacUnit, order: Staged, facts: Facts | Unknown
+) -> tuple[Any, Any, int, int] | None:
     """The narrowest carrier that holds every product, scaled and not, and a group's sum."""
     plain = unit.core is None and isinstance(unit.multiplier, ExactProduct) and not unit.ftz
     rule = unit.overflow_of(unit.accumulator) in ("inf", "inf_always")
@@ -125,7 +136,7 @@ def _carrier(unit: MacUnit, order: Staged, facts: Facts) -> tuple[Any, Any, int,
     return None
 
 
-def _products(unit: MacUnit, facts: Facts) -> tuple[int, int]:
+def _products(unit: MacUnit, facts: Facts | Unknown) -> tuple[int, int]:
     """Exponents of products: the least and the largest there can be."""
     low = high = 0
     sides = ((unit.a, facts.a_min, facts.a_max), (unit.b, facts.b_min, facts.b_max))

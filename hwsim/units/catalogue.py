@@ -48,6 +48,11 @@ UNITS = (
         "fused blocks: hopper.e4m3",
         "Khattak, Mikaitis 2025; MMA-Sim",
     ),
+    UnitEntry("fp16xfp16+fp32:fused4", "exact blocks: cdna1.fp16", "MMA-Sim"),
+    UnitEntry("fp16xfp16+fp32:tree4:mul_add:ftz", "flushed sums: cdna2.fp16", "MMA-Sim"),
+    UnitEntry("fp16xfp16+fp32:staged8f24s31", "two stages: cdna3.fp16", "MMA-Sim"),
+    UnitEntry("bf16xbf16+e8m23_nosub:rev2:daz", "pairs reversed: VDPBF16PS", "Intel SDM"),
+    UnitEntry("uint8xint8+int32:dot2/int16", "saturated pairs: VPMADDUBSW", "Intel SDM"),
     UnitEntry("fp32xfp32+fp32:exact", "exact sums", "Kulisch 2013"),
     UnitEntry("int8xint8+int32", "integers that wrap", "two's complement"),
     UnitEntry("int8xint8+int16:saturate", "integers that saturate", "two's complement"),
@@ -65,4 +70,4 @@ UNITS = (
     UnitEntry("e4m3xpow2_4b7:shift1+fp16", "shift on significands", "the same"),
     UnitEntry("log4.3xlog4.3:log8+fp32", "log, by a table", "Zhao et al. 2021, LNS-Madam"),
 )
-MISSING: tuple[str, ...] = ("AMD's CDNA2 and CDNA3 are not described",)
+MISSING: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ import numpy as np
 
 from hwsim_kernels._jit import helper, kernel
 from hwsim_kernels.float64 import LARGEST, OVERFLOW, finite_bits
-from hwsim_kernels.rounding64 import limit, to_grid
+from hwsim_kernels.rounding64 import exact_sum, limit, to_grid, to_odd
 
 LANES = 64
 NO_EXPONENT = -16_000  # below every exponent; two of them fit int16
@@ -153,6 +153,53 @@ def general_kernel(mode: int) -> Any:
                 for j in range(LANES):
                     power = np.int64(np.int64(2046 << 52) - np.float64(scale[j]).view(np.int64))
                     v = (total[j] * power.view(np.float64) + 0.0) + special[j]
+                    r = to_grid(v, grid, mode)
+                    over = ((r > grid.largest) | (r < grid.lowest)) & (abs(v) < math.inf)
+                    y = limit(r, v, grid, False)
+                    s[i, j] = y
+                    flags[i, j] |= np.int64(over)
+                    found += np.int64(over)
+                    largest = max(largest, finite_bits(y))
+                counts[OVERFLOW] += found
+                counts[LARGEST] = largest
+
+    return blocks
+
+
+# --- sums that nothing is cut from ----------------------------------------------------------------
+@cache
+def exact_kernel(mode: int) -> Any:
+    """Blocks without alignment, of more bits than float64 holds: their sum, and that of its errors,
+    which the lowering proves exact; both rounded once.  As `general_kernel`, but exponents are not
+    looked at."""
+
+    @kernel
+    def blocks(a, b, s, first, last, numbers, grid, flags, counts):
+        rows, columns = a[0], b[0]
+        total, error, special = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+        for block in range(first, last):
+            start, stop = block * numbers.size, (block + 1) * numbers.size
+            for i in range(s.shape[0]):
+                for j in range(LANES):
+                    v = s[i, j]
+                    finite = abs(v) < math.inf
+                    total[j] = v if finite else 0.0
+                    special[j] = 0.0 if finite else v
+                    error[j] = 0.0
+                for k in range(start, stop):
+                    y = rows[i, k]
+                    for j in range(LANES):
+                        p = y * columns[k, j]
+                        finite = abs(p) < math.inf
+                        t, e = exact_sum(total[j], p if finite else 0.0)
+                        total[j] = t
+                        error[j] += e
+                        special[j] += 0.0 if finite else p
+                found = np.int64(0)
+                largest = counts[LARGEST]
+                for j in range(LANES):
+                    t, e = exact_sum(total[j], error[j])
+                    v = (to_odd(t, e) + 0.0) + special[j]
                     r = to_grid(v, grid, mode)
                     over = ((r > grid.largest) | (r < grid.lowest)) & (abs(v) < math.inf)
                     y = limit(r, v, grid, False)

@@ -170,7 +170,8 @@ def test_refusals_and_their_reference() -> None:
     a = np.array([[2.0**14, 2.0**-20, 1.0]])
     assert hwsim.matmul(a, a.T, "fp16xfp16+fp32:fused4").item() == 2.0**28
     unit = parse_unit("fp16xfp16+fp32:fused4")
-    about = known(a, a.T, None, unit)
+    assert not known(a, a.T, None, unit).refusal()  # a sum and its errors
+    about = known(a, a.T, np.array([[2.0**-149, 2.0**127]]), unit)
     assert about.refusal() == f"blocks may need {about.bits} bits"
     assert (
         "exact in float64" in known(a, a.T, None, parse_unit("fp64xfp64+fp32:fused4f20")).refusal()
