@@ -173,7 +173,12 @@ def _catalogue(max_width: int) -> list[Format]:
     found = {entry.format for entry in CATALOGUE.values() if entry.format.width <= max_width}
     few = (1, 4, 8, 16, 32)
     chosen = [fmt for fmt in found if not isinstance(fmt, IntFormat) or fmt.width in few]
-    return sorted(chosen, key=lambda fmt: (fmt.width != 8, fmt.width, str(fmt)))
+
+    def rank(fmt: Format) -> tuple[object, ...]:
+        late = isinstance(fmt, FloatFormat) and fmt.specials in P3109
+        return fmt.width != 8, fmt.width, late, str(fmt)
+
+    return sorted(chosen, key=rank)
 
 
 def codes(fmt: str | Format) -> SearchStrategy[int]:
