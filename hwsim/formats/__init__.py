@@ -16,6 +16,7 @@ from hwsim.formats.types import (
     GridFormat,
     IntFormat,
     check_overflow,
+    plain_overflow,
 )
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "check_seed",
     "format_length",
     "parse_format",
+    "plain_overflow",
     "power_of_two",
     "stochastic_of",
 ]

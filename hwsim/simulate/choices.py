@@ -13,12 +13,14 @@ from fractions import Fraction
 from hwsim_kernels.datapath import (
     ALL,
     AWAY,
+    BEYOND,
     CLAMP,
     COUNTS,
     DRAWN,
     DRAWN_C,
     EXACT,
     HALF,
+    INFINITE,
     INNOCUOUS,
     MITCHELL,
     NATIVE,
@@ -93,7 +95,7 @@ def choose(sum: Sum) -> Choice | None:
     if not sum.fmt.has_negative_zero and sum.inner and sum.split:
         path = path._replace(signs=False)  # an outer sum could tell −0 from +0
     # Where a sum may become infinite, later addends are no mass: they are known one by one.
-    known = _lost_is_exact(sum, path) and path.limit not in (SCALE, HALF)
+    known = _lost_is_exact(sum, path) and path.limit not in INFINITE
     path = path._replace(ordered=sum.level == ALL and not known)
     return Choice(path, f"float{sum.carrier.width}: {why}; {_scope(path)}")
 
@@ -135,7 +137,7 @@ def _told_apart(sum: Sum) -> bool:
 def _common(path: Path, live: bool) -> Path:
     """The path that does what this one does, and more at little cost: so few are compiled that a
     sweep over formats soon meets no new one (`family`)."""
-    if path.level == NONE and (live or path.limit == SCALE):
+    if path.level == NONE and (live or path.limit in (SCALE, BEYOND)):
         limit = CLAMP if path.limit == UNBOUNDED else path.limit  # to a bound that none exceeds
         floor = path.floor or path.rounding == NEAREST
         path = path._replace(floor=floor, signs=True, limit=limit)
@@ -203,10 +205,17 @@ def _limit(sum: Sum) -> int | None:
     if rule == "inf_always" and sum.way == TRUNCATE:
         return None  # an infinite sum's error would count as one
     if rule == "inf_always" or sum.way in (NEAREST, AWAY, *DRAWN):
-        return SCALE
+        return SCALE if _fills_binade(sum.fmt) else BEYOND
     if not sum.finite:
         return None
-    return CLAMP if sum.way == TRUNCATE else HALF
+    if sum.way == TRUNCATE:
+        return CLAMP
+    return HALF if _fills_binade(sum.fmt) else None
+
+
+def _fills_binade(fmt: FloatFormat) -> bool:
+    """Whether the largest value is the last one of its binade."""
+    return fmt.largest == Fraction(2) ** (fmt.emax + 1) * (1 - Fraction(1, 2**fmt.precision))
 
 
 def _fixed_limit(sum: Sum) -> int | None:
@@ -295,6 +304,7 @@ def _scope(path: Path) -> str:
         UNBOUNDED: "no sum overflows on this data",
         CLAMP: "sums saturate",
         SCALE: "sums overflow to Inf",
+        BEYOND: "sums over the largest value become Inf",
         HALF: "sums overflow to Inf where they round away from zero, else to the last value",
         TURN: "sums wrap, by one turn at most",
         RING: "sums wrap",

@@ -24,6 +24,7 @@ from hwsim.formats import (
     as_format,
     check_overflow,
     check_rounding,
+    plain_overflow,
 )
 from hwsim.memory import check_memory
 from hwsim.simulate import wide
@@ -85,7 +86,8 @@ def round(
     x : real array of any shape, dtype (ml_dtypes too), stride or byte order.
     fmt : format or its name.
     rounding : rne, rna, rtz, rup, rdn, rto or sr (`hwsim.formats.Stochastic`).
-    overflow : inf, inf_always, saturate, saturate_all, nan or wrap; by default the format's.
+    overflow : inf, inf_always, saturate, saturate_all, sat_none, nan or wrap; by default the
+        format's.
     out : array of x's shape that receives the result.
     dtype : of the result; by default float32 where every value of fmt fits, else float64, and
         int64 or uint64 for integers.  One that would lose a value is an error.
@@ -366,7 +368,7 @@ def _checked(fmt: Format, rounding: str, overflow: str | None, nan: str) -> str:
         raise ValueError(f"nan={nan!r}: allowed are {', '.join(NAN_CHOICES)}")
     if overflow is not None:
         check_overflow(overflow, fmt)
-    return overflow or fmt.default_overflow
+    return plain_overflow(overflow or fmt.default_overflow, fmt, rounding)
 
 
 def _rounded_integers(x: Array, fmt: FixedFormat, overflow: str) -> Array:

@@ -273,7 +273,7 @@ def code_fields(fmt: FloatFormat) -> Fields:
     nan_from = 1 << 62
     if fmt.specials == "ieee":
         nan_from = fmt.inf_code + 1
-    elif fmt.specials in ("fn", "merged"):
+    elif fmt.has_nan and not fmt.has_nan_at_minus_zero:
         nan_from = fmt.nan_code
     return Fields(
         precision=fmt.precision,
@@ -284,7 +284,7 @@ def code_fields(fmt: FloatFormat) -> Fields:
         inf_code=fmt.inf_code if fmt.has_inf else -1,
         nan_code=fmt.nan_code if fmt.has_nan else 0,
         nan_from=nan_from,
-        minus_zero_nan=fmt.specials == "fnuz",
+        minus_zero_nan=fmt.has_nan_at_minus_zero,
     )
 
 
@@ -339,6 +339,10 @@ def _overflow_values(fmt: Format, rounding: str, overflow: str) -> tuple[float, 
         return math.nan, math.nan
     if overflow == "inf_always":
         return minus, math.inf
+    if overflow == "sat_none":  # of unsigned formats: others have a plain rule
+        down = low if rounding in ("rtz", "rup") else math.nan
+        inward = rounding in ("rtz", "rdn", "rto") or not fmt.has_inf
+        return down, high if inward else math.inf
     if overflow == "inf":
         away = ("rne", "rna")
         neg = minus if rounding in (*away, "rdn") or math.isnan(minus) else low
@@ -352,7 +356,7 @@ def _infinity_values(fmt: Format, overflow: str) -> tuple[float, float]:
     if overflow == "saturate_all" or (overflow == "saturate" and not fmt.has_inf):
         return low, high
     if not fmt.has_inf:
-        return math.nan, math.nan
+        return math.nan, high if overflow == "sat_none" else math.nan
     if fmt.lowest >= 0:
         return (low if overflow == "saturate" else math.nan), math.inf
     return -math.inf, math.inf

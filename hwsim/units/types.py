@@ -21,6 +21,7 @@ from hwsim.formats import (
     TableFormat,
     check_overflow,
     check_rounding,
+    plain_overflow,
 )
 from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier, Logarithmic, core_bits
 from hwsim.units.orders import (
@@ -73,8 +74,8 @@ class MacUnit:
     accumulator : format of the running sum.
     rounding : rne, rna, rtz, rup, rdn, rto or sr (`Stochastic`); used by product, inner sum, outer
         sum and output.
-    overflow : inf, inf_always, saturate, saturate_all, nan or wrap; None gives each of these
-        formats its own default (Inf where it exists, else saturate; integers wrap).
+    overflow : inf, inf_always, saturate, saturate_all, sat_none, nan or wrap; None gives each of
+        these formats its own default (Inf where it exists, else saturate; integers wrap).
     order : `Sequential`, `Reversed`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins`, `Fused`,
         `Staged` or `Exact`.
     multiplier : `ExactProduct`, `RoundedProduct` or `StoredProduct`.
@@ -323,8 +324,10 @@ class MacUnit:
         return replace(self, output=None, requantization=None, nan=None)
 
     def overflow_of(self, fmt: Format) -> str:
-        """Overflow rule that holds in ``fmt``, one of the unit's rounded formats."""
-        return self.overflow or fmt.default_overflow
+        """Overflow rule that holds in ``fmt``, one of the unit's rounded formats; of rules that do
+        the same there, the plain one."""
+        rule = self.overflow or fmt.default_overflow
+        return plain_overflow(rule, fmt, self.rounding)
 
     def rounded_formats(self) -> dict[str, GridFormat]:
         """Every format that something is rounded to by the unit's rules, by its role."""

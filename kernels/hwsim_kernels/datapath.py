@@ -47,8 +47,10 @@ DRAWN = (DRAWN_A, DRAWN_B, DRAWN_C)
 
 # What becomes of a sum beyond the range: there is none; the nearest finite value; Inf, by scaling
 # to the carrier's own overflow and back; that above and the lowest value below; one turn of a
-# circle; any number of turns, rounding to a fixed grid by the way.
-UNBOUNDED, CLAMP, SCALE, HALF, TURN, RING = range(6)
+# circle; any number of turns, rounding to a fixed grid by the way; Inf, by comparing, where the
+# binade of the largest value has larger ones (P3109).
+UNBOUNDED, CLAMP, SCALE, HALF, TURN, RING, BEYOND = range(7)
+INFINITE = (SCALE, HALF, BEYOND)  # finite addends may have infinite sums
 
 # What is added: x·y, or what `hwsim_kernels.multiply` says.
 PLAIN, TERMS, MITCHELL, TABLE, ROW, WORDS, SIGNED_WORDS, SHIFT, SIGNED_SHIFT = range(9)
@@ -337,6 +339,8 @@ def limited(r: Vector, g: Scalars, path: Path) -> Vector:
         return at_least(at_most(r, g.largest), g.lowest)
     if path.limit == SCALE:
         return r * g.up * g.down
+    if path.limit == BEYOND:
+        return select(absolute(r) > g.largest, r * INFINITY, r)
     if path.limit == HALF:
         return at_least(r, g.lowest) * g.up * g.down
     if path.limit == RING:
@@ -436,7 +440,7 @@ def counted(
     y, over, finite = step.y, None, None
     if path.limit != UNBOUNDED:
         over = _overflows(step, g, path)
-        if path.limit in (SCALE, HALF):  # the accumulator may be infinite, and stays so
+        if path.limit in INFINITE:  # the accumulator may be infinite, and stays so
             finite = absolute(step.s) < INFINITY
             over = over & finite
         n = n._replace(overflow=plus(n.overflow, over))

@@ -60,7 +60,7 @@ def columns(path: Path) -> int:
     return PANEL * lanes(path)
 
 
-RADIX = (2, 4, 9, 6, 2, 2, 2, 3, 2, 2, 16, 2)  # of Path's fields, the width as 32 · (1 + digit)
+RADIX = (2, 4, 9, 7, 2, 2, 2, 3, 2, 2, 16, 2)  # of Path's fields, the width as 32 · (1 + digit)
 
 
 def code_of(path: Path | None) -> int:
