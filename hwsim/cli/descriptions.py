@@ -254,7 +254,7 @@ def _order(unit: MacUnit) -> str:
     match unit.order:
         case Chunked() | Tree() if unit.scales_sums:
             return (
-                f"{unit.order}, of elements' products, within blocks: each sum, from +0, times both "
+                f"{unit.order}, of elements' products, within blocks: each, from +0, times both "
                 f"scales (exactly) is added in ascending order to c or +0 in {unit.outer_format}"
             )
         case Chunked(length):

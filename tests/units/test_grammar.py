@@ -105,7 +105,6 @@ def test_canonical_spelling(text: str, canonical: str):
         ("e4m3xe4m3+fp16:lanes8/fp32", "/", ""),
         ("vpdpbusd:seq", "seq", ""),
         ("e4m3xe4m3+fp16:rtz:rne", "rne", ""),
-        ("mxfp8_e9m9xe4m3+fp32", "mxfp8_e9m9", ""),
         ("mxfp4xmxfp4+fp32:chunk5", "chunk5", ""),
         ("mxfp4xmxfp4+fp32:daz", "daz", ""),
         ("e4m3xposit16+fp32", "posit16", ""),
