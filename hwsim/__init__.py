@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from hwsim import reference as reference
     from hwsim.costs import Cost as Cost
     from hwsim.costs import cost as cost
+    from hwsim.formats import BlockFormat as BlockFormat
     from hwsim.formats import CodebookFormat as CodebookFormat
     from hwsim.formats import FixedFormat as FixedFormat
     from hwsim.formats import FloatFormat as FloatFormat
     from hwsim.formats import IntFormat as IntFormat
     from hwsim.formats import LogFormat as LogFormat
-    from hwsim.formats import as_format as format
+    from hwsim.formats import any_format as format
     from hwsim.networks import Network as Network
     from hwsim.networks import RunReport as RunReport
     from hwsim.networks import run as run
+    from hwsim.simulate import Blocks as Blocks
     from hwsim.simulate import conv2d as conv2d
     from hwsim.simulate import conv2d_zero_point_correction as conv2d_zero_point_correction
     from hwsim.simulate import conv_transpose2d as conv_transpose2d
@@ -64,12 +66,19 @@ logging.getLogger("hwsim").addHandler(logging.NullHandler())
 
 # Public name → (module, name there).
 _WHERE = {
-    "format": ("hwsim.formats", "as_format"),
+    "format": ("hwsim.formats", "any_format"),
     "mac": ("hwsim.units", "as_unit"),
     "multiplier": ("hwsim.units", "multiplier"),
     **{
         name: ("hwsim.formats", name)
-        for name in ("CodebookFormat", "FixedFormat", "FloatFormat", "IntFormat", "LogFormat")
+        for name in (
+            "BlockFormat",
+            "CodebookFormat",
+            "FixedFormat",
+            "FloatFormat",
+            "IntFormat",
+            "LogFormat",
+        )
     },
     **{
         name: ("hwsim.units", name)
@@ -97,6 +106,7 @@ _WHERE = {
     **{
         name: ("hwsim.simulate", name)
         for name in (
+            "Blocks",
             "conv2d",
             "conv2d_zero_point_correction",
             "conv_transpose2d",
@@ -115,6 +125,8 @@ _WHERE = {
 }
 
 __all__ = [
+    "BlockFormat",
+    "Blocks",
     "Chunked",
     "CodebookFormat",
     "Cost",

@@ -11,7 +11,7 @@ from hwsim.cli.output import console, print_json
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from hwsim.formats import Format
+    from hwsim.formats import BlockFormat, Format
     from hwsim.units import Fused, MacUnit
 
 MOST_CODES = 256  # formats of up to 8 bits are listed value by value
@@ -60,13 +60,17 @@ def format_command(name: str, as_json: bool) -> None:
       hwsim format e4m3
       hwsim format e6m9
       hwsim format fixed3.4
+      hwsim format mxfp4
       hwsim format codebook_n1_n0.25_0_0.25_1
     """
-    from hwsim.formats import CATALOGUE, parse_format
+    from hwsim.formats import CATALOGUE, BlockFormat, any_format
 
-    fmt = parse_format(name)
-    entry = CATALOGUE.get(str(fmt))
-    facts = fields(str(fmt), fmt, entry.source if entry else "")
+    fmt = any_format(name)
+    if isinstance(fmt, BlockFormat):
+        facts = block_fields(fmt)
+    else:
+        entry = CATALOGUE.get(str(fmt))
+        facts = fields(str(fmt), fmt, entry.source if entry else "")
     if as_json:
         print_json(facts)
         return
@@ -74,7 +78,7 @@ def format_command(name: str, as_json: bool) -> None:
     for key, value in facts.items():
         if value not in ("", None):
             screen.print(f"{key.replace('_', ' '):22} {value}", highlight=False, markup=False)
-    if 2**fmt.width <= MOST_CODES:
+    if not isinstance(fmt, BlockFormat) and 2**fmt.width <= MOST_CODES:
         screen.print()
         screen.print(_values(fmt))
 
@@ -142,6 +146,24 @@ def fields(name: str, fmt: Format, source: str) -> dict[str, Any]:
     return facts
 
 
+def block_fields(fmt: BlockFormat) -> dict[str, Any]:
+    """What there is to say about a block format."""
+    from hwsim.formats import BLOCKS
+
+    source = next((entry.source for entry in BLOCKS if entry.format == fmt), "")
+    return {
+        "format": str(fmt),
+        "element": str(fmt.element),
+        "scale": str(fmt.scale),
+        "block_size": fmt.size,
+        "bits_per_element": float(fmt.bits),
+        "rule_of_the_scale": fmt.rule,
+        "scale_of_the_tensor": "float32" if fmt.tensor else "none",
+        "largest": number(fmt.largest),
+        "source": source,
+    }
+
+
 def number(value: Fraction) -> str:
     """A value: exact where short, as a power of two where it is one, else to six digits."""
     if value.denominator == 1 and abs(value) < 10**7:
@@ -187,7 +209,7 @@ def mac_command(spec: str, node: str, as_json: bool) -> None:
     say("\nwhy the kernels are exact")
     for proof in proofs:
         say(f"  {proof}")
-    say("\ncost")
+    say("\ncost" + " (of the elements: their scales are not priced)" * unit.is_blocked)
     say(str(price))
 
 
@@ -197,7 +219,7 @@ def in_words(unit: MacUnit) -> list[tuple[str, str]]:
         dict.fromkeys(f"{f}: {unit.overflow_of(f)}" for f in unit.rounded_formats().values())
     )
     return [
-        ("operands", f"a {unit.a}, b {unit.b}" + ("; subnormals read as zeros" * unit.daz)),
+        ("operands", _operands(unit)),
         ("product", _product(unit)),
         ("accumulator", str(unit.accumulator)),
         ("rounding", _rounding(unit.rounding)),
@@ -205,6 +227,12 @@ def in_words(unit: MacUnit) -> list[tuple[str, str]]:
         ("order", _order(unit)),
         ("output", _output(unit)),
     ]
+
+
+def _operands(unit: MacUnit) -> str:
+    """What a and b are."""
+    a, b = unit.operands
+    return f"a {a}, b {b}" + ("; subnormals read as zeros" * unit.daz)
 
 
 def _product(unit: MacUnit) -> str:
@@ -224,6 +252,11 @@ def _order(unit: MacUnit) -> str:
     from hwsim.units import Bins, Chunked, DotAdd, Exact, Fused, Lanes, Tree
 
     match unit.order:
+        case Chunked() | Tree() if unit.scales_sums:
+            return (
+                f"{unit.order}, of elements' products, within blocks: each, from +0, times both "
+                f"scales (exactly) is added in ascending order to c or +0 in {unit.outer_format}"
+            )
         case Chunked(length):
             return (
                 f"chunks of {length} products, each from +0; their sums are added in "

@@ -1,5 +1,13 @@
 """Number formats: types, names and the catalogue.  Imports nothing of hwsim but its errors."""
 
+from hwsim.formats.block_names import (
+    BLOCKS,
+    any_format,
+    block_length,
+    names_block,
+    parse_block,
+)
+from hwsim.formats.blocks import BlockFormat
 from hwsim.formats.catalogue import ALIASES, CATALOGUE, Entry
 from hwsim.formats.checks import power_of_two
 from hwsim.formats.codebook import CodebookFormat
@@ -21,10 +29,12 @@ from hwsim.formats.types import (
 
 __all__ = [
     "ALIASES",
+    "BLOCKS",
     "CATALOGUE",
     "LATER",
     "OVERFLOWS",
     "ROUNDINGS",
+    "BlockFormat",
     "CodebookFormat",
     "Entry",
     "FixedFormat",
@@ -35,11 +45,15 @@ __all__ = [
     "LogFormat",
     "Stochastic",
     "TableFormat",
+    "any_format",
     "as_format",
+    "block_length",
     "check_overflow",
     "check_rounding",
     "check_seed",
     "format_length",
+    "names_block",
+    "parse_block",
     "parse_format",
     "plain_overflow",
     "power_of_two",

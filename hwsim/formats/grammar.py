@@ -49,8 +49,8 @@ _LOG = re.compile(
 )
 _NUMBERS = re.compile(rf"{NUMBER}(?:_{NUMBER})*")
 _FILE = re.compile(f"codebook=({FILE})")
-# Block and posit formats: known by name, so that the error does not guess a typo.
-LATER = re.compile(r"(?:mx(?:fp|int)|nvfp|posit)[0-9]+(?:_[a-z0-9]*?)?(?=[x+:/]|$)")
+# Posit formats: known by name, so that the error does not guess a typo.
+LATER = re.compile(r"posit[0-9]+(?:_[a-z0-9]*?)?(?=[x+:/]|$)")
 _NAMES = re.compile("|".join(sorted(map(re.escape, [*CATALOGUE, *ALIASES]), key=len, reverse=True)))
 
 

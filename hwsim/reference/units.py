@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from hwsim.formats import FloatFormat, Format, TableFormat
 from hwsim.reference.draws import Draw, no_draw
@@ -185,21 +185,40 @@ def dot(
         total = staged_blocks((a, b), c, unit.order, inner)
     else:
         total = accumulate(addends, c, unit.order, inner, outer)
+    entered = Entered(a, b, exact_products, overflow_products)
+    return finished(total, c, entered, (inner, outer), unit, draw)
+
+
+class Entered(NamedTuple):
+    """What a sum was made of: operands, exact products, and how many of these overflowed."""
+
+    a: Sequence[Value]
+    b: Sequence[Value]
+    products: list[Value]
+    overflowed: int = 0
+
+
+def finished(
+    total: Value, c: Value, entered: Entered, levels: tuple[Level, Level], unit: MacUnit, draw: Draw
+) -> Dot:
+    """The output of a sum, and everything that was counted."""
+    (inner, outer), steps = levels, steps_of(unit, len(entered.a))
     result, converted = convert(total, unit, draw(steps.first_output) if steps.output else 0)
-    if not observe:
+    if not inner.observe:
         return Dot(result)
     overflows = inner.counts.overflow_steps + outer.counts.overflow_steps
+    pairs = list(zip(entered.a, entered.b, strict=True))
     telemetry = Telemetry(
         **vars(inner.counts),
         outer=outer.counts,
         outputs=1,
-        products=len(a),
-        zero_operands=sum(x.is_zero or y.is_zero for x, y in zip(a, b, strict=True)),
-        shifted_out=sum(shifts_out(x, y, unit) for x, y in zip(a, b, strict=True)),
-        overflow_products=overflow_products,
+        products=len(pairs),
+        zero_operands=sum(x.is_zero or y.is_zero for x, y in pairs),
+        shifted_out=sum(shifts_out(x, y, unit) for x, y in pairs),
+        overflow_products=entered.overflowed,
         overflow_converted=int(converted),
-        overflow_outputs=int(overflows + overflow_products + converted > 0),
-        out_of_range=int(is_out_of_range(exact_products, c, unit)),
+        overflow_outputs=int(overflows + entered.overflowed + converted > 0),
+        out_of_range=int(is_out_of_range(entered.products, c, unit)),
         lost=inner.lost,
         mass=inner.mass,
     )

@@ -221,8 +221,23 @@ def _grid(unit: MacUnit, fmt: GridFormat) -> Grid64:
     return grid64(fmt, unit.rounding, unit.overflow_of(fmt))
 
 
+def _describe_blocks(unit: MacUnit) -> tuple[str, ...]:
+    """How a unit of blocks is computed by those of numbers."""
+    if isinstance(unit.order, Fused):
+        return ("the exact reference, slowly: no kernel aligns scaled blocks",)
+    if unit.scales_sums:
+        how = "sums of elements, times both scales in float64 (exact), are added by one more sum"
+        return (how, "with c, rdn, sr or everything counted: the exact reference, slowly")
+    return (
+        "values, element times scale, are exact; they enter as numbers",
+        *describe(unit.of_values),
+    )
+
+
 def describe(unit: MacUnit) -> tuple[str, ...]:
     """The proofs for ``unit`` on finite data of unknown size, with nothing counted."""
+    if unit.is_blocked:
+        return _describe_blocks(unit)
     if unit.ftz:
         return _describe_flushed(unit)
     if isinstance(unit.order, Reversed):

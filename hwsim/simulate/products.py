@@ -94,7 +94,7 @@ def multiply(
     if summing is not None:
         return _by_products(facts, unit, summing, (level, threads), draws)
     if done is None and not wide.knows(unit, facts):
-        return _by_reference(facts, unit, level, draws)
+        return by_reference(a, b, c, unit, level, draws)
     in_floats = done is not None
     values, totals = done or wide.wide_product(facts, unit, level, threads, draws)
     if level != NONE and not in_floats:
@@ -253,16 +253,16 @@ def _without_overflow(
     return None if totals.overflowed else (values, totals)
 
 
-def _by_reference(
-    facts: Facts, unit: MacUnit, level: int, draws: Draws | None
+def by_reference(
+    a: Array, b: Array, c: Array | None, unit: MacUnit, level: int, draws: Draws | None
 ) -> tuple[Array, Telemetry]:
     """The exact reference, for units with a part that no kernel knows."""
-    count = math.prod(facts.a.shape) * facts.b.shape[2]
+    count = math.prod(a.shape) * b.shape[2]
     if count > MANY:
         how = f"the exact reference multiplies {count:,} times, some tens of thousands a second"
         warnings.warn(f"{unit}: no kernel computes this; {how}", RuntimeWarning, stacklevel=2)
-    drawn = draws.listed(steps_of(unit, facts.length).total) if draws else None
-    operands = facts.a, facts.b, unit, facts.c
+    drawn = draws.listed(steps_of(unit, a.shape[2]).total) if draws else None
+    operands = a, b, unit, c
     if level == NONE:
         return np.asarray(reference.matmul(*operands, draws=drawn)), NOTHING
     values, telemetry = reference.matmul(*operands, telemetry=True, draws=drawn)

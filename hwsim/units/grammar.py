@@ -6,14 +6,16 @@
          | "daz" | "ftz" | "out=" FMT | requant | "nan=" CODE
     order  = "seq" | "rev" N | "chunk" N [ "/" FMT ] | "lanes" N [ "-tree" ] | "tree" N | "exact"
            | "dot" N [ "/" FMT ] | "bins" N [ "/" FMT ]
-           | "fused" L [ "f" F [ "n" ] [ "z" [ "-" ] E ] ] [ "p" N ] [ "/" FMT ]
+           | "fused" L [ "f" F [ "n" ] [ "z" [ "-" ] E ] ] [ "p" N ] [ "g" N ]
+              [ "/" FMT ]
            | "staged" L "f" F "s" S [ "g" G ] [ "c" C ]
     rounding = "rne" | "rna" | "rtz" | "rup" | "rdn" | "rto" | stochastic
     stochastic = "sr" [ N ] [ "a" | "b" | "c" ] [ "-lfsr" W ]
     requant = "requant" BITS [ "/" MODE [ "/" MODE ] ]
 
-A, B, ACC and FMT are format names (`hwsim.formats.grammar`), taken longest first; INSTRUCTION is
-one of `INSTRUCTIONS` or of `MATRIX_UNITS`.
+A, B, ACC and FMT are format names (`hwsim.formats.grammar`), A and B also block formats'
+(`hwsim.formats.block_names`), taken longest first; INSTRUCTION is one of `INSTRUCTIONS` or of
+`MATRIX_UNITS`.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ from hwsim.formats import (
     Format,
     GridFormat,
     TableFormat,
+    block_length,
     format_length,
+    parse_block,
     parse_format,
     stochastic_of,
 )
@@ -61,6 +65,7 @@ from hwsim.units.types import (
     RoundedProduct,
     StoredProduct,
     default_exact_accumulator,
+    default_order,
 )
 
 ORDERS = (
@@ -112,6 +117,7 @@ _COUNTED = {
 _COUNTED_ORDER = re.compile(rf"({'|'.join(_COUNTED)})([1-9][0-9]{{0,8}})(-tree)?")
 _FUSED_ORDER = re.compile(
     r"fused([1-9][0-9]{0,8})(?:f([0-9]{1,9})(n)?(?:z(-?[0-9]{1,9}))?)?(?:p([1-9][0-9]{0,8}))?"
+    r"(?:g([1-9][0-9]{0,8}))?"
 )
 _STAGED_ORDER = re.compile(
     r"staged([1-9][0-9]{0,8})f([0-9]{1,9})s([0-9]{1,9})(?:g([1-9][0-9]{0,8}))?(?:c([0-9]{1,9}))?"
@@ -169,6 +175,19 @@ class _Reader:
         self.spans[name] = (start, self.at - start)
         return fmt
 
+    def operand(self, name: str) -> dict[str, Any]:
+        """Read the format of numbers, or of blocks, that is the field ``name``."""
+        start, length = self.at, block_length(self.text, self.at)
+        if not length or length < format_length(self.text, start):
+            return {name: self.field(name)}
+        self.at += length
+        self.spans[name] = (start, length)
+        try:
+            block = parse_block(self.text[start : self.at])
+        except SpecError as error:
+            raise SpecError(error.message, self.text, start, length) from None
+        return {name: block.element, f"{name}_block": block}
+
     def grid(self) -> GridFormat:
         """Step over the format of a sum."""
         start = self.at
@@ -202,11 +221,19 @@ def _parsed(text: str) -> MacUnit:
         reader.expect(":", "a format or an option")
         _option(reader, fields)
     try:
-        return MacUnit(**fields)
+        return _unit(fields)
     except SpecError as error:
         place = _FIELD_OF_ROLE.get(error.part, error.part)
         start, length = reader.spans.get(place, (0, len(text)))
         raise SpecError(error.message, text, start, length) from None
+
+
+def _unit(fields: dict[str, Any]) -> MacUnit:
+    """The unit of these fields; blocks have another default order."""
+    unit = MacUnit(**{"order": Sequential()} | fields)
+    if unit.is_blocked and "order" not in fields:
+        unit = replace(unit, order=default_order(unit.block_size))
+    return unit
 
 
 def _instruction(reader: _Reader) -> dict[str, Any]:
@@ -216,7 +243,7 @@ def _instruction(reader: _Reader) -> dict[str, Any]:
         return {}
     reader.take(name)
     unit = parse_unit(NAMED[name])
-    always = ("a", "b", "accumulator", "order")
+    always = ("a", "b", "a_block", "b_block", "accumulator", "order")
     return {
         field.name: getattr(unit, field.name)
         for field in fields_of(MacUnit)
@@ -232,16 +259,20 @@ def _unsaid(field: Field[Any]) -> tuple[Any, ...]:
 
 def _formats(reader: _Reader) -> dict[str, Any]:
     """Operands and accumulator."""
-    a = reader.field("a")
-    reader.expect("x", f"the format {a}")
-    b = reader.field("b")
-    fields: dict[str, Any] = {"a": a, "b": b}
+    fields: dict[str, Any] = reader.operand("a")
+    a = fields["a"]
+    reader.expect("x", f"the format {fields.get('a_block', a)}")
+    fields |= reader.operand("b")
+    b = fields["b"]
     if reader.take(":"):
         fields["core"] = _core(reader, core_bits(a, b))
-    reader.expect("+", f"the format {b}")
+    reader.expect("+", f"the format {fields.get('b_block', b)}")
     if reader.word() == "exact":
         reader.take("exact")
-        fields |= {"accumulator": default_exact_accumulator(a, b), "order": Exact()}
+        values = [
+            fields[f"{x}_block"].values if f"{x}_block" in fields else fields[x] for x in "ab"
+        ]
+        fields |= {"accumulator": default_exact_accumulator(*values), "order": Exact()}
     else:
         fields["accumulator"] = reader.field("accumulator")
     return fields
@@ -350,9 +381,9 @@ def _counted_order(reader: _Reader, kind: str, digits: str, tree: str | None) ->
 
 def _fused_order(reader: _Reader, word: str, *fields: str | None) -> Order:
     """Blocks of L terms; after a slash, what they are rounded to."""
-    terms, fraction, nearest, zero, promote = fields
-    numbers = [None if n is None else int(n) for n in (fraction, zero, promote)]
-    order = Fused(int(terms or 0), numbers[0], numbers[1], bool(nearest), None, numbers[2])
+    terms, fraction, nearest, zero, promote, exact = fields
+    f, z, p, g = [None if n is None else int(n) for n in (fraction, zero, promote, exact)]
+    order = Fused(int(terms or 0), f, z, bool(nearest), None, p, g)
     try:
         order.check()
     except SpecError as error:

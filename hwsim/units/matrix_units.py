@@ -24,6 +24,10 @@ _NVIDIA = (
     ("blackwell", "tf32", 8, 25, -133),
     ("blackwell", "e4m3 e5m2 e3m2 e2m3 e2m1", 32, 25, -133),
 )
+# Blocks (kind::mxf8f6f4): as the elements', whose products' exponents the scales' are added to.
+_BLOCKS = ("mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3")
+# Four bits (kind::mxf4, mxf4nvf4): 64 products, in exact groups of 16; F = 35.
+_FOUR_BITS = ("mxfp4", "nvfp4")
 # Sums in fp16 exist for these operands.
 _HALF = ("fp16", "e4m3", "e5m2", "e3m2", "e2m3", "e2m1")
 
@@ -53,6 +57,9 @@ def _rows() -> dict[str, str]:
             rows[name] = f"{x}x{x}+fp32:rtz:inf_always:{block}{zero}{kept}:nan=0x7fffffff"
             if x in _HALF:
                 rows[f"{name}/fp16"] = f"{x}x{x}+fp16:{block}{zero + 112}:nan=0x7fff"
+    for blocks, order in ((_BLOCKS, "fused32f25z-133"), (_FOUR_BITS, "fused64f35z-133g16")):
+        for x in blocks:
+            rows[f"blackwell.{x}"] = f"{x}x{x}+fp32:rtz:inf_always:{order}:nan=0x7fffffff"
     return rows | _AMD
 
 

@@ -218,6 +218,8 @@ class Fused:
     result : what a block is rounded to, values of the accumulator (None: all of them).
     promote : products after which the sum, from +0, is added, rne, to the accumulator, which c
         starts; None never does.
+    exact : of block formats, elements' products that are summed exactly and make one term, with the
+        scales' significands; its exponent is the sum of the scales'.  None: products are terms.
 
     The exponent of x is max(floor(log2 |x|), emin), a product's is the sum of its factors'.
     Tensor cores: Khattak, Mikaitis, arXiv 2512.07004; MMA-Sim, arXiv 2511.10909.  Promotion:
@@ -230,6 +232,7 @@ class Fused:
     nearest: bool = False
     result: FloatFormat | None = None
     promote: int | None = None
+    exact: int | None = None
 
     @property
     def group(self) -> int:
@@ -240,7 +243,8 @@ class Fused:
         fraction = "" if self.fraction is None else f"f{self.fraction}" + "n" * self.nearest
         zero = "" if self.zero is None else f"z{self.zero}"
         promote = "" if self.promote is None else f"p{self.promote}"
-        return f"fused{self.terms}{fraction}{zero}{promote}" + (
+        exact = "" if self.exact is None else f"g{self.exact}"
+        return f"fused{self.terms}{fraction}{zero}{promote}{exact}" + (
             f"/{self.result}" if self.result else ""
         )
 
@@ -259,6 +263,8 @@ class Fused:
             _require_count("fused: zero", self.zero, -MOST_INPUTS, MOST_INPUTS)
         if self.promote is not None:
             _require_count("fused: promote", self.promote, 1, LONGEST_CHUNK)
+        if self.exact is not None:
+            self._check_exact(self.exact)
         if not isinstance(self.nearest, bool):
             message = f"fused: nearest={self.nearest!r}: True or False is needed"
             raise SpecError(message, part="order")
@@ -267,6 +273,13 @@ class Fused:
             raise SpecError(message, part="order")
         if not isinstance(self.result, FloatFormat | None):
             message = f"fused: result={self.result!r}: a float format or None is needed"
+            raise SpecError(message, part="order")
+
+    def _check_exact(self, products: int) -> None:
+        """Groups fill blocks."""
+        _require_count("fused: exact", products, 2, MOST_INPUTS)
+        if self.terms % products or self.promote is not None or self.fraction is None:
+            message = f"{self}: groups divide the terms of a block that is aligned, unpromoted"
             raise SpecError(message, part="order")
 
 

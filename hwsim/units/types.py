@@ -6,6 +6,7 @@ readings of it; none of them is known here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import UnionType
@@ -13,6 +14,7 @@ from typing import get_args
 
 from hwsim.errors import SpecError
 from hwsim.formats import (
+    BlockFormat,
     FixedFormat,
     FloatFormat,
     Format,
@@ -31,6 +33,7 @@ from hwsim.units.orders import (
     Fused,
     Order,
     Sequential,
+    Tree,
     canonical,
 )
 from hwsim.units.requantization import Requantization
@@ -89,6 +92,9 @@ class MacUnit:
     ftz : a, b and c under the smallest normal of their formats, −0 too, count as +0, and every
         rounded number that is subnormal in its format becomes a zero of its sign.
     nan : code of the output format that a NaN result has; None for the format's canonical one.
+    a_block, b_block : where operands come in blocks, how; a and b are then the elements' formats.
+        Blocks lie along k.  Chunks and trees add products of elements, and scale their sums, so
+        they lie within blocks; other orders add products of values, element times scale.
 
     Raises SpecError where no hardware could obey the description.
 
@@ -109,6 +115,8 @@ class MacUnit:
     core: IntegerMultiplier | None = None
     ftz: bool = False
     nan: int | None = None
+    a_block: BlockFormat | None = None
+    b_block: BlockFormat | None = None
 
     def __post_init__(self) -> None:
         _require("a", self.a, Format)
@@ -130,6 +138,7 @@ class MacUnit:
             raise SpecError(message, part="ftz")
         self._check_core()
         self._check_bins()
+        self._check_blocks()
         self._drop_defaults()
         for name, fmt in self.rounded_formats().items():
             if not fmt.has_zero or (isinstance(fmt, FloatFormat) and not fmt.signed):
@@ -154,11 +163,44 @@ class MacUnit:
         if self.nan == fmt.nan_code:
             object.__setattr__(self, "nan", None)
 
+    def _check_blocks(self) -> None:
+        """Elements multiply exactly, and sums that are scaled lie within blocks."""
+        blocks = {"a": (self.a_block, self.a), "b": (self.b_block, self.b)}
+        for name, (block, element) in blocks.items():
+            _require(f"{name}_block", block, BlockFormat | None)
+            if block is not None and block.element != element:
+                message = f"{name}_block={block}: its elements are {block.element}, not {element}"
+                raise SpecError(message, part=name)
+        if not self.is_blocked:
+            return
+        if not isinstance(self.multiplier, ExactProduct):
+            raise SpecError("blocks: products of elements are exact", part="multiplier")
+        if self.core is not None:
+            raise SpecError(f"blocks: products of elements are exact, not {self.core}", part="core")
+        for name, flag in (("daz", self.daz), ("ftz", self.ftz)):
+            if flag:
+                raise SpecError(f"blocks: their elements keep subnormals, no {name}", part=name)
+        if isinstance(self.order, Bins | Staged):
+            raise SpecError(f"{self.order}: an order that blocks do not have", part="order")
+        if isinstance(self.order, Fused) and self.order.exact:
+            self._check_groups(self.order.exact)
+        if self.scales_sums and self.block_size % self.order.group:
+            message = f"{self.order}: its sums are scaled, so they lie within blocks: a divisor of "
+            raise SpecError(message + f"{self.block_size} is needed", part="order")
+
+    def _check_groups(self, products: int) -> None:
+        """Products that are added before they are scaled share their scales."""
+        if self.block_size % products:
+            message = f"{self.order}: groups lie within blocks: a divisor of {self.block_size}"
+            raise SpecError(message + " is needed", part="order")
+
     def _check_fused(self, order: Fused | Staged) -> None:
         """Terms have exponents, and a block's result is a value of the accumulator."""
         for name, fmt in (("a", self.a), ("b", self.b), ("accumulator", self.accumulator)):
             if not isinstance(fmt, FloatFormat):
                 raise SpecError(f"{order}: {name} {fmt}: a float format is needed", part=name)
+        if isinstance(order, Fused) and order.exact and not self.is_blocked:
+            raise SpecError(f"{order}: groups are of block formats' elements", part="order")
         if self.core is not None:
             raise SpecError(f"{order}: its products are exact; {self.core} is not", part="core")
         if self.product_format is not None:
@@ -289,6 +331,39 @@ class MacUnit:
         """The fields alone: hashes of strings differ between processes."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
+    # --- blocks -------------------------------------------------------------------------------
+    @property
+    def is_blocked(self) -> bool:
+        """Whether an operand comes in blocks."""
+        return self.a_block is not None or self.b_block is not None
+
+    @property
+    def scales_sums(self) -> bool:
+        """Whether sums of elements' products are scaled, not the products."""
+        return self.is_blocked and isinstance(self.order, Chunked | Tree)
+
+    @property
+    def operands(self) -> tuple[Format | BlockFormat, Format | BlockFormat]:
+        """What a and b come in."""
+        return self.a_block or self.a, self.b_block or self.b
+
+    @cached_property
+    def block_size(self) -> int:
+        """Elements that share their scales on both sides; 0 without blocks."""
+        return math.gcd(*(block.size for block in (self.a_block, self.b_block) if block))
+
+    @cached_property
+    def of_values(self) -> MacUnit:
+        """The unit on values, element times scale: the same results where sums are not scaled."""
+        a = self.a_block.values if self.a_block else self.a
+        b = self.b_block.values if self.b_block else self.b
+        return replace(self, a=a, b=b, a_block=None, b_block=None)
+
+    @property
+    def of_elements(self) -> MacUnit:
+        """The unit on elements, whose scales are left out."""
+        return replace(self, a_block=None, b_block=None)
+
     # --- what the defaults resolve to ---------------------------------------------------------
     @cached_property
     def product_format(self) -> GridFormat | None:
@@ -343,13 +418,14 @@ class MacUnit:
 
     def __str__(self) -> str:
         core = "" if self.core is None else f":{self.core}"
-        parts = [f"{self.a}x{self.b}{core}+{self.accumulator}"]
+        a, b = self.operands
+        parts = [f"{a}x{b}{core}+{self.accumulator}"]
         if self.rounding != "rne":
             parts.append(self.rounding)
         if self.overflow is not None:
             parts.append(self.overflow)
-        if str(self.order):
-            parts.append(str(self.order))
+        if order := self._order_text():
+            parts.append(order)
         if isinstance(self.multiplier, RoundedProduct):
             fmt = self.multiplier.format
             parts.append(f"mul_add/{fmt}" if fmt else "mul_add")
@@ -366,6 +442,19 @@ class MacUnit:
         if self.nan is not None:
             parts.append(f"nan=0x{self.nan:x}")
         return ":".join(parts)
+
+    def _order_text(self) -> str:
+        """The order, where it is not the default: sequential, or block by block."""
+        if not self.is_blocked:
+            return str(self.order)
+        if self.order == default_order(self.block_size):
+            return ""
+        return str(self.order) or "seq"
+
+
+def default_order(block_size: int) -> Order:
+    """The order of a unit that names none: of blocks, one rounding for each exact dot product."""
+    return DotAdd(block_size) if block_size > 1 else Sequential()
 
 
 def codebook_side(unit: MacUnit) -> int | None:
