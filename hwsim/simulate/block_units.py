@@ -32,11 +32,13 @@ FARTHEST = 900  # exponents that scaled sums reach
 
 
 class How(NamedTuple):
-    """What is counted, by how many threads, and whether operands must be values already."""
+    """What is counted, by how many threads, and whether operands must be values already; how
+    errors call them."""
 
     level: int
     threads: int
     strict: bool = False
+    names: tuple[str, str] = ("a", "b")
 
 
 def multiply(
@@ -46,8 +48,8 @@ def multiply(
     blocks, which lie along k, else values of its format; as `hwsim.simulate.products.multiply`."""
     if isinstance(unit.order, Fused):
         return products.by_reference(a, b, c, unit, how.level, draws)
-    left = _parts("a", a, unit.a_block, how)
-    right = _parts("b", b.swapaxes(-1, -2), unit.b_block, how)
+    left = _parts(how.names[0], a, unit.a_block, how)
+    right = _parts(how.names[1], b.swapaxes(-1, -2), unit.b_block, how)
     if unit.scales_sums:
         done = None if draws else _scaled_sums(left, right, c, unit, how)
         return done or products.by_reference(a, b, c, unit, how.level, draws)

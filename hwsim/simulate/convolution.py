@@ -156,7 +156,7 @@ def conv2d_values(
     planes = out.reshape(*shape[:2], height * width)
     c = None if c is None else _broadcast(c, out.shape)
     # The kernels are the rows and the patches the columns: lanes run over pixels.
-    kernels = entering("b", w, unit, options, scales[1])
+    kernels = entering("w", w, unit, options, scales[1])
     kernels = kernels.transpose(0, *(1 + axis for axis in window.k_axes))
     k = math.prod(w.shape[1:])
     kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, k)
@@ -166,7 +166,7 @@ def conv2d_values(
     draws = options.stream.of_convolution((*shape[:2], height * width), window.groups, unit, k)
     telemetry: Telemetry | None = None
     for images in _images(x, w, height * width, options.memory_limit):
-        operand = entering("a", x[images], unit, options, scales[0])
+        operand = entering("x", x[images], unit, options, scales[0])
         for rows in _rows(operand, w, (height, width), options.memory_limit):
             columns = patches.of(operand, rows, border, options.threads)
             start = None if c is None else _by_group(c[images][:, :, rows], window.groups)
@@ -187,7 +187,7 @@ def _multiply(
     """The product of filters and patches."""
     if not unit.is_blocked:
         return multiply(a, b, c, unit, options.level, options.threads, draws)
-    how = block_units.How(options.level, options.threads, options.strict)
+    how = block_units.How(options.level, options.threads, options.strict, ("w", "x"))
     return block_units.multiply(a, b, c, unit, how, draws)
 
 

@@ -68,9 +68,9 @@ def to_operand(
 
 
 def entering(name: str, x: Array, unit: MacUnit, options: Options, scale: float | None) -> Array:
-    """Operand ``name``, a or b, as `to_operand` has it; of blocks, which are made along k of each
-    product, the quotient alone."""
-    fmt, block = (unit.a, unit.a_block) if name == "a" else (unit.b, unit.b_block)
+    """An operand, a or x, or b or w, as `to_operand` has it; of blocks, which are made along k of
+    each product, the quotient alone."""
+    fmt, block = (unit.a, unit.a_block) if name in ("a", "x") else (unit.b, unit.b_block)
     if block is None:
         return to_operand(name, x, fmt, options, scale)
     return x if scale in (None, 1.0) else _quotient(x, float(scale or 1.0))

@@ -188,7 +188,7 @@ def points(standard: Standard) -> list[Number]:
 
 @pytest.mark.parametrize("saturation", SATURATIONS)
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("k", [3, 4, 5, 6])
+@pytest.mark.parametrize("k", [3, 4, 5])
 def test_projection(k: int, mode: str, saturation: str) -> None:
     """Rounding and saturation are the report's, in the reference and in the kernels."""
     compared = 0
@@ -332,7 +332,7 @@ def test_gfloat(mode: str) -> None:
     """gfloat agrees but where a finite-domain format overflows unsaturated: it gives NaN; and
     where unsigned formats take negative numbers, whose sign it drops."""
     compared = differ = 0
-    for standard in every(6):
+    for standard in every(5):
         info = format_info_p3109(
             *(standard.k, standard.p),
             Signedness.Signed if standard.signed else Signedness.Unsigned,
@@ -349,5 +349,5 @@ def test_gfloat(mode: str) -> None:
                     assert not standard.extended
                     assert not flag
                     assert math.isnan(theirs)
-    assert compared > 3000
-    assert differ > 20
+    assert compared > 1000
+    assert differ > 10
