@@ -427,6 +427,9 @@ def _rounded_powers(x: Array, fmt: FloatFormat, rounding: str, overflow: str) ->
     """Formats of precision 1, such as e8m0."""
     flat = np.ascontiguousarray(carrier_exact(x)).reshape(-1)
     values = np.empty(flat.shape)
+    if fmt.has_inf:  # what overflows stays finite until its rule, lest it pass for an infinity
+        most = 4.0 * float(fmt.largest)
+        flat = np.where(np.isinf(flat), flat, np.clip(flat, -most, most))
     round_powers(flat, values, powers(fmt, rounding, overflow))
     limit_array(values, grid64(fmt, rounding, overflow))
     return values.reshape(x.shape)

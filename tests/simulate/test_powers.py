@@ -28,7 +28,7 @@ def by_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(facts: Any, unit: Any, level: int, draws: Any) -> Any:
         raise AssertionError(f"{unit} has no kernel")
 
-    monkeypatch.setattr(products, "_by_reference", refuse)
+    monkeypatch.setattr(products, "by_reference", refuse)
 
 
 def all_values(fmt: Any) -> Array:
