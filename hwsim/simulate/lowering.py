@@ -6,7 +6,7 @@ precision, p the accumulator's, q the addend's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -30,6 +30,8 @@ from hwsim.simulate.grids import (
     significant_bits,
 )
 from hwsim.simulate.powers import never_loses
+from hwsim.simulate.preparations import FP32_NOSUB
+from hwsim.simulate.staged import staged_proof
 from hwsim.simulate.stages import (
     Float64Stage,
     IntegerStage,
@@ -39,11 +41,15 @@ from hwsim.simulate.stored import by_codes
 from hwsim.units import (
     Bins,
     Chunked,
+    DotAdd,
     Exact,
+    ExactProduct,
     Fused,
     Lanes,
     MacUnit,
+    Reversed,
     Sequential,
+    Staged,
     StoredProduct,
     has_whole_values,
     is_integer,
@@ -220,6 +226,8 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     """The proofs for ``unit`` on finite data of unknown size, with nothing counted."""
     if isinstance(unit.order, Bins):
         return _describe_bins(unit)
+    if plainer := _describe_plainer(unit):
+        return plainer
     if isinstance(unit.multiplier, StoredProduct):
         nothing = np.zeros((1, 1, 1))
         found = by_codes(unit, nothing, nothing)
@@ -254,6 +262,37 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     if isinstance(stages, str):
         return (f"integers of any width, slowly: {stages}",)
     return tuple(stage.proof for stage in stages if stage is not None)
+
+
+def _describe_plainer(unit: MacUnit) -> tuple[str, ...]:
+    """The proofs of a unit that is another one on some data, or on all; nothing for the others."""
+    order = unit.order
+    if isinstance(order, Reversed):
+        return describe(replace(unit, order=Sequential()))
+    if unit.ftz:
+        why = "where the data shows no number under the smallest normal one, ftz changes no bit"
+        rest = replace(unit, ftz=False)
+        if unit.product_format and _product(unit).bits <= significant_bits(unit.product_format):
+            why += ", and where products fit their format, rounding them none"
+            rest = replace(rest, multiplier=ExactProduct())
+        return (f"{why}; else the exact reference, slowly", *describe(rest))
+    if unit.accumulator == FP32_NOSUB:
+        why = "where the data shows no number under the smallest normal one, sums are fp32's"
+        return (why, *_describe_rest(unit))
+    if isinstance(order, Staged):
+        return (staged_proof(unit),)
+    if isinstance(order, DotAdd) and order.partial is not None:
+        why = "sums of two integers as saturating chunks, where what they enter does not wrap"
+        return (f"{why}; else, and where it is counted, the exact reference, slowly",)
+    return ()
+
+
+def _describe_rest(unit: MacUnit) -> tuple[str, ...]:
+    """The proofs of sums without subnormals, on any data."""
+    stages = lower(unit, Unknown(), NONE)
+    if isinstance(stages, str):
+        return (f"else integers of any width, slowly: {stages}",)
+    return tuple(f"else {stage.proof}" for stage in stages if stage is not None)
 
 
 def _describe_bins(unit: MacUnit) -> tuple[str, ...]:

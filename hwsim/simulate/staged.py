@@ -83,6 +83,19 @@ def _tile(left: Any, right: Any, out: Array, stages: Stages, whole: Any) -> None
     out[...] = target
 
 
+def staged_proof(unit: MacUnit) -> str:
+    """How such a unit is computed."""
+    order = unit.order
+    assert isinstance(order, Staged)
+    if not _is_known(unit, order):
+        return "the exact reference, slowly: the kernel's sums are fp32, rne, of a few bits more"
+    bits = significant_bits(unit.a) + significant_bits(unit.b)
+    narrow = "32-bit lanes where the products' exponents fit float32's, else " * (
+        bits <= 24 and _grown(order) <= 30
+    )
+    return f"{narrow}64-bit lanes: products of {bits} bits; counts by the exact reference, slowly"
+
+
 def _stages(order: Staged, largest_scale: int, facts: Facts) -> Stages:
     """The kernel's numbers."""
     fraction, kept = order.fraction, order.kept
@@ -105,24 +118,33 @@ def _stages(order: Staged, largest_scale: int, facts: Facts) -> Stages:
 
 def _carrier(unit: MacUnit, order: Staged, facts: Facts) -> tuple[Any, Any, int, int] | None:
     """The narrowest carrier that holds every product, scaled and not, and a group's sum."""
-    plain = unit.core is None and isinstance(unit.multiplier, ExactProduct) and not unit.ftz
-    rule = unit.overflow_of(unit.accumulator) in ("inf", "inf_always")
-    if unit.accumulator != FP32 or unit.rounding != "rne" or not plain or not rule:
+    if not _is_known(unit, order):
         return None
     bits = significant_bits(unit.a) + significant_bits(unit.b)
-    grown = order.fraction + 2 + order.terms.bit_length()  # a group's sum
-    kept = max(order.kept + 1, order.fraction) + 4 + order.terms.bit_length()
-    if kept > 51 or order.kept + 1 < order.fraction:
-        return None
     low, high = _products(unit, facts)
     for carrier in CARRIERS:
         _, _, most, reach = carrier
         significand = 24 if reach == 127 else 53
         inside = order.fraction - low <= reach - 1 and high + 2 - order.fraction < reach - 1
         finite = low > 2 - reach and high + 2 < reach
-        if bits <= significand and grown <= most and inside and finite:
+        if bits <= significand and _grown(order) <= most and inside and finite:
             return carrier
     return None
+
+
+def _is_known(unit: MacUnit, order: Staged) -> bool:
+    """Whether the kernel does what the unit does, and int64 holds both stages."""
+    plain = unit.core is None and isinstance(unit.multiplier, ExactProduct) and not unit.ftz
+    rule = unit.overflow_of(unit.accumulator) in ("inf", "inf_always")
+    if unit.accumulator != FP32 or unit.rounding != "rne" or not plain or not rule:
+        return False
+    total = order.kept + 5 + order.terms.bit_length()
+    return total <= 51 and order.kept + 1 >= order.fraction and _grown(order) <= 51
+
+
+def _grown(order: Staged) -> int:
+    """Bits of a block's products' sum: each of them lies below 4·2^F."""
+    return order.fraction + 2 + (order.terms - 1).bit_length()
 
 
 def _products(unit: MacUnit, facts: Facts) -> tuple[int, int]:
