@@ -32,6 +32,13 @@ UNITS = (
     UnitEntry("e5m2xe5m2+e6m9:saturate:tree16", "adder trees", "dot-product units"),
     UnitEntry("uint8xint8+int32:dot4", "exact groups: VPDPBUSD", "Intel SDM, AVX512-VNNI"),
     UnitEntry("uint8xint8+int32:saturate:dot4", "VPDPBUSDS", "Intel SDM, AVX512-VNNI"),
+    UnitEntry("uint8xint8+int32:dot2/int16", "partial sums: VPMADDUBSW", "Intel SDM, AVX2"),
+    UnitEntry("bf16xbf16+e8m23_nosub:rev2:daz", "VDPBF16PS", "Intel SDM, AVX512-BF16"),
+    UnitEntry("fp16xfp16+fp32:tree4:mul_add:ftz", "flushed sums: CDNA2", "arXiv 2511.10909"),
+    UnitEntry("fp16xfp16+fp32:staged8f24s31", "two stages: CDNA3", "arXiv 2511.10909"),
+    UnitEntry(
+        "e4m3fnuzxe4m3fnuz+fp32:staged16f24s31g2c25", "two groups: CDNA3 fp8", "arXiv 2511.10909"
+    ),
     UnitEntry("binaryxint8+int16", "±1 operands", "Courbariaux et al. 2015"),
     UnitEntry("binaryxbinary+int16", "XNOR and popcount", "Rastegari et al. 2016, XNOR-Net"),
     UnitEntry("ternaryxint8+int16", "ternary operands", "Li et al. 2016"),
@@ -58,6 +65,6 @@ UNITS = (
     UnitEntry("log4.3xlog4.3:log8+fp32", "log, by a table", "Zhao et al. 2021, LNS-Madam"),
 )
 MISSING = (
-    "a kernel of fused blocks: matrix units (`hopper.e4m3` …) run on the reference, slowly; "
-    "AMD's CDNA2 and CDNA3 are not described",
+    "a kernel of fused blocks: matrix units (`hopper.e4m3` …) run on the reference, slowly",
+    "a kernel of sums that are flushed, and counts of two stages and of partial sums by kernels",
 )
