@@ -89,7 +89,7 @@ def _patient(unit: MacUnit) -> MacUnit:
     operands = f"{unit.a}x{unit.b}"
     if isinstance(unit.core, Logarithmic):
         return parse_unit(f"{operands}:{unit.core}+e10m40:out=fp32")
-    return replace(parse_unit(f"{operands}+exact"), daz=unit.daz)
+    return replace(parse_unit(f"{operands}+exact"), daz=unit.daz or unit.ftz)
 
 
 _exact_scores: dict[tuple[str, ...], Score] = {}
