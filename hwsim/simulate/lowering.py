@@ -30,7 +30,7 @@ from hwsim.simulate.grids import (
     significant_bits,
 )
 from hwsim.simulate.powers import never_loses
-from hwsim.simulate.preparations import FP32_NOSUB
+from hwsim.simulate.preparations import FP32_NOSUB, adds_products
 from hwsim.simulate.staged import staged_proof
 from hwsim.simulate.stages import (
     Float64Stage,
@@ -224,10 +224,10 @@ def _grid(unit: MacUnit, fmt: GridFormat) -> Grid64:
 
 def describe(unit: MacUnit) -> tuple[str, ...]:
     """The proofs for ``unit`` on finite data of unknown size, with nothing counted."""
-    if isinstance(unit.order, Bins):
-        return _describe_bins(unit)
     if plainer := _describe_plainer(unit):
         return plainer
+    if isinstance(unit.order, Bins):
+        return _describe_bins(unit)
     if isinstance(unit.multiplier, StoredProduct):
         nothing = np.zeros((1, 1, 1))
         found = by_codes(unit, nothing, nothing)
@@ -269,6 +269,8 @@ def _describe_plainer(unit: MacUnit) -> tuple[str, ...]:
     order = unit.order
     if isinstance(order, Reversed):
         return describe(replace(unit, order=Sequential()))
+    if unit.ftz and not adds_products(unit):
+        return ("the exact reference, slowly",)
     if unit.ftz:
         why = "where the data shows no number under the smallest normal one, ftz changes no bit"
         rest = replace(unit, ftz=False)
@@ -276,7 +278,7 @@ def _describe_plainer(unit: MacUnit) -> tuple[str, ...]:
             why += ", and where products fit their format, rounding them none"
             rest = replace(rest, multiplier=ExactProduct())
         return (f"{why}; else the exact reference, slowly", *describe(rest))
-    if unit.accumulator == FP32_NOSUB:
+    if unit.accumulator == FP32_NOSUB and adds_products(unit):
         why = "where the data shows no number under the smallest normal one, sums are fp32's"
         return (why, *_describe_rest(unit))
     if isinstance(order, Staged):

@@ -16,6 +16,7 @@ from hwsim.simulate.finish import holds_nan
 from hwsim.simulate.grids import magnitude, significant_bits
 from hwsim.simulate.sums import finest_bit
 from hwsim.units import (
+    Bins,
     Chunked,
     DotAdd,
     ExactProduct,
@@ -70,9 +71,9 @@ def flushed(values: Array, fmt: Format, unit: MacUnit) -> Array:
 def plainer(unit: MacUnit, facts: Facts, drawn: bool) -> MacUnit:
     """The unit without `ftz`, with subnormals, or with exact products, where this changes no bit
     and no count on operands that were flushed already; ``drawn``: nor any number of a rounding."""
-    floats = [f for f in unit.rounded_formats().values() if isinstance(f, FloatFormat)]
-    known = isinstance(unit.multiplier, ExactProduct | RoundedProduct) and unit.core is None
-    if not (unit.ftz or FP32_NOSUB in floats) or not known or not _has_no_tiny(unit, facts, floats):
+    if not (unit.ftz or unit.accumulator == FP32_NOSUB) or not adds_products(unit):
+        return unit
+    if not _has_no_tiny(unit, facts):
         return unit
     unit = replace(unit, ftz=False)
     if drawn:
@@ -84,11 +85,19 @@ def plainer(unit: MacUnit, facts: Facts, drawn: bool) -> MacUnit:
     return unit
 
 
-def _has_no_tiny(unit: MacUnit, facts: Facts, floats: list[FloatFormat]) -> bool:
+def adds_products(unit: MacUnit) -> bool:
+    """Whether what is added up are products, exact or rounded ones."""
+    known = isinstance(unit.multiplier, ExactProduct | RoundedProduct) and unit.core is None
+    return known and not isinstance(unit.order, Bins)
+
+
+def _has_no_tiny(unit: MacUnit, facts: Facts) -> bool:
     """Whether every number that is rounded is a multiple of some 2^Q, and no format has a nonzero
     value under its smallest normal one that is: rounding to a coarser grid keeps multiples, and so
     does saturation, where the largest values are some."""
-    if len(floats) < len(unit.rounded_formats()):
+    formats = [*unit.rounded_formats().values(), unit.block_format]
+    floats = [fmt for fmt in formats if isinstance(fmt, FloatFormat)]
+    if len(floats) < len(formats):
         return False
     quantum = min(_product_quantum(unit, facts), *(f.emax - f.precision + 1 for f in floats))
     if facts.c is not None and 0.0 < facts.c_min < math.inf:

@@ -78,7 +78,8 @@ def multiply(
     a, b = flushed(a, unit.a, unit), flushed(b, unit.b, unit)
     if unit.ftz and c is not None and a.shape[2]:
         c = flushed(c, unit.outer_format, unit)
-    if isinstance(unit.multiplier, StoredProduct) and (looked := by_codes(unit, a, b)):
+    stored = isinstance(unit.multiplier, StoredProduct) and not unit.ftz
+    if stored and (looked := by_codes(unit, a, b)):
         zeros = Facts(a, b, None).zero_products if level != NONE else 0
         values, found = multiply(looked[1], looked[2], c, looked[0], level, threads, draws)
         return values, replace(found, zero_operands=zeros)
@@ -86,10 +87,10 @@ def multiply(
     facts = Facts(a, b, c)
     unit = plainer(plain(unit, facts), facts, draws is not None)
     if isinstance(unit.order, Bins):
-        done = None if draws else _in_bins(facts, unit, level, threads)
+        done = None if draws or unit.ftz else _in_bins(facts, unit, level, threads)
     else:
         done = _by_kernels(facts, unit, level, threads, draws)
-    summing = None if done or unit.core is None else summing_unit(unit)
+    summing = None if done or unit.core is None or unit.ftz else summing_unit(unit)
     if summing is not None:
         return _by_products(facts, unit, summing, (level, threads), draws)
     if done is None and not wide.knows(unit, facts):

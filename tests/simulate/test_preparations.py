@@ -97,6 +97,24 @@ def test_bits_and_counts(rest: str, style: str) -> None:
         check_matmul(a, b, unit)
 
 
+FLUSHED = ("e3m4xbinary+e3m4:products/e3m4:ftz", "e3m4xnf4+e3m4:bins16:ftz")
+FLUSHED += ("e3m4xe3m4:mitchell+e3m4:ftz", "e3m4xe3m4:drum3+e3m4:exact:ftz")
+FLUSHED += ("e3m4xe3m4+e3m4:dot2/e5m2:ftz", "e3m4xe3m4+e8m23_nosub:fused4f9z-5p8:daz")
+FLUSHED += ("e3m4xe3m4+e5m4:staged3f4s6:ftz", "e3m4xpow2_4b7:shift1+e3m4:ftz")
+
+
+@pytest.mark.parametrize("style", ["tiny", "middle", "finite"])
+@pytest.mark.parametrize("spec", FLUSHED)
+def test_every_multiplier_and_order(spec: str, style: str) -> None:
+    """What is rewritten on its way to a kernel is flushed once, and nothing else is."""
+    generator = np.random.default_rng(6)
+    unit = hwsim.mac(spec)
+    for k in (1, 9):
+        a, b = values(unit.a, (3, k), style, generator), values(unit.b, (k, 4), style, generator)
+        check_matmul(a, b, unit, values(unit.outer_format, (3, 4), style, generator))
+        check_matmul(a, b, unit)
+
+
 def test_no_operand_no_flush() -> None:
     """K = 0 gives c, unread."""
     a, b, c = np.zeros((1, 0)), np.zeros((0, 1)), np.array([[-(2.0**-140)]], np.float32)
