@@ -48,7 +48,6 @@ from hwsim.units import (
     MacUnit,
     Order,
     Reversed,
-    Sequential,
     Staged,
     StepCounts,
     StoredProduct,
@@ -370,8 +369,8 @@ def dot_sum(addends: list[Value], c: Value, order: DotAdd, inner: Level, outer: 
     sums = [exact_total(group[1:], group[0], rounding) for group in groups]
     if order.partial is None:
         return sequential_sum(sums, c, inner)
-    inner.unit = replace(inner.unit, rounding="rne", overflow="saturate", order=Sequential())
-    inner.unit = replace(inner.unit, accumulator=order.partial, output=None, requantization=None)
+    fmt = order.partial
+    inner.unit = MacUnit(fmt, fmt, fmt, overflow="saturate", ftz=inner.unit.ftz)
     sums = [inner.block(total, len(g)) for total, g in zip(sums, groups, strict=True)]
     return sequential_sum(sums, c, outer)
 

@@ -130,11 +130,12 @@ class MacUnit:
         self._check_core()
         self._check_bins()
         self._drop_defaults()
-        for name, fmt in self.rounded_formats().items():
+        for name, fmt in [*self.rounded_formats().items(), ("order", self.block_format)]:
             if not fmt.has_zero or (isinstance(fmt, FloatFormat) and not fmt.signed):
                 message = f"{name} format {fmt}: a sum needs a format with zero and a sign"
                 raise SpecError(message, part=name)
-            if self.overflow is not None:
+        if self.overflow is not None:
+            for fmt in self.rounded_formats().values():
                 self._check_overflow(self.overflow, fmt)
         self._check_requantization()
         if isinstance(self.order, Fused | Staged):
