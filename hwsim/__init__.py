@@ -53,8 +53,10 @@ if TYPE_CHECKING:
     from hwsim.units import MacUnit as MacUnit
     from hwsim.units import Requantization as Requantization
     from hwsim.units import Rescaling as Rescaling
+    from hwsim.units import Reversed as Reversed
     from hwsim.units import RoundedProduct as RoundedProduct
     from hwsim.units import Sequential as Sequential
+    from hwsim.units import Staged as Staged
     from hwsim.units import StoredProduct as StoredProduct
     from hwsim.units import Telemetry as Telemetry
     from hwsim.units import Tree as Tree
@@ -94,7 +96,9 @@ _WHERE = {
             "MacUnit",
             "Requantization",
             "Rescaling",
+            "Reversed",
             "RoundedProduct",
+            "Staged",
             "StoredProduct",
             "StoredProduct",
             "Sequential",
@@ -144,10 +148,12 @@ __all__ = [
     "Network",
     "Requantization",
     "Rescaling",
+    "Reversed",
     "RoundedProduct",
     "RunReport",
     "Sequential",
     "SpecError",
+    "Staged",
     "Sweep",
     "TableMultiplier",
     "Telemetry",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from hwsim.formats import BlockFormat, Format
-    from hwsim.units import Fused, MacUnit
+    from hwsim.units import Fused, MacUnit, Staged
 
 MOST_CODES = 256  # formats of up to 8 bits are listed value by value
 
@@ -226,13 +226,17 @@ def in_words(unit: MacUnit) -> list[tuple[str, str]]:
         ("overflow", overflow),
         ("order", _order(unit)),
         ("output", _output(unit)),
+        *([] if unit.nan is None else [("NaN", f"0x{unit.nan:x}")]),
     ]
 
 
 def _operands(unit: MacUnit) -> str:
-    """What a and b are."""
+    """What a and b are, and what becomes of numbers under the smallest normal."""
     a, b = unit.operands
-    return f"a {a}, b {b}" + ("; subnormals read as zeros" * unit.daz)
+    text = f"a {a}, b {b}"
+    if unit.ftz:
+        text += "; they and c under the smallest normal read as +0, rounded numbers as signed zeros"
+    return text + "; subnormals read as zeros" * unit.daz
 
 
 def _product(unit: MacUnit) -> str:
@@ -249,7 +253,7 @@ def _product(unit: MacUnit) -> str:
 
 def _order(unit: MacUnit) -> str:
     """How products become a sum."""
-    from hwsim.units import Bins, Chunked, DotAdd, Exact, Fused, Lanes, Tree
+    from hwsim.units import Bins, Chunked, DotAdd, Exact, Fused, Lanes, Reversed, Staged, Tree
 
     match unit.order:
         case Chunked() | Tree() if unit.scales_sums:
@@ -271,8 +275,11 @@ def _order(unit: MacUnit) -> str:
                 f"trees over {width} products, adjacent pairs, each sum of two rounded; "
                 "their roots are added in ascending order to c or +0"
             )
-        case DotAdd(width):
-            return f"s = c or +0, then s = R(s + the exact sum of the next {width} products)"
+        case Reversed(width):
+            return f"s = c or +0, then s = R(s + p), {width} products at a time by descending k"
+        case DotAdd(width, partial):
+            own = f", rounded to {partial} (rne, saturate)" if partial else ""
+            return f"s = c or +0, then s = R(s + the exact sum of the next {width} products{own})"
         case Bins(count):
             return (
                 f"{count} bins, one for each value of the codebook, each summed from +0; "
@@ -280,6 +287,8 @@ def _order(unit: MacUnit) -> str:
             )
         case Fused() as order:
             return _fused(order, unit)
+        case Staged() as order:
+            return _staged(order)
         case Exact():
             return "exact: one rounding of the whole sum, c included"
     return "sequential: s = c or +0, then s = R(s + p) for ascending k"
@@ -301,6 +310,18 @@ def _fused(order: Fused, unit: MacUnit) -> str:
     return (
         text
         + f"; every {order.promote} products, s is added (rne) to c or +0 in {unit.accumulator}"
+    )
+
+
+def _staged(order: Staged) -> str:
+    """What the two stages of a block do."""
+    groups = "one group" if order.groups == 1 else f"groups k mod {order.groups}"
+    reach = "" if order.reach is None else f" (0 where more than {order.reach} places below)"
+    return (
+        f"two stages: {order.terms} products in {groups}, cut to {order.fraction} fraction bits of "
+        f"the largest exponent; their sum and s{reach} down to {order.kept + 1} and "
+        f"{order.fraction} bits of the largest of all; s = R(total, down to {order.kept} bits of "
+        "its own exponent); s starts at c or +0"
     )
 
 

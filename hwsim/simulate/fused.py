@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.float64 import ALL, COUNTS, LARGEST, NONE, merge_kernel
+from hwsim_kernels.float64 import ALL, CHEAP, NONE, merge_kernel
 from hwsim_kernels.fused import (
     LANES,
     NO_EXPONENT,
@@ -28,10 +28,16 @@ from hwsim_kernels.rounding64 import INNOCUOUS, NEAREST, STICKY
 
 from hwsim.formats import FloatFormat, Format, stochastic_of
 from hwsim.simulate.facts import Facts, Unknown
-from hwsim.simulate.grids import fits_float64_grid, grid64, magnitude, rounding_mode
+from hwsim.simulate.grids import (
+    fits_float64_grid,
+    grid64,
+    magnitude,
+    rounding_mode,
+    significant_bits,
+)
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.sums import finest_bit
-from hwsim.simulate.tally import Totals
+from hwsim.simulate.tally import Tally, Totals
 from hwsim.units import Fused, MacUnit
 
 Array = npt.NDArray[Any]
@@ -40,6 +46,7 @@ ROWS = 64  # of a task
 SMALL = 1 << 18  # multiplications that are not worth a second thread
 MOST_BITS = 53
 FLOOR = -1022  # of normal float64
+NO_ZEROS = np.empty(0, np.int64)  # they are counted for the whole product
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ class Known:
         for fmt in unit.rounded_formats().values():
             if problem := fits_float64_grid(fmt):
                 return problem
-        if unit.a.precision + unit.b.precision > MOST_BITS:  # type: ignore[union-attr]
+        if significant_bits(unit.a) + significant_bits(unit.b) > MOST_BITS:
             return f"the product {unit.a}x{unit.b} is not exact in float64"
         if self.largest_product >= 2**1000 or self.quantum < -1000:
             return "its exponents come too near to those of float64"
@@ -154,7 +161,7 @@ class Known:
         largest one is wanted."""
         unit, fmt = self.unit, self.result
         plain = self.level != ALL and self.facts.finite and not self.order.nearest
-        exact = unit.a.precision + unit.b.precision <= 24  # type: ignore[union-attr]
+        exact = significant_bits(unit.a) + significant_bits(unit.b) <= 24
         # Exponent fields of scales and their inverses are normal, and so is every sum.
         inside = self.quantum >= -125 and 1 <= self.fraction <= 26
         inside = inside and self.facts.a_max * self.facts.b_max < 2.0**125
@@ -224,7 +231,7 @@ class _Job:
         shape = (*self.a.shape[:2], self.b.shape[2])
         self.out: Array = np.zeros(shape, self.carrier)
         self.totals = Totals(shape, known.level)
-        self.found: list[tuple[Any, Array, Array, Array]] = []
+        self.tallies: list[tuple[Any, Tally]] = []
 
     def run(self, threads: int) -> tuple[Array, Totals]:
         """Every panel; threads take its rows."""
@@ -233,10 +240,8 @@ class _Job:
         small = self.a.size * self.b.shape[2] <= SMALL
         if self.places.size and self.out.size:
             run_tiles(self._tasks(threads), 1 if small else threads)
-        for where, inner, outer, flags in self.found:
-            for mine, theirs in ((self.totals.inner, inner), (self.totals.outer, outer)):
-                _merge(mine, theirs)
-            self.totals.struck[where] |= flags.astype(np.uint8)
+        for where, tally in self.tallies:
+            self.totals.add(tally, where)
         return self.out, self.totals
 
     def _tasks(self, threads: int) -> Iterator[Callable[[], None]]:
@@ -269,33 +274,32 @@ class _Job:
         start = np.zeros((self.out[where].shape[0], LANES), self.carrier)
         start[:, :columns] = self.out[where]
         a = tuple(x[rows] for x in left)
-        counts = np.zeros(COUNTS, np.int64), np.zeros(COUNTS, np.int64)
-        flags = np.zeros(start.shape, np.int64), np.zeros(start.shape, np.int64)
+        tally = Tally(start.shape, (np.int64, np.int64), CHEAP, NO_ZEROS)
         if self.known.order.promote is None:
-            self._blocks(a, right, start, (0, self.places.size // self.size), flags, counts)
+            self._blocks(a, right, start, (0, self.places.size // self.size), tally)
         else:
-            start = self._promoted(a, right, start.astype(np.float64), flags, counts)
+            start = self._promoted(a, right, start.astype(np.float64), tally)
         self.out[where] = start[:, :columns]
         if self.known.level != NONE:
-            struck = (flags[0] | flags[1])[:, :columns]
-            self.found.append((where, *counts, struck))
+            tally.flags, tally.outer_flags = (
+                flags[:, :columns] for flags in (tally.flags, tally.outer_flags)
+            )
+            self.tallies.append((where, tally))
 
-    def _promoted(self, a: Any, b: Any, total: Array, flags: Any, counts: Any) -> Array:
+    def _promoted(self, a: Any, b: Any, total: Array, tally: Tally) -> Array:
         """Sums of some blocks from +0, added to the accumulator to nearest."""
         known, unit = self.known, self.known.unit
-        p, q = unit.accumulator.precision, known.result.precision  # type: ignore[union-attr]
+        p, q = significant_bits(unit.accumulator), significant_bits(known.result)
         decided = known.level != ALL and q <= p and 2 * p + 2 <= MOST_BITS
         merge = merge_kernel(INNOCUOUS if decided else STICKY, NEAREST, False, known.level)
         grid = grid64(unit.outer_format, "rne", unit.overflow_of(unit.outer_format))
         for first, last in zip(self.cuts[:-1], self.cuts[1:], strict=True):
             sums = np.zeros(total.shape, self.carrier)
-            self._blocks(a, b, sums, (first, last), flags, counts)
-            merge(total, sums.astype(np.float64), flags[1], counts[1], grid)
+            self._blocks(a, b, sums, (first, last), tally)
+            merge(total, sums.astype(np.float64), tally.outer_flags, tally.outer, grid)
         return total
 
-    def _blocks(
-        self, a: Any, b: Any, s: Array, span: tuple[int, int], flags: Any, counts: Any
-    ) -> None:
+    def _blocks(self, a: Any, b: Any, s: Array, span: tuple[int, int], tally: Tally) -> None:
         known = self.known
         if known.narrow:
             how = CUT if known.unit.rounding == "rtz" else TO_NEAREST
@@ -306,7 +310,7 @@ class _Job:
         grid = grid64(known.result, *rules)
         kernel = exact_kernel if known.with_errors else general_kernel
         run = kernel(rounding_mode(known.unit.rounding))
-        run(a, b, s, *span, self.numbers, grid, flags[0], counts[0])
+        run(a, b, s, *span, self.numbers, grid, tally.flags, tally.inner)
 
 
 def _layout(order: Fused, length: int, size: int) -> tuple[Array, list[int]]:
@@ -334,10 +338,3 @@ def _cut32(fmt: FloatFormat) -> Cut32:
         floor=max(fmt.emin + 127, 1) << 23,
         magic=(dropped << 23) + (1 << 22),
     )
-
-
-def _merge(mine: Array, theirs: Array) -> None:
-    """Counts added, the largest kept."""
-    largest = max(mine[LARGEST], theirs[LARGEST])
-    mine += theirs
-    mine[LARGEST] = largest

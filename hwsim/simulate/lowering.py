@@ -31,6 +31,7 @@ from hwsim.simulate.grids import (
     significant_bits,
 )
 from hwsim.simulate.powers import never_loses
+from hwsim.simulate.preparations import FP32_NOSUB, adds_products
 from hwsim.simulate.staged import staged_proof
 from hwsim.simulate.stages import (
     Float64Stage,
@@ -41,6 +42,7 @@ from hwsim.simulate.stored import by_codes
 from hwsim.units import (
     Bins,
     Chunked,
+    DotAdd,
     Exact,
     ExactProduct,
     Fused,
@@ -238,12 +240,8 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     """The proofs for ``unit`` on finite data of unknown size, with nothing counted."""
     if unit.is_blocked:
         return _describe_blocks(unit)
-    if unit.ftz:
-        return _describe_flushed(unit)
-    if isinstance(unit.order, Reversed):
-        return describe(replace(unit, order=Sequential()))
-    if isinstance(unit.order, Staged):
-        return (staged_proof(unit),)
+    if plainer := _describe_plainer(unit):
+        return plainer
     if isinstance(unit.order, Bins):
         return _describe_bins(unit)
     if isinstance(unit.multiplier, StoredProduct):
@@ -282,14 +280,37 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     return tuple(stage.proof for stage in stages if stage is not None)
 
 
-def _describe_flushed(unit: MacUnit) -> tuple[str, ...]:
-    """The proofs of the unit that it is where nothing is subnormal."""
-    plainly = replace(unit, ftz=False)
-    fmt, bits = unit.product_format, significant_bits(unit.a) + significant_bits(unit.b)
-    if fmt is not None and bits <= significant_bits(fmt):
-        plainly = replace(plainly, multiplier=ExactProduct())  # no product is rounded
-    condition = "where no number is subnormal, else integers of any width, slowly"
-    return (condition, *describe(plainly))
+def _describe_plainer(unit: MacUnit) -> tuple[str, ...]:
+    """The proofs of a unit that is another one on some data, or on all; nothing for the others."""
+    order = unit.order
+    if isinstance(order, Reversed):
+        return describe(replace(unit, order=Sequential()))
+    if unit.ftz and not adds_products(unit):
+        return ("the exact reference, slowly",)
+    if unit.ftz:
+        why = "where the data shows no number under the smallest normal one, ftz changes no bit"
+        rest = replace(unit, ftz=False)
+        if unit.product_format and _product(unit).bits <= significant_bits(unit.product_format):
+            why += ", and where products fit their format, rounding them none"
+            rest = replace(rest, multiplier=ExactProduct())
+        return (f"{why}; else the exact reference, slowly", *describe(rest))
+    if unit.accumulator == FP32_NOSUB and adds_products(unit):
+        why = "where the data shows no number under the smallest normal one, sums are fp32's"
+        return (why, *_describe_rest(unit))
+    if isinstance(order, Staged):
+        return (staged_proof(unit),)
+    if isinstance(order, DotAdd) and order.partial is not None:
+        why = "sums of two integers as saturating chunks, where what they enter does not wrap"
+        return (f"{why}; else, and where it is counted, the exact reference, slowly",)
+    return ()
+
+
+def _describe_rest(unit: MacUnit) -> tuple[str, ...]:
+    """The proofs of sums without subnormals, on any data."""
+    stages = lower(unit, Unknown(), NONE)
+    if isinstance(stages, str):
+        return (f"else integers of any width, slowly: {stages}",)
+    return tuple(f"else {stage.proof}" for stage in stages if stage is not None)
 
 
 def _describe_fused(unit: MacUnit) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from hwsim_kernels.staged import Stages, staged_tile
 
 from hwsim.formats import FloatFormat
-from hwsim.simulate.facts import Facts, Unknown
+from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import significant_bits
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.units import ExactProduct, MacUnit, Staged
@@ -55,15 +55,6 @@ def staged_product(facts: Facts, unit: MacUnit, threads: int) -> Array | None:
     return out
 
 
-def staged_proof(unit: MacUnit) -> str:
-    """What `hwsim mac` says of it, on data of any size."""
-    assert isinstance(unit.order, Staged)
-    found = _carrier(unit, unit.order, Unknown())
-    if found is None:
-        return "integers of 32 or 64 bits where the data allow it, else the exact reference, slowly"
-    return f"groups' sums fit {'int32' if found[1] is np.int32 else 'int64'}, totals float64"
-
-
 def _empty(shape: tuple[int, ...], dtype: Any) -> Array:
     """An array whose data starts a cache line: vectors then cross none."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
@@ -92,6 +83,19 @@ def _tile(left: Any, right: Any, out: Array, stages: Stages, whole: Any) -> None
     out[...] = target
 
 
+def staged_proof(unit: MacUnit) -> str:
+    """How such a unit is computed."""
+    order = unit.order
+    assert isinstance(order, Staged)
+    if not _is_known(unit, order):
+        return "the exact reference, slowly: the kernel's sums are fp32, rne, of a few bits more"
+    bits = significant_bits(unit.a) + significant_bits(unit.b)
+    narrow = "32-bit lanes where the products' exponents fit float32's, else " * (
+        bits <= 24 and _grown(order) <= 30
+    )
+    return f"{narrow}64-bit lanes: products of {bits} bits; counts by the exact reference, slowly"
+
+
 def _stages(order: Staged, largest_scale: int, facts: Facts) -> Stages:
     """The kernel's numbers."""
     fraction, kept = order.fraction, order.kept
@@ -112,31 +116,38 @@ def _stages(order: Staged, largest_scale: int, facts: Facts) -> Stages:
     )
 
 
-def _carrier(
-    unit: MacUnit, order: Staged, facts: Facts | Unknown
-) -> tuple[Any, Any, int, int] | None:
+def _carrier(unit: MacUnit, order: Staged, facts: Facts) -> tuple[Any, Any, int, int] | None:
     """The narrowest carrier that holds every product, scaled and not, and a group's sum."""
-    plain = unit.core is None and isinstance(unit.multiplier, ExactProduct) and not unit.ftz
-    rule = unit.overflow_of(unit.accumulator) in ("inf", "inf_always")
-    if unit.accumulator != FP32 or unit.rounding != "rne" or not plain or not rule:
+    if not _is_known(unit, order):
         return None
     bits = significant_bits(unit.a) + significant_bits(unit.b)
-    grown = order.fraction + 2 + order.terms.bit_length()  # a group's sum
-    kept = max(order.kept + 1, order.fraction) + 4 + order.terms.bit_length()
-    if kept > 51 or order.kept + 1 < order.fraction:
-        return None
     low, high = _products(unit, facts)
     for carrier in CARRIERS:
         _, _, most, reach = carrier
         significand = 24 if reach == 127 else 53
         inside = order.fraction - low <= reach - 1 and high + 2 - order.fraction < reach - 1
         finite = low > 2 - reach and high + 2 < reach
-        if bits <= significand and grown <= most and inside and finite:
+        if bits <= significand and _grown(order) <= most and inside and finite:
             return carrier
     return None
 
 
-def _products(unit: MacUnit, facts: Facts | Unknown) -> tuple[int, int]:
+def _is_known(unit: MacUnit, order: Staged) -> bool:
+    """Whether the kernel does what the unit does, and int64 holds both stages."""
+    plain = unit.core is None and isinstance(unit.multiplier, ExactProduct) and not unit.ftz
+    rule = unit.overflow_of(unit.accumulator) in ("inf", "inf_always")
+    if unit.accumulator != FP32 or unit.rounding != "rne" or not plain or not rule:
+        return False
+    total = order.kept + 5 + order.terms.bit_length()
+    return total <= 51 and order.kept + 1 >= order.fraction and _grown(order) <= 51
+
+
+def _grown(order: Staged) -> int:
+    """Bits of a block's products' sum: each of them lies below 4·2^F."""
+    return order.fraction + 2 + (order.terms - 1).bit_length()
+
+
+def _products(unit: MacUnit, facts: Facts) -> tuple[int, int]:
     """Exponents of products: the least and the largest there can be."""
     low = high = 0
     sides = ((unit.a, facts.a_min, facts.a_max), (unit.b, facts.b_min, facts.b_max))

@@ -70,4 +70,9 @@ UNITS = (
     UnitEntry("e4m3xpow2_4b7:shift1+fp16", "shift on significands", "the same"),
     UnitEntry("log4.3xlog4.3:log8+fp32", "log, by a table", "Zhao et al. 2021, LNS-Madam"),
 )
-MISSING: tuple[str, ...] = ()
+MISSING = (
+    "posits; sums of logarithms; compensated sums",
+    "units of blocks (`mxfp4xmxfp4+fp32`): a row here, the cost of scales, kernels of "
+    "scaled blocks in `fused` and of chunks that start at c",
+    "counts of `staged` and of partial sums, and sums that are really flushed, by kernels",
+)

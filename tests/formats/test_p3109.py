@@ -24,6 +24,7 @@ from hwsim.errors import SpecError
 from hwsim.formats import FloatFormat, parse_format, plain_overflow
 from hwsim.reference.rounding import round_value
 from hwsim.reference.values import Kind, Value, from_ratio, infinity, to_fraction, zero
+from tests.formats.test_strangers import GFLOAT_MODES
 
 MODES = ("rne", "rna", "rup", "rdn", "rtz", "rto")
 SATURATIONS = ("saturate_all", "saturate", "sat_none")  # SatFinite, SatPropagate, SatNone
@@ -318,13 +319,6 @@ def test_fields_are_fixed() -> None:
 
 
 # --- gfloat, which follows report 3.x -------------------------------------------------------------
-GFLOAT_MODES = {
-    "rne": gfloat.RoundMode.TiesToEven,
-    "rna": gfloat.RoundMode.TiesToAway,
-    "rtz": gfloat.RoundMode.TowardZero,
-    "rup": gfloat.RoundMode.TowardPositive,
-    "rdn": gfloat.RoundMode.TowardNegative,
-}
 
 
 @pytest.mark.parametrize("mode", GFLOAT_MODES)
