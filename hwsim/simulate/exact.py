@@ -43,14 +43,14 @@ def blas(facts: Facts, unit: MacUnit, threads: int = 1) -> Array | None:
     """
     a, b = facts.a, facts.b
     quantum = unit.a.quantum_exponent + unit.b.quantum_exponent
-    narrow = within_float32(unit.a) and within_float32(unit.b) and facts.sum_bound < 2.0**127
+    narrow = within_float32(unit.a) and within_float32(unit.b) and facts.products_within(2.0**127)
     carriers: list[tuple[Any, int]] = []
     if narrow and quantum >= -149:
         carriers.append((np.float32, 24))
-    if quantum >= -1022 and facts.sum_bound < 2.0**1022:
+    if quantum >= -1022 and facts.products_within(2.0**1022):
         carriers.append((np.float64, 53))
     for carrier, bits in carriers:
-        if facts.sum_bound < 2.0**bits * 2.0**quantum:
+        if facts.products_within(2.0**bits * 2.0**quantum):
             return gemm(a.astype(carrier, copy=False), b.astype(carrier, copy=False), threads)
     return None
 
@@ -111,11 +111,10 @@ def _modular(unit: MacUnit) -> bool:
 
 def _holds(fmt: Format, facts: Facts) -> bool:
     """Whether no sum on this data leaves the format."""
-    bound = (facts.sum_bound + facts.c_max) * (1 + 2.0**-50)  # c may have more than 53 bits
     if fmt.lowest < 0:
-        return bound <= min(int(fmt.largest), -int(fmt.lowest))
+        return facts.sums_within(min(int(fmt.largest), -int(fmt.lowest)))
     lows = [float(x.min()) for x in (facts.a, facts.b, facts.c) if x is not None and x.size]
-    return bound <= int(fmt.largest) and all(low >= 0 for low in lows)
+    return facts.sums_within(int(fmt.largest)) and all(low >= 0 for low in lows)
 
 
 def _integer_total(facts: Facts, unit: MacUnit, threads: int) -> Array | None:
@@ -123,7 +122,7 @@ def _integer_total(facts: Facts, unit: MacUnit, threads: int) -> Array | None:
     if unit.a == unit.b == BINARY and facts.length < 1 << 24:
         product: Array | None = xnor_product(facts, threads)
     else:
-        product = blas(facts, unit, threads) if facts.sum_bound + facts.c_max < 2.0**62 else None
+        product = blas(facts, unit, threads) if facts.sums_within(2.0**62) else None
     if product is None:
         return None
     if facts.c is None:

@@ -15,6 +15,7 @@ from hwsim_kernels.operands import magnitudes, zero_pairs
 Array = npt.NDArray[Any]
 MASKS = {4: np.int32(0x7FFFFFFF), 8: np.int64(0x7FFFFFFFFFFFFFFF), 2: np.int16(0x7FFF)}
 WHOLE = {size: np.dtype(f"i{size}") for size in MASKS}
+SLACK = 1.0 + 2.0**-50  # what three operations on bounds lose, and a c of more than 53 bits
 
 
 @dataclass
@@ -115,6 +116,16 @@ class Facts:
         sums = float(largest_mass(rows, self._b.largest))
         # Its own rounding errors, and what products under the smallest subnormal lose.
         return sums * (1.0 + float(k + 2) * 2.0**-51) + float(k) * 2.0**-1074
+
+    def products_within(self, limit: float) -> bool:
+        """Whether Σ|a·b| lies under ``limit`` in all outputs: K·max|a|·max|b| says so for nothing,
+        else the sums do."""
+        return self.quick_bound * SLACK <= limit or self.sum_bound * SLACK <= limit
+
+    def sums_within(self, limit: float) -> bool:
+        """The same of |c| + Σ|a·b|."""
+        quick = (self.quick_bound + self.c_max) * SLACK <= limit
+        return quick or (self.sum_bound + self.c_max) * SLACK <= limit
 
 
 def _near(bottom: float) -> float:

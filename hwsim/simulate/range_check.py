@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.simulate.exact import blas, gemm
-from hwsim.simulate.facts import Facts
+from hwsim.simulate.facts import SLACK, Facts
 from hwsim.units import MacUnit
 
 Array = npt.NDArray[Any]
@@ -22,8 +22,7 @@ def out_of_range(facts: Facts, unit: MacUnit, threads: int) -> int:
     float64 decides where its error bound allows; the rest is added in fractions.
     """
     fmt = unit.outer_format
-    inner = min(float(fmt.largest), -float(fmt.lowest)) / (1 + 2.0**-50)
-    if facts.sum_bound + facts.c_max <= inner:
+    if facts.sums_within(min(float(fmt.largest), -float(fmt.lowest)) / SLACK):  # floats round up
         return 0
     total = blas(facts, unit, threads) if facts.finite else None
     error: Array | float = 0.0
