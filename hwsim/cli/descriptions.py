@@ -290,8 +290,16 @@ def _order(unit: MacUnit) -> str:
         case Staged() as order:
             return _staged(order)
         case Exact():
-            return "exact: one rounding of the whole sum, c included"
+            return f"exact: one rounding of the whole sum, c included; {_register(unit)}"
     return "sequential: s = c or +0, then s = R(s + p) for ascending k"
+
+
+def _register(unit: MacUnit) -> str:
+    """How wide a register sums exactly."""
+    from hwsim.costs import register_bits
+
+    one, many = (register_bits(unit, 2**n) for n in (0, 16))
+    return f"a register of {one} + ⌈log2 K⌉ bits holds it, {many} for K = 65536"
 
 
 def _fused(order: Fused, unit: MacUnit) -> str:

@@ -18,7 +18,7 @@ from hwsim.costs.nodes import (
     Node,
     stillmaker_energy,
 )
-from hwsim.costs.structure import EXACT_GUARD_BITS, exact_register_bits
+from hwsim.costs.structure import EXACT_GUARD_BITS, exact_register_bits, register_bits
 
 __all__ = [
     "ANCHORS",
@@ -40,6 +40,7 @@ __all__ = [
     "gemm_traffic",
     "layer_cost",
     "operation_cost",
+    "register_bits",
     "sram_access_pj",
     "sram_energy_pj",
     "stillmaker_energy",

@@ -87,23 +87,48 @@ def product_of(a: Format, b: Format, core: IntegerMultiplier | None = None) -> N
     )
 
 
-def exact_register_bits(a: Format, b: Format) -> int:
-    """Width of the register that sums products of ``a`` and ``b`` exactly.
+def exact_register_bits(a: Format, b: Format, terms: int = 1 << EXACT_GUARD_BITS) -> int:
+    """Width in bits of the register that sums ``terms`` products of ``a`` and ``b`` exactly.
 
-    Sign + guard bits + the span from the smallest product's last bit to the largest product.
-    c is taken to lie on that grid.
+    Sign + ⌈log2 terms⌉ guard bits + the span from the smallest product's last bit to the largest
+    product (Kulisch 2013; van Baalen et al. 2023 bound it from above).  c is taken to lie on that
+    grid, as one of the terms.  Raises ValueError for ``terms`` below 1.
 
     >>> from hwsim.formats import parse_format
     >>> exact_register_bits(parse_format("e5m2"), parse_format("e5m2"))
     81
+    >>> exact_register_bits(parse_format("e5m2"), parse_format("e5m2"), terms=512)
+    74
     """
-    return _exact_bits(product_of(a, b))
+    return _exact_bits(product_of(a, b), _guard_bits(terms))
 
 
-def _exact_bits(product: Number) -> int:
+def register_bits(unit: MacUnit, terms: int = 1 << EXACT_GUARD_BITS) -> int:
+    """The same of a unit's addends: products as its multiplier makes and rounds them.
+
+    >>> from hwsim import mac
+    >>> register_bits(mac("int8xint8+int32:mul_add/int12:exact"), terms=4)
+    14
+    """
+    unit = _as_masked(unit)
+    rounded = unit.product_format
+    if isinstance(unit.multiplier, StoredProduct):
+        rounded = rounded or unit.multiplier.format
+    product = number_of(rounded) if rounded else product_of(unit.a, unit.b, unit.core)
+    return _exact_bits(product, _guard_bits(terms))
+
+
+def _guard_bits(terms: int) -> int:
+    """⌈log2 terms⌉."""
+    if terms < 1:
+        raise ValueError(f"terms is {terms}; a register sums at least 1")
+    return (terms - 1).bit_length()
+
+
+def _exact_bits(product: Number, guard: int = EXACT_GUARD_BITS) -> int:
     if not product.floating:
-        return product.bits + EXACT_GUARD_BITS
-    return 1 + EXACT_GUARD_BITS + product.high - product.low + 1
+        return product.bits + guard
+    return 1 + guard + product.high - product.low + 1
 
 
 def multiplier_pieces(
@@ -157,15 +182,22 @@ def _signs(a: GridFormat, b: GridFormat, core: IntegerMultiplier) -> list[Piece]
     return [Piece("magnitudes and sign", total, "two's complement")]
 
 
+def _as_masked(unit: MacUnit) -> MacUnit:
+    """The unit without daz and ftz: operands, and rounded numbers, are masked as those of formats
+    without subnormals are."""
+    if unit.daz:
+        unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b))
+    if unit.ftz:
+        unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b), ftz=False, nan=None)
+        unit = replace(unit, accumulator=_masked_sum(unit.accumulator))
+    return unit
+
+
 def mac_pieces(unit: MacUnit) -> list[Piece]:
     """The parts of ``unit``, in the order data meets them."""
     if isinstance(unit.order, Bins):
         return _bins(unit, unit.order)
-    if unit.daz:  # operands are masked as those of formats without subnormals are
-        unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b))
-    if unit.ftz:  # rounded numbers are masked, too
-        unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b), ftz=False, nan=None)
-        unit = replace(unit, accumulator=_masked_sum(unit.accumulator))
+    unit = _as_masked(unit)
     order, exact = unit.order, isinstance(unit.order, Exact)
     stored = isinstance(unit.multiplier, StoredProduct)
     sides = (unit.accumulator,) * 2 if stored else (unit.a, unit.b)

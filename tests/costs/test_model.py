@@ -13,7 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwsim.costs import EXACT_GUARD_BITS, Cost, Node, cost, exact_register_bits, operation_cost
+from hwsim.costs import (
+    EXACT_GUARD_BITS,
+    Cost,
+    Node,
+    cost,
+    exact_register_bits,
+    operation_cost,
+    register_bits,
+)
 from hwsim.formats import CATALOGUE, FloatFormat, IntFormat, parse_format
 from hwsim.units import MacUnit, parse_unit
 
@@ -210,10 +218,20 @@ def test_exact_registers(a, bits):
     assert exact_register_bits(fmt, fmt) == bits + EXACT_GUARD_BITS
 
 
-@given(small, small)
-def test_exact_registers_hold_the_largest_sum(a, b):
-    span = (a.largest * b.largest * 2**EXACT_GUARD_BITS) / (a.magnitude(1) * b.magnitude(1))
-    assert span <= 2 ** (exact_register_bits(a, b) - 1)
+@given(small, small, st.integers(1, 2**20))
+def test_exact_registers_hold_the_largest_sum(a, b, terms):
+    span = (a.largest * b.largest * terms) / (a.magnitude(1) * b.magnitude(1))
+    bits = exact_register_bits(a, b, terms)
+    assert span <= 2 ** (bits - 1)
+    fields = [2**f.exponent_bits + f.precision - 1 for f in (a, b)]
+    assert bits <= sum(fields) + (terms - 1).bit_length() - 1  # van Baalen et al. 2023
+
+
+def test_an_exact_unit_says_its_width():
+    assert register_bits(parse_unit("int8xint8+int32:mul_add/int12:exact"), 4) == 14
+    assert register_bits(parse_unit("int8xpow2_4b7:shift2+fixed13.2:exact"), 1) == 12
+    with pytest.raises(ValueError, match="terms is 0"):
+        register_bits(parse_unit("e5m2xe5m2+fp16:exact"), 0)
 
 
 def test_exact_output_is_priced_per_output():
