@@ -174,7 +174,7 @@ def ended(subject: Conversion) -> Finding:
     else:
         wanted = np.full(x.size, np.nan)
         if rule != "nan":
-            wanted = np.where(x > 0, np.inf, -np.inf)
+            wanted = np.where(x > 0, np.inf, -np.inf if low < 0 else np.nan)
     return compared(subject, x, subject(x), wanted, "the overflow rule gives")
 
 

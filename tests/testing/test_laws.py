@@ -27,7 +27,7 @@ from hwsim.testing import (
     strategies,
 )
 
-FORMATS = ("e4m3", "e5m2", "e4m3fnuz", "e2m1", "e3m2_nosub", "e4m2_normal0", "e5m3merged", "e8m0")
+FORMATS = ("e4m3", "e5m2", "e4m3fnuz", "e2m1", "e3m2_nosub", "e4m2_normal0", "e5m3merged", "e8m0", "e3m2_unsigned")
 FORMATS += ("int8", "uint4", "fixed3.4", "ufixed1.3", "int8_sym", "bf16", "int16", "e4m0none")
 UNDER_TEST = ("e5m2xe5m2+e6m9", "int8xint8+int16", "int8xint8+int12:saturate")
 UNDER_TEST += ("e4m3xe4m3+fp16:chunk4/fp32:rtz", "e2m1xe3m2+bf16:mul_add:rup", "uint8xint8+exact")
