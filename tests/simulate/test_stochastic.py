@@ -58,11 +58,12 @@ def draw_case(pair: str, generator: np.random.Generator, style: int) -> tuple[Ar
 
 @pytest.mark.parametrize("accumulator", ACCUMULATORS)
 def test_every_way_gives_the_reference(accumulator: str) -> None:
-    """Five pairs of operands, four styles of data, whatever is counted: bits and counts."""
+    """Three pairs of operands, four styles of data, whatever is counted: bits and counts."""
     generator = np.random.default_rng(hash_of(accumulator))
     name, _, rules = accumulator.partition(":")
     compared = 0
-    for turn, pair in enumerate(OPERANDS):
+    for turn in range(3):
+        pair = OPERANDS[(ACCUMULATORS.index(accumulator) + 2 * turn) % len(OPERANDS)]
         rounding = ROUNDINGS[(turn + len(accumulator)) % len(ROUNDINGS)]
         unit = f"{pair}+{name}:{rounding}" + (f":{rules}" if rules else "")
         for style in range(4):
@@ -78,11 +79,16 @@ def test_every_way_gives_the_reference(accumulator: str) -> None:
                 if telemetry:
                     assert not count_differences(got[1], wanted[1], telemetry == "counts"), unit
                 compared += 1
-    assert compared > 20
+    assert compared > 12
 
 
-@pytest.mark.parametrize("rounding", ["sr8", "sr4b", "sr8c", "sr2c", "sr8-lfsr16", "sr5c-lfsr9"])
-@pytest.mark.parametrize("unit", ["fp16xfp16+e5m2", "bf16xbf16+fp16", "bf16xbf16+bf16:chunk3"])
+DRAWS = ("sr8", "sr4b", "sr8c", "sr2c", "sr8-lfsr16", "sr5c-lfsr9")
+MIXED = [("fp16xfp16+e5m2", rounding) for rounding in DRAWS]
+MIXED += [("bf16xbf16+fp16", rounding) for rounding in DRAWS[::2]]
+MIXED += [("bf16xbf16+bf16:chunk3", rounding) for rounding in DRAWS[1::2]]
+
+
+@pytest.mark.parametrize(("unit", "rounding"), MIXED)
 def test_infinite_sums_beside_subnormal_ones(unit: str, rounding: str) -> None:
     """One large operand may make sums infinite: tiny ones are rounded on their grid all the same,
     and a step after an infinite sum leaves it."""

@@ -20,7 +20,7 @@ from tests.simulate.unit_strategies import products, units
 INF, NAN = np.inf, np.nan
 
 
-@settings(max_examples=250)
+@settings(max_examples=120)
 @given(units(), st.data())
 def test_any_unit(unit: MacUnit, data: st.DataObject) -> None:
     """Bits, every count at every telemetry level, and refusals, are the reference's."""
