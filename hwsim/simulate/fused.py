@@ -24,10 +24,11 @@ from hwsim_kernels.fused import (
     pack_rows,
 )
 from hwsim_kernels.fused_pass import CUT, GROUP, TO_NEAREST, UNROLLED, Cut32, narrow_kernel
+from hwsim_kernels.fused_whole import whole_kernel
 from hwsim_kernels.rounding64 import INNOCUOUS, NEAREST, STICKY
 
 from hwsim.formats import FloatFormat, Format, stochastic_of
-from hwsim.simulate.facts import Facts, Unknown
+from hwsim.simulate.facts import SLACK, Facts, Unknown
 from hwsim.simulate.grids import (
     fits_float64_grid,
     grid64,
@@ -35,6 +36,7 @@ from hwsim.simulate.grids import (
     rounding_mode,
     significant_bits,
 )
+from hwsim.simulate.preparations import FP32
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.sums import finest_bit
 from hwsim.simulate.tally import Tally, Totals
@@ -126,7 +128,7 @@ class Known:
             return f"the product {unit.a}x{unit.b} is not exact in float64"
         if self.largest_product >= 2**1000 or self.quantum < -1000:
             return "its exponents come too near to those of float64"
-        if self.bits > MOST_BITS and not self.with_errors:
+        if self.bits > MOST_BITS and not (self.with_errors or self.whole):
             return f"blocks may need {self.bits} bits"
         return ""
 
@@ -138,17 +140,35 @@ class Known:
         return self.order.fraction is None and MOST_BITS < self.bits <= 2 * MOST_BITS - 1 - errors
 
     @cached_property
+    def whole(self) -> bool:
+        """Whether totals that nothing is cut from may be int64 steps of 2^quantum; no sum then
+        overflows, and no largest one is wanted."""
+        uncut = self.order.fraction is None and self.order.promote is None
+        plain = uncut and self.level != ALL and self.facts.finite
+        plain = plain and self.unit.rounding == "rne" and self.result == FP32
+        inside = plain and -120 <= self.quantum <= 60 and self.bounded
+        known = self.whole_within(self.reach) or self.with_errors
+        return inside and known and self.whole_within(self.start)
+
+    def whole_within(self, largest: float) -> bool:
+        """Whether int64 holds all totals, if no sum before them exceeds ``largest``."""
+        products = self.terms * self.facts.a_max * self.facts.b_max
+        return (largest + products) * SLACK < 2.0 ** (63 + self.quantum)
+
+    @cached_property
     def reach(self) -> float:
         """|sum| at most, however it is rounded on the way."""
         mass = self.facts.sum_bound
         if self.unit.rounding == "rtz":
             return self.start + mass
-        if self.unit.rounding in ("rne", "rna"):  # errs by no more than is added
-            return self.start + 2.0 * mass
+        # To nearest a sum errs by no more than is added.
+        nearest = self.unit.rounding in ("rne", "rna")
+        doubled = self.start + 2.0 * mass if nearest else math.inf
         blocks = min(self.order.steps(self.facts.length)[0], 1 << 20)
         growth = math.log1p(2.0 ** (1 - self.result.precision)) * (blocks + 1)
         tiny = blocks * float(self.result.smallest)
-        return (self.start + mass + tiny) * math.exp(growth) if growth < 600.0 else math.inf
+        grown = (self.start + mass + tiny) * math.exp(growth) if growth < 600.0 else math.inf
+        return min(doubled, grown)
 
     @property
     def bounded(self) -> bool:
@@ -193,6 +213,10 @@ class Known:
         if self.narrow:
             totals = "float64" if self.wide else "int32"
             return f"float32 products, cut to int32 terms; totals in {totals}"
+        if self.whole:
+            return (
+                "float64 products, whole multiples of their finest bit: int64 totals, rounded once"
+            )
         if self.with_errors:
             return f"float64: totals of {self.bits} bits, as a sum and its errors, rounded once"
         return f"float64: totals of {self.bits} <= {MOST_BITS} bits, rounded once"
@@ -224,12 +248,15 @@ class _Job:
         (self.a, self.fmt_a), (self.b, self.fmt_b) = a, b
         order = known.order
         self.carrier = np.dtype(np.float32 if known.narrow else np.float64)
-        step = GROUP if known.wide else UNROLLED
-        self.size = -(-known.terms // step) * step
+        self.step = GROUP if known.wide else UNROLLED
+        if known.whole:
+            self.step = min(UNROLLED, 1 << (known.terms - 1).bit_length())
+        self.size = -(-known.terms // self.step) * self.step
         self.places, self.cuts = _layout(order, self.a.shape[2], self.size)
         self.numbers = known.numbers(self.size)
         shape = (*self.a.shape[:2], self.b.shape[2])
-        self.out: Array = np.zeros(shape, self.carrier)
+        self.sums = np.dtype(np.float32) if known.whole else self.carrier
+        self.out: Array = np.zeros(shape, self.sums)
         self.totals = Totals(shape, known.level)
         self.tallies: list[tuple[Any, Tally]] = []
 
@@ -263,6 +290,9 @@ class _Job:
         if axis:
             shape, starts = (terms, LANES), (blocks, LANES)
         out = np.empty(shape, self.carrier), np.empty(shape, np.int16), np.empty(starts, np.int16)
+        if self.known.whole and not axis and terms == x.shape[1]:
+            out[0][...] = x  # as they are; nobody asks for exponents
+            return out
         pack = pack_columns if axis else pack_rows
         x = np.ascontiguousarray(x, self.carrier)
         pack(x, self.places, self.size, self.known.emin(fmt), self.numbers.zero, *out)
@@ -271,7 +301,7 @@ class _Job:
     def _tile(self, where: Any, left: Any, right: Any) -> None:
         """Some rows of a panel."""
         rows, columns = where[1], self.out[where].shape[1]
-        start = np.zeros((self.out[where].shape[0], LANES), self.carrier)
+        start = np.zeros((self.out[where].shape[0], LANES), self.sums)
         start[:, :columns] = self.out[where]
         a = tuple(x[rows] for x in left)
         tally = Tally(start.shape, (np.int64, np.int64), CHEAP, NO_ZEROS)
@@ -306,6 +336,29 @@ class _Job:
             run = narrow_kernel(known.wide, how)
             run(a, b, s, *span, self.numbers, _cut32(known.result))
             return
+        if known.whole and self._whole(a, b, s, span):
+            return
+        if s.dtype == np.float32:
+            wide = s.astype(np.float64)
+            self._general(a, b, wide, span, tally)
+            s[...] = wide
+            return
+        self._general(a, b, s, span, tally)
+
+    def _whole(self, a: Any, b: Any, s: Array, span: tuple[int, int]) -> bool:
+        """By int64; whether they held the totals, else s is what it was."""
+        known, before = self.known, s.copy()
+        watched = not known.whole_within(known.reach)
+        largest = np.zeros((1, 16), np.float32)
+        run = whole_kernel(self.step, watched)
+        run(a, b, s, *span, self.numbers, (2.0**-known.quantum, largest))
+        if not watched or known.whole_within(max(known.start, float(largest.max()))):
+            return True
+        s[...] = before
+        return False
+
+    def _general(self, a: Any, b: Any, s: Array, span: tuple[int, int], tally: Tally) -> None:
+        known = self.known
         rules = known.unit.rounding, known.unit.overflow_of(known.result)
         grid = grid64(known.result, *rules)
         kernel = exact_kernel if known.with_errors else general_kernel
@@ -316,18 +369,15 @@ class _Job:
 def _layout(order: Fused, length: int, size: int) -> tuple[Array, list[int]]:
     """Which product each place of the packed blocks has, −1 for none; and before which blocks the
     sum is promoted, the ends among them."""
-    places: list[Array] = []
-    cuts = [0]
-    segment = order.promote or max(1, length)
+    places: list[Array] = [np.empty(0, np.int64)]
+    cuts, segment = [0], order.promote or max(1, length)
+    within = np.arange(size)
     for first in range(0, length, segment):
         last = min(length, first + segment)
-        for k in range(first, last, order.terms):
-            block = np.full(size, -1, np.int64)
-            some = np.arange(k, min(last, k + order.terms))
-            block[: some.size] = some
-            places.append(block)
-        cuts.append(len(places))
-    return np.concatenate(places) if places else np.empty(0, np.int64), cuts
+        at = np.arange(first, last, order.terms)[:, None] + within
+        places.append(np.where((within < order.terms) & (at < last), at, -1).ravel())
+        cuts.append(cuts[-1] + len(at))
+    return np.concatenate(places), cuts
 
 
 def _cut32(fmt: FloatFormat) -> Cut32:

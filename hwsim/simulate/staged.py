@@ -16,11 +16,11 @@ from hwsim_kernels.staged import Stages, staged_tile
 from hwsim.formats import FloatFormat
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import significant_bits
+from hwsim.simulate.preparations import FP32
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.units import ExactProduct, MacUnit, Staged
 
 Array = npt.NDArray[Any]
-FP32 = FloatFormat(8, 24)
 NONE_AT_ALL = -(1 << 14)  # exponent of a zero
 LANES, ROWS = 512, 64
 SMALL = 1 << 18  # multiplications that are not worth a second thread

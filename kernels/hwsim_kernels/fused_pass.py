@@ -52,7 +52,7 @@ class Cut32(NamedTuple):
     magic: int
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
     """What emits one block: arrays by name, and where it is."""
 
     context: Any
@@ -62,7 +62,7 @@ class _Block(NamedTuple):
     block: Any
     start: Any  # its first term
     numbers: Blocks
-    grid: Cut32
+    rounding: Any  # `Cut32`, or what another kernel rounds by
 
     def pointer(self, name: str, *index: Any) -> Any:
         kind, array = self.arrays[name]
@@ -73,6 +73,12 @@ class _Block(NamedTuple):
         pointer = self.pointer(name, line, I64(first))
         pointer = self.builder.bitcast(pointer, kind.as_pointer())
         return Vector(self.builder, self.builder.load(pointer, align=2))
+
+    def store(self, x: Vector, name: str, line: Any, first: int) -> None:
+        """Inverse of `vector`."""
+        pointer = self.pointer(name, line, I64(first))
+        pointer = self.builder.bitcast(pointer, x.value.type.as_pointer())
+        self.builder.store(x.value, pointer, align=2)
 
     def scalar(self, name: str, column: Any, lanes: int) -> Vector:
         """An element of this row, in all lanes."""
@@ -96,27 +102,32 @@ def block_pass(typing_context, wide, how, a, b, s, at, numbers, grid):  # type: 
     options = bool(wide.literal_value), how.literal_value
 
     def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        kinds = [*signature.args[2].types, *signature.args[3].types, signature.args[4]]
-        parts = [*_unpacked(builder, values[2]), *_unpacked(builder, values[3]), values[4]]
-        arrays = {
-            name: (kind, context.make_array(kind)(context, builder, value))
-            for name, kind, value in zip((*_names(), "sums"), kinds, parts, strict=True)
-        }
-        row, block = _unpacked(builder, values[5])
-        known = Blocks(*_unpacked(builder, values[6]))
-        start = builder.mul(block, known.size)
-        rest = known, Cut32(*_unpacked(builder, values[7]))
-        _emit(_Block(context, builder, arrays, row, block, start, *rest), *options)
+        at = placed(context, builder, signature.args[2:], values[2:])
+        _emit(at._replace(rounding=Cut32(*_unpacked(builder, at.rounding))), *options)
         return context.get_dummy_value()
 
     return types.void(wide, how, a, b, s, at, numbers, grid), codegen
+
+
+def placed(context: Any, builder: Any, kinds: Any, values: Any) -> Block:
+    """The block that (a, b, s, (row, block), numbers, rounding) say."""
+    sides = [*kinds[0].types, *kinds[1].types, kinds[2]]
+    parts = [*_unpacked(builder, values[0]), *_unpacked(builder, values[1]), values[2]]
+    arrays = {
+        name: (kind, context.make_array(kind)(context, builder, value))
+        for name, kind, value in zip((*_names(), "sums"), sides, parts, strict=True)
+    }
+    row, block = _unpacked(builder, values[3])
+    known = Blocks(*_unpacked(builder, values[4]))
+    start = builder.mul(block, known.size)
+    return Block(context, builder, arrays, row, block, start, known, values[5])
 
 
 def _unpacked(builder: Any, value: Any) -> list[Any]:
     return list(cgutils.unpack_tuple(builder, value))
 
 
-def _emit(at: _Block, wide: bool, how: int) -> None:
+def _emit(at: Block, wide: bool, how: int) -> None:
     """One block of one row."""
     tops = _largest_exponents(at)
     kind = ir.VectorType(FLOATS[32], _WIDE)
@@ -127,12 +138,10 @@ def _emit(at: _Block, wide: bool, how: int) -> None:
     for v, (total, scale) in enumerate(zip(totals, scales, strict=True)):
         inverse = floats(scale.like(bits(scale).constant(254 * _ONE).value) - bits(scale))
         result = (_cut if how == CUT else _nearest)(at, total * inverse)
-        pointer = at.pointer("sums", at.row, I64(_WIDE * v))
-        pointer = at.builder.bitcast(pointer, kind.as_pointer())
-        at.builder.store(result.value, pointer, align=4)
+        at.store(result, "sums", at.row, _WIDE * v)
 
 
-def _loop(at: _Block, step: int, state: list[Vector], body: Callable[..., list[Vector]]) -> Any:
+def each_term(at: Block, step: int, state: list[Vector], body: Callable[..., list[Vector]]) -> Any:
     """``step`` terms at a time: state = body(place of the first, state)."""
     builder = at.builder
     count = builder.sdiv(at.numbers.size, I64(step))
@@ -148,7 +157,7 @@ def _loop(at: _Block, step: int, state: list[Vector], body: Callable[..., list[V
     return [Vector(builder, x) for x in ends]
 
 
-def _largest_exponents(at: _Block) -> list[Vector]:
+def _largest_exponents(at: Block) -> list[Vector]:
     """Of the products, in 32-bit lanes."""
     lanes, builder = 2 * _WIDE, at.builder
     kind = ir.VectorType(_I16, lanes)
@@ -162,7 +171,7 @@ def _largest_exponents(at: _Block) -> list[Vector]:
         return [maximum(e, top) for e, top in zip(each, tops, strict=True)]
 
     found = []
-    for top in _loop(at, UNROLLED, starts, body):
+    for top in each_term(at, UNROLLED, starts, body):
         for half in range(2):
             places = list(range(half * _WIDE, (half + 1) * _WIDE))
             mask = ir.Constant(ir.VectorType(I32, _WIDE), places)
@@ -171,7 +180,7 @@ def _largest_exponents(at: _Block) -> list[Vector]:
     return found
 
 
-def _scale(at: _Block, top: Vector, x: Vector) -> Vector:
+def _scale(at: Block, top: Vector, x: Vector) -> Vector:
     """2^(F − E), E the largest exponent, that of the sum x among them."""
     numbers = at.numbers
     own = (bits(x) & _FIELD).like(
@@ -189,7 +198,7 @@ def _whole(x: Vector) -> Vector:
     return x.like(x.builder.fptosi(x.value, ir.VectorType(I32, x.value.type.count)))
 
 
-def _terms(at: _Block, scales: list[Vector], k: Any, totals: list[Vector]) -> list[Vector]:
+def _terms(at: Block, scales: list[Vector], k: Any, totals: list[Vector]) -> list[Vector]:
     """Totals with the terms of one k."""
     kind = ir.VectorType(FLOATS[32], _WIDE)
     x = at.scalar("row_values", k, _WIDE)
@@ -198,9 +207,9 @@ def _terms(at: _Block, scales: list[Vector], k: Any, totals: list[Vector]) -> li
     return [total + _whole(p * scale) for total, p, scale in each]
 
 
-def _narrow_totals(at: _Block, scales: list[Vector], own: list[Vector], how: int) -> list[Vector]:
+def _narrow_totals(at: Block, scales: list[Vector], own: list[Vector], how: int) -> list[Vector]:
     """Totals of int32, as float32 numbers (`_shortened`)."""
-    totals = _loop(at, UNROLLED, own, partial(_terms, at, scales))
+    totals = each_term(at, UNROLLED, own, partial(_terms, at, scales))
     return [_shortened(total, how) for total in totals]
 
 
@@ -229,7 +238,7 @@ def _cut_float(total: Vector) -> Vector:
     return floats(select(same, bits(near), bits(near) + (rest >> 31)))
 
 
-def _wide_totals(at: _Block, scales: list[Vector], own: list[Vector], how: int) -> list[Vector]:
+def _wide_totals(at: Block, scales: list[Vector], own: list[Vector], how: int) -> list[Vector]:
     """Totals of float64, as float32 numbers: sums of `GROUP` terms are int32."""
     builder, half = at.builder, _WIDE // 2
     starts = [part for total in own for part in _doubles(total)]
@@ -271,15 +280,15 @@ def _short_double(total: Vector, how: int) -> Vector:
     return total.like(total.builder.fptrunc(floats(short).value, kind))
 
 
-def _cut(at: _Block, x: Vector) -> Vector:
+def _cut(at: Block, x: Vector) -> Vector:
     """x toward zero to the result's precision."""
-    return floats(bits(x) & at.whole(at.grid.mask))
+    return floats(bits(x) & at.whole(at.rounding.mask))
 
 
-def _nearest(at: _Block, x: Vector) -> Vector:
+def _nearest(at: Block, x: Vector) -> Vector:
     """x to nearest, ties to even; its sign stays."""
-    field = maximum(bits(x) & _FIELD, at.whole(at.grid.floor))
-    c = floats(field + at.whole(at.grid.magic))
+    field = maximum(bits(x) & _FIELD, at.whole(at.rounding.floor))
+    c = floats(field + at.whole(at.rounding.magic))
     r = (x + c) - c
     return floats((bits(r) & ~_SIGN) | (bits(x) & _SIGN))
 

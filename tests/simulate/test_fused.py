@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import hwsim
 import hwsim.reference
 from hwsim.simulate.facts import Facts
-from hwsim.simulate.fused import Known
+from hwsim.simulate.fused import Known, _Job
 from hwsim.units import MacUnit, parse_unit
 from tests.reference.test_fused import DIGESTS, DOTS, K, shaped, splitmix64
 
@@ -120,6 +120,37 @@ def stream(spec: str, mode: str) -> str:
     )
     codes = np.where(np.isnan(out), nan, np.where(out == 0, 0, codes)).astype(dtype)
     return hashlib.sha256(codes.tobytes()).hexdigest()[:16]
+
+
+# Both sides of what int64 holds: bits of the finest operand below 1, of a and b together.
+FINEST = (20, *range(34, 49, 2), 60)
+
+
+@pytest.mark.parametrize("spec", ["cdna1.fp16", "cdna1.bf16", "bf16xfp16+fp32:fused5"])
+def test_totals_in_int64(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proved from the operands; or seen to fit as they run; or computed again by sums and errors."""
+    ways: set[str] = set()
+    by_integers = _Job._whole
+
+    def watched(job: _Job, *given: Any) -> bool:
+        held = by_integers(job, *given)
+        proved = job.known.whole_within(job.known.reach)
+        ways.add("again" if not held else "proved" if proved else "seen")
+        return held
+
+    monkeypatch.setattr(_Job, "_whole", watched)
+    unit, rng = hwsim.mac(spec), np.random.default_rng(8)
+    for bits in FINEST:
+        a, b = rng.integers(1, 4, (2, 161)) * 1.0, rng.choice([-2.0, -1.0, 0.5, 2.0], (161, 9))
+        a[1, ::7], b[::9, 5], b[::2, 8] = 2.0 ** -(bits // 2), 2.0 ** -(bits - bits // 2), 2.0
+        a, b = np.asarray(hwsim.round(a, unit.a)), np.asarray(hwsim.round(b, unit.b))
+        for c in (None, rng.choice([-0.0, 3.0, -4096.0, 2.0**-9], (2, 9))):
+            wanted, counted = hwsim.reference.matmul(a, b, unit, c, telemetry=True)
+            assert same(hwsim.matmul(a, b, unit, c=c), wanted)
+            got, found = hwsim.matmul(a, b, unit, c=c, telemetry="counts")
+            assert same(got, wanted)
+            assert found.overflow_outputs == counted.overflow_outputs
+    assert ways == ({"proved"} if spec == "cdna1.fp16" else {"proved", "seen", "again"})
 
 
 NVIDIA = [spec for spec in DIGESTS if not spec.startswith("cdna")]
