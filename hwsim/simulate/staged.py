@@ -6,12 +6,17 @@ docs/proofs-units.md has the conditions.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from hwsim_kernels import fused
+from hwsim_kernels.fused_pass import UNROLLED
 from hwsim_kernels.staged import Stages, staged_tile
+from hwsim_kernels.staged_pass import Second, staged_kernel
+from hwsim_kernels.vectors import ROUNDS
 
 from hwsim.formats import FloatFormat
 from hwsim.simulate.facts import Facts
@@ -21,6 +26,7 @@ from hwsim.simulate.scheduler import run_tiles
 from hwsim.units import ExactProduct, MacUnit, Staged
 
 Array = npt.NDArray[Any]
+Task = Callable[[], None]
 NONE_AT_ALL = -(1 << 14)  # exponent of a zero
 LANES, ROWS = 512, 64
 SMALL = 1 << 18  # multiplications that are not worth a second thread
@@ -37,22 +43,81 @@ def staged_product(facts: Facts, unit: MacUnit, threads: int) -> Array | None:
         return None
     carrier, whole, _, largest_scale = found
     stages = _stages(order, largest_scale, facts)
-    left, right = _prepared(facts.a, unit.a, carrier), _prepared(facts.b, unit.b, carrier)
     shape = (*facts.a.shape[:2], facts.b.shape[2])
     out = np.zeros(shape, np.float32)
     if facts.c is not None:
         out[...] = facts.c
-    tasks = []
-    for item in range(shape[0]):
-        for first in range(0, shape[2], LANES):
-            columns = slice(first, min(shape[2], first + LANES))
-            panel = tuple(_aligned(x[item][:, columns]) for x in right)
-            for row in range(0, shape[1], ROWS):
-                rows = slice(row, min(shape[1], row + ROWS))
-                mine = tuple(x[item, rows] for x in left)
-                tasks.append(partial(_tile, mine, panel, out[item, rows, columns], stages, whole))
+    in_registers = ROUNDS and carrier is np.float32 and order.fraction >= 24
+    if in_registers and not stages.special and shape[2] >= fused.LANES // 4:
+        tasks = _passes(facts, unit, order, out)
+    else:
+        left, right = _prepared(facts.a, unit.a, carrier), _prepared(facts.b, unit.b, carrier)
+        tasks = _tiles(left, right, out, stages, whole)
     run_tiles(tasks, threads if facts.a.size * shape[2] > SMALL else 1)
     return out
+
+
+def _tiles(left: Any, right: Any, out: Array, stages: Stages, whole: Any) -> Iterator[Task]:
+    for item, m, n in np.ndindex(len(out), -(-out.shape[1] // ROWS), -(-out.shape[2] // LANES)):
+        rows, columns = slice(m * ROWS, (m + 1) * ROWS), slice(n * LANES, (n + 1) * LANES)
+        panel = tuple(_aligned(x[item][:, columns]) for x in right)
+        mine = tuple(x[item, rows] for x in left)
+        yield partial(_tile, mine, panel, out[item, rows, columns], stages, whole)
+
+
+def _passes(facts: Facts, unit: MacUnit, order: Staged, out: Array) -> Iterator[Task]:
+    """Tasks of a panel of columns and some rows, in registers."""
+    length = -(-order.terms // (order.groups * UNROLLED)) * UNROLLED
+    places = _places(order, facts.a.shape[2], length)
+    numbers = fused.Blocks(order.groups * length, order.fraction, 0, 0, 0, False)
+    fine, coarse = 1.5 * 2.0 ** (51 - order.kept), 1.5 * 2.0 ** (52 - order.fraction)
+    reach = 255 if order.reach is None else min(order.reach, 255)
+    second = Second(order.fraction, fine, coarse, (1 << (52 - order.kept)) - 1, reach << 23)
+    run = staged_kernel(order.groups)
+    for item in range(len(out)):
+        left = _packed(facts.a[item], places, numbers, unit.a, fused.pack_rows)
+        for n in range(0, out.shape[2], fused.LANES):
+            columns = slice(n, n + fused.LANES)
+            right = _packed(facts.b[item, :, columns], places, numbers, unit.b, fused.pack_columns)
+            for m in range(0, out.shape[1], ROWS):
+                rows = slice(m, m + ROWS)
+                mine = tuple(x[rows] for x in left)
+                yield partial(_pass, run, mine, right, out[item, rows, columns], numbers, second)
+
+
+def _places(order: Staged, length: int, group: int) -> Array:
+    """Which product each place of the packed blocks has, −1 for none: a group after the other."""
+    within = np.arange(order.groups)[:, None] + np.arange(group) * order.groups
+    at = np.arange(0, length, order.terms)[:, None, None] + within
+    found: Array = np.where((within < order.terms) & (at < length), at, -1).ravel()
+    return found
+
+
+def _packed(x: Array, places: Array, numbers: fused.Blocks, fmt: Any, pack: Any) -> Any:
+    """Values, their exponents, and nothing for zeros."""
+    x, terms, blocks = np.ascontiguousarray(x, np.float32), places.size, places.size // numbers.size
+    rows = pack is fused.pack_rows
+    shape, starts = (
+        ((len(x), terms), (len(x), blocks))
+        if rows
+        else (
+            (terms, fused.LANES),
+            (blocks, fused.LANES),
+        )
+    )
+    out = np.empty(shape, np.float32), np.empty(shape, np.int16), np.empty(starts, np.int16)
+    pack(x, places, numbers.size, fmt.emin, fused.NO_EXPONENT, *out)
+    return out
+
+
+def _pass(
+    run: Any, left: Any, right: Any, out: Array, numbers: fused.Blocks, second: Second
+) -> None:
+    """Some rows of a panel, which start as c."""
+    sums = np.zeros((len(out), fused.LANES), np.float32)
+    sums[:, : out.shape[1]] = out
+    run(left, right, sums, 0, left[2].shape[1], numbers, second)
+    out[...] = sums[:, : out.shape[1]]
 
 
 def _empty(shape: tuple[int, ...], dtype: Any) -> Array:

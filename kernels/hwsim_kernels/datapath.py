@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from hwsim_kernels.draws import FACTORS, SHIFTS
 from hwsim_kernels.vectors import (
+    TOWARD_ZERO,
     Vector,
     absolute,
     at_least,
@@ -19,14 +20,14 @@ from hwsim_kernels.vectors import (
     bits,
     floats,
     fma,
-    fma_toward_zero,
+    fma_directed,
     funnel,
     halves,
     inverted,
     maximum,
     negated,
     population,
-    rounds_toward_zero,
+    rounds_as_told,
     select,
     shifted,
     shifted_left,
@@ -156,10 +157,10 @@ class Term:
         return z - self.value
 
     def cut_with(self, z: Vector) -> Vector:
-        """addend + z toward zero, where vectors round so (`rounds_toward_zero`)."""
+        """addend + z toward zero, where vectors round so (`rounds_as_told`)."""
         if self.fused and self.y is not None:
-            return fma_toward_zero(self.x, self.y, z)
-        return fma_toward_zero(self.value, z.constant(1.0), z)
+            return fma_directed(self.x, self.y, z, TOWARD_ZERO)
+        return fma_directed(self.value, z.constant(1.0), z, TOWARD_ZERO)
 
 
 class Error:
@@ -369,7 +370,7 @@ def left(acc: Vector, g: Scalars, path: Path) -> Vector:
 
 def add(acc: Vector, p: Term, g: Scalars, path: Path, draw: Vector | None = None) -> Step:
     """R(acc + p); by ``draw`` where the rounding takes any."""
-    if path.level == NONE and path.rounding in DRAWN[:2] and rounds_toward_zero(acc):
+    if path.level == NONE and path.rounding in DRAWN[:2] and rounds_as_told(acc):
         s, e = p.cut_with(acc), None  # all that is asked of s + e are its upper P bits
     else:
         s = p.plus(acc)

@@ -38,8 +38,8 @@ GROUP = 8  # terms whose sum is an int32, whatever the block
 UNROLLED = 4
 
 _I16 = ir.IntType(16)
-_WIDE = 16  # float32 lanes of a vector
-_VECTORS = LANES // _WIDE
+WIDE = 16  # float32 lanes of a vector
+_VECTORS = LANES // WIDE
 _FIELD, _SIGN, _ONE = 0x7F800000, -(1 << 31), 1 << 23
 
 
@@ -86,7 +86,7 @@ class Block(NamedTuple):
 
     def whole(self, number: Any) -> Vector:
         """An integer in 32 bits, in all lanes."""
-        return splat(self.builder, self.builder.trunc(number, I32), _WIDE)
+        return splat(self.builder, self.builder.trunc(number, I32), WIDE)
 
 
 def _names() -> tuple[str, ...]:
@@ -129,16 +129,16 @@ def _unpacked(builder: Any, value: Any) -> list[Any]:
 
 def _emit(at: Block, wide: bool, how: int) -> None:
     """One block of one row."""
-    tops = _largest_exponents(at)
-    kind = ir.VectorType(FLOATS[32], _WIDE)
-    sums = [at.vector("sums", at.row, _WIDE * v, kind) for v in range(_VECTORS)]
+    tops = largest_exponents(at)
+    kind = ir.VectorType(FLOATS[32], WIDE)
+    sums = [at.vector("sums", at.row, WIDE * v, kind) for v in range(_VECTORS)]
     scales = [_scale(at, top, x) for top, x in zip(tops, sums, strict=True)]
-    own = [_whole(x * scale) for x, scale in zip(sums, scales, strict=True)]
+    own = [whole(x * scale) for x, scale in zip(sums, scales, strict=True)]
     totals = (_wide_totals if wide else _narrow_totals)(at, scales, own, how)
     for v, (total, scale) in enumerate(zip(totals, scales, strict=True)):
         inverse = floats(scale.like(bits(scale).constant(254 * _ONE).value) - bits(scale))
         result = (_cut if how == CUT else _nearest)(at, total * inverse)
-        at.store(result, "sums", at.row, _WIDE * v)
+        at.store(result, "sums", at.row, WIDE * v)
 
 
 def each_term(at: Block, step: int, state: list[Vector], body: Callable[..., list[Vector]]) -> Any:
@@ -157,9 +157,9 @@ def each_term(at: Block, step: int, state: list[Vector], body: Callable[..., lis
     return [Vector(builder, x) for x in ends]
 
 
-def _largest_exponents(at: Block) -> list[Vector]:
+def largest_exponents(at: Block) -> list[Vector]:
     """Of the products, in 32-bit lanes."""
-    lanes, builder = 2 * _WIDE, at.builder
+    lanes, builder = 2 * WIDE, at.builder
     kind = ir.VectorType(_I16, lanes)
     least = at.scalar("row_starts", at.block, lanes)
     firsts = range(0, LANES, lanes)
@@ -173,10 +173,10 @@ def _largest_exponents(at: Block) -> list[Vector]:
     found = []
     for top in each_term(at, UNROLLED, starts, body):
         for half in range(2):
-            places = list(range(half * _WIDE, (half + 1) * _WIDE))
-            mask = ir.Constant(ir.VectorType(I32, _WIDE), places)
+            places = list(range(half * WIDE, (half + 1) * WIDE))
+            mask = ir.Constant(ir.VectorType(I32, WIDE), places)
             part = builder.shuffle_vector(top.value, top.value, mask)
-            found.append(Vector(builder, builder.sext(part, ir.VectorType(I32, _WIDE))))
+            found.append(Vector(builder, builder.sext(part, ir.VectorType(I32, WIDE))))
     return found
 
 
@@ -193,23 +193,23 @@ def _scale(at: Block, top: Vector, x: Vector) -> Vector:
     return floats(field.like(at.builder.shl(field.value, field.constant(23).value)))
 
 
-def _whole(x: Vector) -> Vector:
+def whole(x: Vector) -> Vector:
     """x toward zero, int32."""
     return x.like(x.builder.fptosi(x.value, ir.VectorType(I32, x.value.type.count)))
 
 
-def _terms(at: Block, scales: list[Vector], k: Any, totals: list[Vector]) -> list[Vector]:
+def terms(at: Block, scales: list[Vector], k: Any, totals: list[Vector]) -> list[Vector]:
     """Totals with the terms of one k."""
-    kind = ir.VectorType(FLOATS[32], _WIDE)
-    x = at.scalar("row_values", k, _WIDE)
-    products = [x * at.vector("column_values", k, _WIDE * v, kind) for v in range(_VECTORS)]
+    kind = ir.VectorType(FLOATS[32], WIDE)
+    x = at.scalar("row_values", k, WIDE)
+    products = [x * at.vector("column_values", k, WIDE * v, kind) for v in range(_VECTORS)]
     each = zip(totals, products, scales, strict=True)
-    return [total + _whole(p * scale) for total, p, scale in each]
+    return [total + whole(p * scale) for total, p, scale in each]
 
 
 def _narrow_totals(at: Block, scales: list[Vector], own: list[Vector], how: int) -> list[Vector]:
     """Totals of int32, as float32 numbers (`_shortened`)."""
-    totals = each_term(at, UNROLLED, own, partial(_terms, at, scales))
+    totals = each_term(at, UNROLLED, own, partial(terms, at, scales))
     return [_shortened(total, how) for total in totals]
 
 
@@ -218,14 +218,14 @@ def _shortened(total: Vector, how: int) -> Vector:
     short = _cut_float(total)
     if how == CUT:
         return short
-    lost = _whole(short).ne(total)
+    lost = whole(short).ne(total)
     odd = bits(short)
     return floats(select(lost, odd | 1, odd))
 
 
 def _cut_float(total: Vector) -> Vector:
     """An int32 toward zero to float32."""
-    builder, kind = total.builder, ir.VectorType(FLOATS[32], _WIDE)
+    builder, kind = total.builder, ir.VectorType(FLOATS[32], WIDE)
     if ROUNDS:
         name = "llvm.x86.avx512.sitofp.round.v16f32.v16i32"
         signature = ir.FunctionType(kind, [total.value.type, I32])
@@ -233,14 +233,14 @@ def _cut_float(total: Vector) -> Vector:
         how = ir.Constant(I32, TOWARD_ZERO)
         return total.like(builder.call(function, [total.value, how]))
     near = total.like(builder.sitofp(total.value, kind))
-    rest = (total - _whole(near)) ^ total  # negative where the size was rounded up
-    same = _whole(near).eq(total)
+    rest = (total - whole(near)) ^ total  # negative where the size was rounded up
+    same = whole(near).eq(total)
     return floats(select(same, bits(near), bits(near) + (rest >> 31)))
 
 
 def _wide_totals(at: Block, scales: list[Vector], own: list[Vector], how: int) -> list[Vector]:
     """Totals of float64, as float32 numbers: sums of `GROUP` terms are int32."""
-    builder, half = at.builder, _WIDE // 2
+    builder, half = at.builder, WIDE // 2
     starts = [part for total in own for part in _doubles(total)]
     count = builder.sdiv(at.numbers.size, I64(GROUP))
 
@@ -248,20 +248,20 @@ def _wide_totals(at: Block, scales: list[Vector], own: list[Vector], how: int) -
         place = builder.add(at.start, builder.mul(k, I64(GROUP)))
         groups = [total.constant(0) for total in own]
         for q in range(GROUP):
-            groups = _terms(at, scales, builder.add(place, I64(q)), groups)
+            groups = terms(at, scales, builder.add(place, I64(q)), groups)
         parts = [part for group in groups for part in _doubles(group)]
         return [builder.fadd(x, part.value) for x, part in zip(now, parts, strict=True)]
 
     ends = counted_loop(builder, I64(0), count, [x.value for x in starts], once)
     shorts = [_short_double(Vector(builder, x), how) for x in ends]
-    both = ir.Constant(ir.VectorType(I32, _WIDE), list(range(2 * half)))
+    both = ir.Constant(ir.VectorType(I32, WIDE), list(range(2 * half)))
     pairs = zip(shorts[::2], shorts[1::2], strict=True)
     return [Vector(builder, builder.shuffle_vector(x.value, y.value, both)) for x, y in pairs]
 
 
 def _doubles(x: Vector) -> list[Vector]:
     """An int32 vector's halves in float64."""
-    found, half = [], _WIDE // 2
+    found, half = [], WIDE // 2
     for first in (0, half):
         mask = ir.Constant(ir.VectorType(I32, half), list(range(first, first + half)))
         part = x.builder.shuffle_vector(x.value, x.value, mask)

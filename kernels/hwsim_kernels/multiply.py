@@ -51,7 +51,7 @@ from hwsim_kernels.vectors import (
     lane_values,
     looked_up,
     permuted,
-    rounds_toward_zero,
+    rounds_as_told,
     sign_mask,
     splat,
 )
@@ -109,7 +109,7 @@ def _moved(x: list[Vector], y: list[Vector], how: tuple[bool, bool]) -> Vector:
     how : (whether zeros have signs, whether an fma is there)."""
     signed, fused = how
     c, product = floats(bits(x[1]) + bits(y[1])), Term(x[0], y[0], fused)
-    if rounds_toward_zero(c):
+    if rounds_as_told(c):
         t = product.cut_with(c)
     else:
         s = product.plus(c)

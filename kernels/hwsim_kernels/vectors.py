@@ -22,7 +22,7 @@ I32, I64 = ir.IntType(32), ir.IntType(64)
 FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
 # Vectors of 512 bits whose instructions name the rounding that they do.
 ROUNDS = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
-TOWARD_ZERO = 3 | 8  # and no exceptions
+DOWNWARD, TOWARD_ZERO = 1 | 8, 3 | 8  # and no exceptions
 ORDERED = {"<", ">", "<=", ">=", "=="}
 
 
@@ -186,19 +186,28 @@ def fma(x: Vector, y: Vector, z: Vector) -> Vector:
     return x.like(x.builder.call(function, [x.value, y.value, z.value]))
 
 
-def rounds_toward_zero(x: Vector) -> bool:
-    """Whether `fma_toward_zero` is there for such vectors."""
+def rounds_as_told(x: Vector) -> bool:
+    """Whether `fma_directed` and `add_directed` are there for such vectors."""
     return ROUNDS and x.is_float and x.width * x.value.type.count == 512
 
 
-def fma_toward_zero(x: Vector, y: Vector, z: Vector) -> Vector:
-    """x·y + z, cut: one instruction, whatever rounding is in force."""
+def fma_directed(x: Vector, y: Vector, z: Vector, how: int) -> Vector:
+    """x·y + z, rounded `DOWNWARD` or `TOWARD_ZERO`: one instruction, whatever is in force."""
+    return _directed("vfmadd", (x, y, z), how)
+
+
+def add_directed(x: Vector, y: Vector, how: int) -> Vector:
+    """x + y, likewise."""
+    return _directed("add", (x, y), how)
+
+
+def _directed(verb: str, given: tuple[Vector, ...], how: int) -> Vector:
+    x = given[0]
     kind = x.value.type
-    name = f"llvm.x86.avx512.vfmadd.{'ps' if x.width == 32 else 'pd'}.512"
-    signature = ir.FunctionType(kind, [kind] * 3 + [I32])
+    name = f"llvm.x86.avx512.{verb}.{'ps' if x.width == 32 else 'pd'}.512"
+    signature = ir.FunctionType(kind, [kind] * len(given) + [I32])
     function = cgutils.get_or_insert_function(x.builder.module, signature, name)
-    how = ir.Constant(I32, TOWARD_ZERO)
-    return x.like(x.builder.call(function, [x.value, y.value, z.value, how]))
+    return x.like(x.builder.call(function, [*(v.value for v in given), ir.Constant(I32, how)]))
 
 
 def halves(x: Vector, y: Vector) -> tuple[Vector, Vector]:

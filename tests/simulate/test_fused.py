@@ -128,7 +128,7 @@ FINEST = (20, *range(34, 49, 2), 60)
 
 @pytest.mark.parametrize("spec", ["cdna1.fp16", "cdna1.bf16", "bf16xfp16+fp32:fused5"])
 def test_totals_in_int64(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proved from the operands; or seen to fit as they run; or computed again by sums and errors."""
+    """Proved from the operands; or seen to fit as they run; or computed again, with errors."""
     ways: set[str] = set()
     by_integers = _Job._whole
 

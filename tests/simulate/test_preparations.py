@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hwsim_kernels.vectors import ROUNDS
 
 import hwsim
 from hwsim import reference
@@ -136,16 +137,41 @@ def test_kernels_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(products, "by_reference", never)
     monkeypatch.setattr(staged, "staged_tile", spy)
-    x = np.random.default_rng(3).normal(size=(16, 16))
+    x = np.random.default_rng(3).normal(size=(15, 15))
     for name in ("cdna2.fp16", "cdna2.bf16", "avx512.vdpbf16ps", "cdna3.e5m2fnuz", "cdna3.xf32"):
         hwsim.matmul(x, x, name)
     for name in ("avx2.vpmaddubsw", "avx2.vpmaddubsw/int16"):
         hwsim.matmul(np.abs(x * 99).astype(int), (x * 30).astype(int), name)
     assert set(taken) == {"float32"}
-    wide = np.ldexp(x, np.arange(-120, 120, 15))
+    wide = np.ldexp(x, np.arange(-120, 105, 15))
     wanted = reference.matmul(wide, wide, "cdna3.bf16")
     assert bits(hwsim.matmul(wide, wide, "cdna3.bf16")) == bits(wanted)
     assert taken[-1] == "float64"
+
+
+STAGED = ("cdna3.fp16", "cdna3.xf32", "cdna3.e4m3fnuz", "fp16xfp16+fp32:staged6f25s29g3c10")
+STAGED += ("fp16xfp16+fp32:staged3f26s34", "e5m2xe5m2+fp32:staged5f24s25g2")
+
+
+@pytest.mark.skipif(not ROUNDS, reason="vectors round as they are told with AVX-512 only")
+@pytest.mark.parametrize("spec", STAGED)
+def test_two_stages_in_registers(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks that are full and not, sums that cancel, tiny and huge c, zeros."""
+    monkeypatch.setattr(staged, "staged_tile", None)
+    generator, unit = np.random.default_rng(5), hwsim.mac(spec)
+    for turn, k in enumerate((1, 2, 8, 13, 33) * 3):
+        m, n = 2, (17, 65)[turn % 2]
+        a, b = generator.normal(size=(m, k)), generator.normal(size=(k, n))
+        if turn % 3 == 1:
+            a, b = a * 2.0 ** generator.integers(-9, 9, a.shape), np.rint(b * 2)
+        if turn % 3 == 2:
+            a[:, 1::2], b[1::2] = -a[:, : k // 2 * 2 : 2], b[: k // 2 * 2 : 2]
+        c = generator.normal(size=(m, n)) * 2.0 ** generator.integers(-140, 20, (m, n))
+        c[0, :6] = [0.0, -0.0, 2.0**-149, -(2.0**-126), 3.4028234e38, -1.0]
+        a, b, c = (hwsim.round(x, f) for x, f in ((a, unit.a), (b, unit.b), (c, "fp32")))
+        for start in (None, c):
+            wanted = reference.matmul(a, b, unit, c=start)
+            assert bits(hwsim.matmul(a, b, unit, c=start)) == bits(wanted), k
 
 
 @pytest.mark.parametrize("threads", [1, 2])
