@@ -390,8 +390,7 @@ def dot_sum(addends: list[Value], c: Value, order: DotAdd, inner: Level, outer: 
         return sequential_sum(sums, c, inner)
     fmt = order.partial
     inner.unit = MacUnit(fmt, fmt, fmt, overflow="saturate", ftz=inner.unit.ftz)
-    sums = [inner.block(total, len(g)) for total, g in zip(sums, groups, strict=True)]
-    return sequential_sum(sums, c, outer)
+    return sequential_sum([inner.block(total, 1) for total in sums], c, outer)
 
 
 def binned_sum(

@@ -301,7 +301,7 @@ def _describe_plainer(unit: MacUnit) -> tuple[str, ...]:
         return (staged_proof(unit),)
     if isinstance(order, DotAdd) and order.partial is not None:
         why = "sums of two integers as saturating chunks, where what they enter does not wrap"
-        return (f"{why}; else, and where it is counted, the exact reference, slowly",)
+        return (f"{why}; else, and where everything is counted, the reference, slowly",)
     return ()
 
 

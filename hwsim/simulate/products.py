@@ -152,10 +152,9 @@ def _by_kernels(
     if isinstance(unit.multiplier, StoredProduct) or unit.ftz:
         return None
     if isinstance(unit.order, Staged):
-        sums = staged_product(facts, unit, threads) if level == NONE else None
-        return None if sums is None else (sums, Totals(sums.shape, level))
+        return _in_stages(facts, unit, level, threads)
     if isinstance(unit.order, DotAdd) and unit.order.partial is not None:
-        chunks = None if draws or level != NONE else pairs_in_chunks(unit, facts)
+        chunks = None if draws or level == ALL else pairs_in_chunks(unit, facts)
         return None if chunks is None else _by_kernels(facts, chunks, level, threads, None)
     if unit.core is not None:
         return None if draws else _by_core(facts, unit, level, threads)
@@ -188,6 +187,19 @@ def _by_kernels(
         return done
     stages = lower(unit, facts, level)
     return None if isinstance(stages, str) else tiled_product(facts, unit, stages, level, threads)
+
+
+def _in_stages(
+    facts: Facts, unit: MacUnit, level: int, threads: int
+) -> tuple[Array, Totals] | None:
+    """The product of a `Staged` unit.  A sum that overflows stays infinite: finite results are
+    those of sums that never did, and there is nothing else to count."""
+    sums = staged_product(facts, unit, threads) if level != ALL else None
+    if sums is None or (level != NONE and not (facts.finite and np.isfinite(sums).all())):
+        return None
+    totals = Totals(sums.shape, level)
+    totals.zeros = facts.zero_products if level != NONE else 0
+    return sums, totals
 
 
 def _by_core(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Array, Totals] | None:
@@ -261,7 +273,8 @@ def by_reference(
     count = math.prod(a.shape) * b.shape[2]
     if count > MANY:
         how = f"the exact reference multiplies {count:,} times, some tens of thousands a second"
-        warnings.warn(f"{unit}: no kernel computes this; {how}", RuntimeWarning, stacklevel=2)
+        what = "computes this" if level == NONE else "computes and counts this on this data"
+        warnings.warn(f"{unit}: no kernel {what}; {how}", RuntimeWarning, stacklevel=2)
     drawn = draws.listed(steps_of(unit, a.shape[2]).total) if draws else None
     operands = a, b, unit, c
     if level == NONE:
@@ -317,7 +330,7 @@ def _telemetry(
     n = facts.b.shape[2]
     outputs = batch * m * n
     inner_steps, outer_steps = unit.order.steps(k)
-    if isinstance(unit.order, Fused):
+    if isinstance(unit.order, Fused | Staged):
         inner_steps = k  # every product is added, though a block is rounded once
     struck = converted > 0 or totals.overflowed
     inner = step_counts(totals.inner, outputs * inner_steps)
