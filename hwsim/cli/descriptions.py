@@ -299,7 +299,7 @@ def _register(unit: MacUnit) -> str:
     from hwsim.costs import register_bits
 
     one, many = (register_bits(unit, 2**n) for n in (0, 16))
-    return f"a register of {one} + ⌈log2 K⌉ bits holds it, {many} for K = 65536"
+    return f"a register of {one} + ⌈log2 K⌉ bits holds the products, {many} for K = 65536"
 
 
 def _fused(order: Fused, unit: MacUnit) -> str:

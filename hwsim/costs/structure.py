@@ -26,6 +26,7 @@ Choices, the same for every unit (none is fitted to a price):
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 from hwsim.costs import primitives as t
 from hwsim.costs.blocks import (
@@ -90,9 +91,9 @@ def product_of(a: Format, b: Format, core: IntegerMultiplier | None = None) -> N
 def exact_register_bits(a: Format, b: Format, terms: int = 1 << EXACT_GUARD_BITS) -> int:
     """Width in bits of the register that sums ``terms`` products of ``a`` and ``b`` exactly.
 
-    Sign + ⌈log2 terms⌉ guard bits + the span from the smallest product's last bit to the largest
-    product (Kulisch 2013; van Baalen et al. 2023 bound it from above).  c is taken to lie on that
-    grid, as one of the terms.  Raises ValueError for ``terms`` below 1.
+    As many multiples of the products' last bit as the largest product has, times ``terms``, and a
+    sign where there are negative products (Kulisch 2013; van Baalen et al. 2023 bound it from
+    above).  c is taken for one of the terms.  Raises ValueError for ``terms`` below 1.
 
     >>> from hwsim.formats import parse_format
     >>> exact_register_bits(parse_format("e5m2"), parse_format("e5m2"))
@@ -100,7 +101,8 @@ def exact_register_bits(a: Format, b: Format, terms: int = 1 << EXACT_GUARD_BITS
     >>> exact_register_bits(parse_format("e5m2"), parse_format("e5m2"), terms=512)
     74
     """
-    return _exact_bits(product_of(a, b), _guard_bits(terms))
+    ends = [x * y for x in (a.lowest, a.largest) for y in (b.lowest, b.largest)]
+    return _held(min(ends), max(ends), a.quantum_exponent + b.quantum_exponent, terms)
 
 
 def register_bits(unit: MacUnit, terms: int = 1 << EXACT_GUARD_BITS) -> int:
@@ -111,24 +113,25 @@ def register_bits(unit: MacUnit, terms: int = 1 << EXACT_GUARD_BITS) -> int:
     14
     """
     unit = _as_masked(unit)
-    rounded = unit.product_format
+    fmt = unit.product_format
     if isinstance(unit.multiplier, StoredProduct):
-        rounded = rounded or unit.multiplier.format
-    product = number_of(rounded) if rounded else product_of(unit.a, unit.b, unit.core)
-    return _exact_bits(product, _guard_bits(terms))
+        fmt = fmt or unit.multiplier.format
+    if fmt is not None:
+        return _held(fmt.lowest, fmt.largest, fmt.quantum_exponent, terms)
+    if unit.core is None:
+        return exact_register_bits(unit.a, unit.b, terms)
+    product = product_of(unit.a, unit.b, unit.core)
+    span = product.high - product.low + 2 if product.floating else product.bits
+    return _held(Fraction(0), Fraction(2**span - 1), 0, terms)
 
 
-def _guard_bits(terms: int) -> int:
-    """⌈log2 terms⌉."""
+def _held(low: Fraction, high: Fraction, quantum: int, terms: int) -> int:
+    """Bits of ``terms`` addends from ``low`` to ``high``, in steps of 2^quantum: two's complement
+    where there are negative ones."""
     if terms < 1:
         raise ValueError(f"terms is {terms}; a register sums at least 1")
-    return (terms - 1).bit_length()
-
-
-def _exact_bits(product: Number, guard: int = EXACT_GUARD_BITS) -> int:
-    if not product.floating:
-        return product.bits + guard
-    return 1 + guard + product.high - product.low + 1
+    least, most = (int(terms * end / Fraction(2) ** quantum) for end in (low, high))
+    return max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 0) + (least < 0)
 
 
 def multiplier_pieces(
@@ -385,8 +388,10 @@ def _exact_group(unit: MacUnit, product: Number, order: DotAdd) -> list[Piece]:
 
 def _exact_sum(unit: MacUnit, product: Number) -> list[Piece]:
     """A register on which every product has its place; one rounding per output."""
-    bits = _exact_bits(product)
-    total = Number(bits, product.low, product.low + bits - 1, product.low, False)
+    bits, low = register_bits(unit), product.low
+    if unit.core is None and unit.product_format is None:
+        low = max(low, unit.a.quantum_exponent + unit.b.quantum_exponent)
+    total = Number(bits, low, low + bits - 1, low, False)
     placed = [placement(product, total, bits)] if product.floating else []
     overflow = unit.overflow_of(unit.accumulator)
     done = convert(total, unit.accumulator, unit.rounding, overflow, "total")

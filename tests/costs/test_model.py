@@ -227,6 +227,19 @@ def test_exact_registers_hold_the_largest_sum(a, b, terms):
     assert bits <= sum(fields) + (terms - 1).bit_length() - 1  # van Baalen et al. 2023
 
 
+@pytest.mark.parametrize(
+    ("unit", "bits"),
+    [
+        *(("int8xint8+int32", 16), ("uint8xuint8+int32", 16), ("uint8xint8+int32", 16)),
+        *(("ternaryxternary+int16", 2), ("e4m3xpow2_4+fp32", 25), ("e4m3xe4m3+fp32", 37)),
+        *(("codebook_n1_n0.25_0_0.5_1xe4m3+fp32", 21), ("e8m0xe8m0+fp64", 509)),
+    ],
+)
+def test_widths_are_those_of_the_values(unit, bits):
+    """Counted by hand: e4m3 has 18 bits from 2^-9 to 448, a codebook of quarters 3."""
+    assert register_bits(parse_unit(f"{unit}:exact"), 1) == bits
+
+
 def test_an_exact_unit_says_its_width():
     assert register_bits(parse_unit("int8xint8+int32:mul_add/int12:exact"), 4) == 14
     assert register_bits(parse_unit("int8xpow2_4b7:shift2+fixed13.2:exact"), 1) == 12
