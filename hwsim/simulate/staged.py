@@ -158,7 +158,8 @@ def staged_proof(unit: MacUnit) -> str:
     narrow = "32-bit lanes where the products' exponents fit float32's, else " * (
         bits <= 24 and _grown(order) <= 30
     )
-    return f"{narrow}64-bit lanes: products of {bits} bits; infinite sums and all counts by the reference, slowly"
+    slow = "where sums overflow and are counted, or everything is, the reference, slowly"
+    return f"{narrow}64-bit lanes: products of {bits} bits; {slow}"
 
 
 def _stages(order: Staged, largest_scale: int, facts: Facts) -> Stages:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 from dataclasses import MISSING, Field, replace
 from dataclasses import fields as fields_of
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -240,6 +241,7 @@ def _instruction(reader: _Reader) -> dict[str, Any]:
     """The fields of an instruction's unit, if one is named."""
     name = reader.word("+:")
     if name not in NAMED:
+        _refuse_unknown(reader, name)
         return {}
     reader.take(name)
     unit = parse_unit(NAMED[name])
@@ -249,6 +251,17 @@ def _instruction(reader: _Reader) -> dict[str, Any]:
         for field in fields_of(MacUnit)
         if field.name in always or getattr(unit, field.name) not in _unsaid(field)
     }
+
+
+def _refuse_unknown(reader: _Reader, name: str) -> None:
+    """Raise SpecError for a name that is like those of matrix units, with what there is."""
+    families = {known.partition(".")[0] for known in NAMED if "." in known}
+    family, dot, _ = name.lower().partition(".")
+    near = get_close_matches(family, families, n=1, cutoff=0.8)
+    if near and (dot or family in families):
+        known = [unit for unit in NAMED if unit.startswith(f"{near[0]}.")]
+        message = f"unit {name!r} is not known; there are {', '.join(known)}"
+        raise SpecError(message, reader.text, 0, len(name), known)
 
 
 def _unsaid(field: Field[Any]) -> tuple[Any, ...]:

@@ -55,6 +55,9 @@ def _rows() -> dict[str, str]:
             block = f"fused{terms}f{fraction}z"
             kept = "/e8m13" if fraction == 13 else ""
             rows[name] = f"{x}x{x}+fp32:rtz:inf_always:{block}{zero}{kept}:nan=0x7fffffff"
+            if fraction == 13:  # DeepSeek-V3 promotes so (arXiv 2412.19437, §3.3.2)
+                promoted = f"{block}{zero}p128{kept}"
+                rows[f"{name}/p128"] = rows[name].replace(f"{block}{zero}{kept}", promoted)
             if x in _HALF:
                 rows[f"{name}/fp16"] = f"{x}x{x}+fp16:{block}{zero + 112}:nan=0x7fff"
     for blocks, order in ((_BLOCKS, "fused32f25z-133"), (_FOUR_BITS, "fused64f35z-133g16")):

@@ -104,6 +104,8 @@ def test_canonical_spelling(text: str, canonical: str):
         ("e4m3xe4m3+fp16:dot1", "dot1", ""),
         ("e4m3xe4m3+fp16:lanes8/fp32", "/", ""),
         ("vpdpbusd:seq", "seq", ""),
+        ("hopper.e4m4", "hopper.e4m4", "hopper.e4m3"),
+        ("Volta.fp16:rtz", "Volta.fp16", "volta.fp16"),
         ("e4m3xe4m3+fp16:rtz:rne", "rne", ""),
         ("mxfp4xmxfp4+fp32:chunk5", "chunk5", ""),
         ("mxfp4xmxfp4+fp32:daz", "daz", ""),
