@@ -44,9 +44,11 @@ if TYPE_CHECKING:
     from hwsim.units import Bins as Bins
     from hwsim.units import Chunked as Chunked
     from hwsim.units import DotAdd as DotAdd
+    from hwsim.units import DoubleWord as DoubleWord
     from hwsim.units import Exact as Exact
     from hwsim.units import ExactProduct as ExactProduct
     from hwsim.units import Fused as Fused
+    from hwsim.units import Kahan as Kahan
     from hwsim.units import Lanes as Lanes
     from hwsim.units import MacUnit as MacUnit
     from hwsim.units import Requantization as Requantization
@@ -78,9 +80,11 @@ _WHERE = {
             "Bins",
             "Bins",
             "DotAdd",
+            "DoubleWord",
             "Exact",
             "ExactProduct",
             "Fused",
+            "Kahan",
             "Lanes",
             "MacUnit",
             "Requantization",
@@ -119,6 +123,7 @@ __all__ = [
     "CodebookFormat",
     "Cost",
     "DotAdd",
+    "DoubleWord",
     "Exact",
     "ExactProduct",
     "FixedFormat",
@@ -126,6 +131,7 @@ __all__ = [
     "Fused",
     "HwsimError",
     "IntFormat",
+    "Kahan",
     "Lanes",
     "LogFormat",
     "MacUnit",

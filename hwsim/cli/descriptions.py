@@ -221,7 +221,17 @@ def _product(unit: MacUnit) -> str:
 
 def _order(unit: MacUnit) -> str:
     """How products become a sum."""
-    from hwsim.units import Bins, Chunked, DotAdd, Exact, Fused, Lanes, Tree
+    from hwsim.units import (
+        Bins,
+        Chunked,
+        DotAdd,
+        DoubleWord,
+        Exact,
+        Fused,
+        Kahan,
+        Lanes,
+        Tree,
+    )
 
     match unit.order:
         case Chunked(length):
@@ -247,6 +257,16 @@ def _order(unit: MacUnit) -> str:
             )
         case Fused() as order:
             return _fused(order, unit)
+        case Kahan():
+            return (
+                "Kahan: s = c or +0, e = +0, then y = R(p − e), t = R(s + y), "
+                "e = R(R(t − s) − y), s = t for ascending k"
+            )
+        case DoubleWord():
+            return (
+                "two words, c or +0 and +0; each product enters as two, by TwoSum and Fast2Sum, "
+                f"twelve roundings; at last R(upper + lower) in {unit.output_format}"
+            )
         case Exact():
             return "exact: one rounding of the whole sum, c included"
     return "sequential: s = c or +0, then s = R(s + p) for ascending k"

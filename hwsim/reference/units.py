@@ -17,6 +17,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 from hwsim.formats import FloatFormat, Format, TableFormat
+from hwsim.reference.compensated import double_word_sum, kahan_sum
 from hwsim.reference.draws import Draw, no_draw
 from hwsim.reference.fused import Term, block_sum, term_of
 from hwsim.reference.multipliers import multiply as core_product
@@ -40,9 +41,11 @@ from hwsim.units import (
     Bins,
     Chunked,
     DotAdd,
+    DoubleWord,
     Exact,
     Fused,
     IntegerMultiplier,
+    Kahan,
     Lanes,
     MacUnit,
     Order,
@@ -94,6 +97,18 @@ class Level:
             self._count(acc, p, exact, y, overflowed)
         self.step += 1
         return y
+
+    def rest(self, x: Value, y: Value) -> Value:
+        """R(x + y) of a step that serves another one: only an overflow is counted."""
+        return self.alone(add(x, y, self.unit.rounding))
+
+    def alone(self, exact: Value) -> Value:
+        """R(exact), of which only an overflow is counted."""
+        z, overflowed = self.round(exact)
+        self.step += 1
+        if self.observe and overflowed:
+            self.counts = replace(self.counts, overflow_steps=self.counts.overflow_steps + 1)
+        return z
 
     def round(self, exact: Value) -> tuple[Value, bool]:
         """R(exact) by the draw of this step, and whether it overflowed."""
@@ -164,7 +179,9 @@ def dot(
         total = fused_sum(terms, c, unit.order, inner, outer)
     else:
         total = accumulate(addends, c, unit.order, inner, outer)
-    result, converted = convert(total, unit, draw(steps.first_output) if steps.output else 0)
+    result, converted = total, False
+    if steps.output:
+        result, converted = convert(total, unit, draw(steps.first_output))
     if not observe:
         return Dot(result)
     overflows = inner.counts.overflow_steps + outer.counts.overflow_steps
@@ -250,6 +267,10 @@ def accumulate(addends: list[Value], c: Value, order: Order, inner: Level, outer
         return tree_sum(addends, c, order.width, inner, outer)
     if isinstance(order, DotAdd):
         return dot_sum(addends, c, order.width, inner)
+    if isinstance(order, Kahan):
+        return kahan_sum(addends, c, inner)
+    if isinstance(order, DoubleWord):
+        return double_word_sum(addends, c, inner, inner.unit.rounding)
     return sequential_sum(addends, c, inner)
 
 
@@ -391,10 +412,9 @@ def exact_total(addends: list[Value], c: Value, rounding: str) -> Value:
 
 # --- output and counts ----------------------------------------------------------------------------
 def convert(x: Value, unit: MacUnit, draw: int = 0) -> tuple[Value, bool]:
-    """The output conversion, where there is one, and whether it overflowed."""
-    if unit.output is None:
-        return x, False
-    return round_value(x, unit.output, unit.rounding, unit.overflow_of(unit.output), draw)
+    """The output conversion, and whether it overflowed."""
+    fmt = unit.output_format
+    return round_value(x, fmt, unit.rounding, unit.overflow_of(fmt), draw)
 
 
 def is_out_of_range(products: list[Value], c: Value, unit: MacUnit) -> bool:

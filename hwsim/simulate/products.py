@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.datapath import MITCHELL, lossless
-from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
+from hwsim_kernels.float64 import ALL, NONE, OVERFLOW, PRODUCT_OVERFLOW
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
@@ -39,6 +39,7 @@ from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
 from hwsim.units import (
     Bins,
+    DoubleWord,
     Exact,
     Fused,
     MacUnit,
@@ -73,6 +74,8 @@ def multiply(
         zeros = Facts(a, b, None).zero_products if level != NONE else 0
         values, found = multiply(looked[1], looked[2], c, looked[0], level, threads, draws)
         return values, replace(found, zero_operands=zeros)
+    if isinstance(unit.order, DoubleWord) and a.shape[2] == 0:
+        unit = replace(unit, order=Sequential())  # there is but one word
     unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
     unit = plain(unit, facts)
@@ -282,6 +285,8 @@ def _convert(
     """Results in the output format, and how many overflowed on the way; by ``draws`` where the
     rounding takes any."""
     fmt = unit.output
+    if isinstance(unit.order, DoubleWord):
+        return values, _converted_already(totals)
     if fmt is None:
         return values, 0
     if is_integer(unit.outer_format):
@@ -294,6 +299,13 @@ def _convert(
         rules = (unit.rounding, rule)
         return wide.round_array(values, unit.outer_format, fmt, rules, totals.struck, draws)
     return round_values(carrier_exact(values), fmt, unit.rounding, rule, totals.struck, draws)
+
+
+def _converted_already(totals: Totals) -> int:
+    """Overflows of conversions that a kernel did, which its last format counted."""
+    count = int(totals.outer[OVERFLOW])
+    totals.outer[OVERFLOW] = 0
+    return count
 
 
 def _telemetry(

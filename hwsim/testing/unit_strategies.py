@@ -18,6 +18,7 @@ from hwsim.formats import (
     OVERFLOWS,
     ROUNDINGS,
     FixedFormat,
+    FloatFormat,
     Format,
     GridFormat,
     Stochastic,
@@ -31,9 +32,11 @@ from hwsim.units import (
     Bins,
     Chunked,
     DotAdd,
+    DoubleWord,
     Exact,
     ExactProduct,
     IntegerMultiplier,
+    Kahan,
     Lanes,
     MacUnit,
     Multiplier,
@@ -67,13 +70,13 @@ def mac_units(draw: DrawFn, max_width: int = 16) -> MacUnit:
     max_width : bits of every format, 2 … 64.
     """
     a, b = draw(_pairs(max_width))
-    core = draw(cores(a, b))
+    core, accumulator = draw(cores(a, b)), draw(_sums(max_width))
     plain = MacUnit(
         a,
         b,
-        draw(_sums(max_width)),
+        accumulator,
         draw(roundings()),
-        order=draw(orders(max_width)),
+        order=draw(_orders(accumulator, max_width)),
         multiplier=draw(products(max_width)),
         output=draw(st.one_of(st.none(), st.none(), _sums(max_width))),
         daz=draw(st.booleans()),
@@ -159,6 +162,14 @@ def orders(max_width: int = 16) -> SearchStrategy[Order]:
         st.builds(DotAdd, st.integers(2, 9)),
         st.just(Exact()),
     )
+
+
+def _orders(accumulator: GridFormat, max_width: int) -> SearchStrategy[Order]:
+    """Those that an accumulator can obey: only floats round what they add."""
+    found = orders(max_width)
+    if not isinstance(accumulator, FloatFormat):
+        return found
+    return st.one_of(found, found, found, st.sampled_from([Kahan(), DoubleWord()]))
 
 
 def products(max_width: int = 16) -> SearchStrategy[Multiplier]:

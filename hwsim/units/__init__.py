@@ -1,5 +1,6 @@
 """MAC units: types, and the grammar of their names."""
 
+from hwsim.units.compensated import COMPENSATED, DoubleWord, Kahan
 from hwsim.units.grammar import INSTRUCTIONS, as_unit, names_unit, parse_unit
 from hwsim.units.matrix_units import MATRIX_UNITS
 from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
@@ -32,6 +33,7 @@ from hwsim.units.types import (
 )
 
 __all__ = [
+    "COMPENSATED",
     "INSTRUCTIONS",
     "MATRIX_UNITS",
     "REQUANT_ROUNDINGS",
@@ -39,10 +41,12 @@ __all__ = [
     "Bins",
     "Chunked",
     "DotAdd",
+    "DoubleWord",
     "Exact",
     "ExactProduct",
     "Fused",
     "IntegerMultiplier",
+    "Kahan",
     "Lanes",
     "MacUnit",
     "Multiplier",

@@ -38,6 +38,8 @@ UNITS = (
     UnitEntry("pow2_4xint8+int32", "power-of-two operands", "Miyashita et al. 2016"),
     UnitEntry("nf4xnf4+fp16:products/e5m2", "stored products", "Han, Mao, Dally 2016"),
     UnitEntry("int8xnf4+int16:bins16/fp32", "one bin for each value", "Garland, Gregg 2018, PASM"),
+    UnitEntry("bf16xbf16+bf16:kahan", "compensated sums", "Kahan 1965"),
+    UnitEntry("bf16xbf16+bf16:double", "sums of two words", "Joldes et al. 2017, algorithm 5"),
     UnitEntry("fp16xfp16+fp32", "native sums", "IEEE 754-2019"),
     UnitEntry("e4m3xe4m3+fp16:mul_add", "rounded products", "IEEE 754-2019 §5.4.1"),
     UnitEntry("fp32xfp32+fp32:exact", "exact sums", "Kulisch 2013"),

@@ -5,7 +5,7 @@
     option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "products/" FMT
          | "daz" | "out=" FMT | requant
     order  = "seq" | "chunk" N [ "/" FMT ] | "lanes" N [ "-tree" ] | "tree" N | "dot" N | "exact"
-           | "bins" N [ "/" FMT ]
+           | "bins" N [ "/" FMT ] | "kahan" | "double"
            | "fused" L [ "f" F [ "n" ] [ "z" [ "-" ] E ] ] [ "p" N ] [ "/" FMT ]
     rounding = "rne" | "rna" | "rtz" | "rup" | "rdn" | "rto" | stochastic
     stochastic = "sr" [ N ] [ "a" | "b" | "c" ] [ "-lfsr" W ]
@@ -37,6 +37,7 @@ from hwsim.formats import (
     parse_format,
     stochastic_of,
 )
+from hwsim.units.compensated import DoubleWord, Kahan
 from hwsim.units.matrix_units import MATRIX_UNITS
 from hwsim.units.multipliers import MOST_BITS, IntegerMultiplier, core_bits, parse_multiplier
 from hwsim.units.orders import (
@@ -68,6 +69,8 @@ ORDERS = (
     "dot4",
     "bins16",
     "fused16f25",
+    "kahan",
+    "double",
     "exact",
 )
 OPTIONS = (
@@ -87,6 +90,7 @@ INSTRUCTIONS = {
     "vpdpbusds": "uint8xint8+int32:saturate:dot4",
 }
 NAMED = INSTRUCTIONS | MATRIX_UNITS
+_PLAIN_ORDERS = {"seq": Sequential, "kahan": Kahan, "double": DoubleWord, "exact": Exact}
 _COUNTED = {"chunk": Chunked, "lanes": Lanes, "tree": Tree, "dot": DotAdd, "bins": Bins}
 _COUNTED_ORDER = re.compile(r"(chunk|lanes|tree|dot|bins)([1-9][0-9]{0,8})(-tree)?")
 _FUSED_ORDER = re.compile(
@@ -270,10 +274,8 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "rounding", how
     if word in OVERFLOWS and reader.take(word):
         return "overflow", word
-    if word == "seq" and reader.take(word):
-        return "order", Sequential()
-    if word == "exact" and reader.take(word):
-        return "order", Exact()
+    if word in _PLAIN_ORDERS and reader.take(word):
+        return "order", _PLAIN_ORDERS[word]()
     if found := _COUNTED_ORDER.fullmatch(word):
         return "order", _counted_order(reader, *found.groups())
     if found := _FUSED_ORDER.fullmatch(word):

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from hwsim.errors import SpecError
 from hwsim.formats import FloatFormat, Format, GridFormat, TableFormat
+from hwsim.units.compensated import DoubleWord, Kahan
 
 LONGEST_CHUNK = 999_999_999
 MOST_INPUTS = 65_536
@@ -239,7 +240,7 @@ class Fused:
 
 # Orders in which sums start at +0 and enter the sum that c starts.
 SPLIT = (Chunked, Lanes, Tree)
-Order = Sequential | Chunked | Lanes | Tree | DotAdd | Bins | Fused | Exact
+Order = Sequential | Chunked | Lanes | Tree | DotAdd | Bins | Fused | Kahan | DoubleWord | Exact
 
 
 def canonical(order: Order, accumulator: Format) -> Order:

@@ -22,6 +22,7 @@ from hwsim.formats import (
     check_overflow,
     check_rounding,
 )
+from hwsim.units.compensated import COMPENSATED
 from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier, Logarithmic, core_bits
 from hwsim.units.orders import Bins, Chunked, Fused, Order, Sequential, canonical
 from hwsim.units.requantization import Requantization
@@ -66,7 +67,8 @@ class MacUnit:
         sum and output.
     overflow : inf, inf_always, saturate, saturate_all, nan or wrap; None gives each of these
         formats its own default (Inf where it exists, else saturate; integers wrap).
-    order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins`, `Fused` or `Exact`.
+    order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins`, `Fused`, `Kahan`,
+        `DoubleWord` or `Exact`.
     multiplier : `ExactProduct`, `RoundedProduct` or `StoredProduct`.
     output : format of the result; None for that of the (outer) accumulator.
     daz : subnormal operands a and b count as zeros of their sign; c does not.
@@ -118,6 +120,11 @@ class MacUnit:
         self._check_requantization()
         if isinstance(self.order, Fused):
             self._check_fused(self.order)
+        if isinstance(self.order, COMPENSATED) and not isinstance(self.accumulator, FloatFormat):
+            message = (
+                f"{self.order}: accumulator {self.accumulator}: only floats round what they add"
+            )
+            raise SpecError(message, part="accumulator")
 
     def _check_fused(self, order: Fused) -> None:
         """Terms have exponents, and a block's result is a value of the accumulator."""

@@ -35,7 +35,17 @@ def test_units_of_every_kind_are_drawn() -> None:
 
     draw()
     formats = {"FloatFormat", "FixedFormat", "IntFormat", "LogFormat", "CodebookFormat"}
-    orders = {"Sequential", "Chunked", "Lanes", "Tree", "DotAdd", "Bins", "Exact"}
+    orders = {
+        "Sequential",
+        "Chunked",
+        "Lanes",
+        "Tree",
+        "DotAdd",
+        "Bins",
+        "Exact",
+        "Kahan",
+        "DoubleWord",
+    }
     cores = {"NoneType", "Mitchell", "Mbm", "Realm", "IterativeLog", "Drum", "Truncated"}
     cores |= {"TableMultiplier", "Shift", "Logarithmic"}
     words = {"rn", "rt", "ru", "rd", "sr", "inf", "saturate", "saturate_all", "nan", "wrap", "daz"}
