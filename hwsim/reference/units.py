@@ -16,10 +16,11 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeVar
 
-from hwsim.formats import FloatFormat, Format, TableFormat
+from hwsim.formats import FloatFormat, Format, LogFormat, TableFormat
 from hwsim.reference.compensated import double_word_sum, kahan_sum
 from hwsim.reference.draws import Draw, no_draw
 from hwsim.reference.fused import Term, block_sum, term_of
+from hwsim.reference.logsums import Table, add_logs, log_of, product_log, value_of
 from hwsim.reference.multipliers import multiply as core_product
 from hwsim.reference.powers import logarithmic_product, shifted, shifts_out, significand
 from hwsim.reference.rounding import finite_range, round_value
@@ -47,6 +48,7 @@ from hwsim.units import (
     IntegerMultiplier,
     Kahan,
     Lanes,
+    LogSum,
     MacUnit,
     Order,
     StepCounts,
@@ -97,6 +99,12 @@ class Level:
             self._count(acc, p, exact, y, overflowed)
         self.step += 1
         return y
+
+    def took(self, acc: Value, p: Value, y: Value, overflowed: bool) -> None:
+        """A step that was done elsewhere."""
+        if self.observe:
+            self._count(acc, p, add(acc, p, self.unit.rounding), y, overflowed)
+        self.step += 1
 
     def rest(self, x: Value, y: Value) -> Value:
         """R(x + y) of a step that serves another one: only an overflow is counted."""
@@ -166,7 +174,10 @@ def dot(
     a, b = [operand(x, unit.a, unit) for x in a], [operand(y, unit.b, unit) for y in b]
     exact_products = [product(x, y, unit) for x, y in zip(a, b, strict=True)]
     steps = steps_of(unit, len(a))
-    addends, overflow_products = rounded_products(exact_products, unit, draw)
+    if isinstance(unit.order, LogSum):
+        addends, overflow_products = log_products(a, b, unit)
+    else:
+        addends, overflow_products = rounded_products(exact_products, unit, draw)
     inner = Level(unit, unit.block_format, observe, draw, steps.first_inner)
     outer = Level(unit, unit.outer_format, observe, draw, steps.first_outer)
     if isinstance(unit.order, Bins):
@@ -254,6 +265,23 @@ def rounded_products(
     return [r.value for r in rounded], sum(r.overflowed for r in rounded)
 
 
+def log_products(a: list[Value], b: list[Value], unit: MacUnit) -> tuple[list[Value], int]:
+    """The addends of a sum of logarithms, and how many of them overflowed."""
+    formats, table = (unit.a, unit.b), table_of(unit)
+    assert isinstance(formats[0], LogFormat)
+    assert isinstance(formats[1], LogFormat)
+    found = [product_log(x, y, (formats[0], formats[1]), table) for x, y in zip(a, b, strict=True)]
+    return [value_of(log, table.fmt) for log, _ in found], sum(over for _, over in found)
+
+
+def table_of(unit: MacUnit) -> Table:
+    """What sums of logarithms need of a unit."""
+    order, fmt = unit.order, unit.log_accumulator
+    assert isinstance(order, LogSum)
+    places = fmt.fraction_bits if order.places is None else order.places
+    return Table(fmt, places, unit.rounding)
+
+
 # --- sums -----------------------------------------------------------------------------------------
 def accumulate(addends: list[Value], c: Value, order: Order, inner: Level, outer: Level) -> Value:
     """c + Σ addends, in the given order.  Without addends it is c."""
@@ -267,6 +295,8 @@ def accumulate(addends: list[Value], c: Value, order: Order, inner: Level, outer
         return tree_sum(addends, c, order.width, inner, outer)
     if isinstance(order, DotAdd):
         return dot_sum(addends, c, order.width, inner)
+    if isinstance(order, LogSum):
+        return log_sum(addends, c, inner)
     if isinstance(order, Kahan):
         return kahan_sum(addends, c, inner)
     if isinstance(order, DoubleWord):
@@ -279,6 +309,17 @@ def sequential_sum(addends: list[Value], start: Value, level: Level) -> Value:
     s = start
     for p in addends:
         s = level.add(s, p)
+    return s
+
+
+def log_sum(addends: list[Value], start: Value, level: Level) -> Value:
+    """s = start, then s + p by the tables; telemetry takes the values that logarithms stand for."""
+    table, s = table_of(level.unit), start
+    for p in addends:
+        log, overflowed = add_logs(log_of(s, table.fmt), log_of(p, table.fmt), table)
+        y = value_of(log, table.fmt)
+        level.took(s, p, y, overflowed)
+        s = y
     return s
 
 

@@ -46,6 +46,7 @@ from hwsim.units import (
     Fused,
     Kahan,
     Lanes,
+    LogSum,
     MacUnit,
     Sequential,
     StoredProduct,
@@ -274,6 +275,10 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
         return _describe_core(unit)
     if isinstance(unit.order, Fused):
         return ("the exact reference, slowly: blocks have no kernel yet",)
+    if isinstance(unit.order, LogSum):
+        return (
+            "int32: logarithms are added, rounded to fields, and summed by the tables' entries",
+        )
     if isinstance(unit.order, Exact) and stochastic_of(unit.rounding):
         return ("integers of any width, slowly: the sum's one rounding draws",)
     if isinstance(unit.order, Exact):

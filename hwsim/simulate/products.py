@@ -29,6 +29,7 @@ from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import holds_nan
 from hwsim.simulate.grids import fits_float64_grid
 from hwsim.simulate.inputs import carrier_exact
+from hwsim.simulate.logsums import log_product
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.powers import plain, shifted_out
 from hwsim.simulate.range_check import out_of_range
@@ -42,6 +43,7 @@ from hwsim.units import (
     DoubleWord,
     Exact,
     Fused,
+    LogSum,
     MacUnit,
     Sequential,
     StoredProduct,
@@ -152,6 +154,11 @@ def _by_kernels(
     """The product in the accumulator's carrier; None when no kernel is proved."""
     if isinstance(unit.multiplier, StoredProduct) or isinstance(unit.order, Fused):
         return None
+    if isinstance(unit.order, LogSum):
+        done = log_product(facts, unit, level, threads)
+        if done is not None and level != NONE:
+            done[1].zeros = facts.zero_products
+        return done
     if unit.core is not None:
         return None if draws else _by_core(facts, unit, level, threads)
     if _in_codes(unit):

@@ -2,6 +2,7 @@
 
 from hwsim.units.compensated import COMPENSATED, DoubleWord, Kahan
 from hwsim.units.grammar import INSTRUCTIONS, as_unit, names_unit, parse_unit
+from hwsim.units.logsums import LogSum
 from hwsim.units.matrix_units import MATRIX_UNITS
 from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
 from hwsim.units.orders import (
@@ -48,6 +49,7 @@ __all__ = [
     "IntegerMultiplier",
     "Kahan",
     "Lanes",
+    "LogSum",
     "MacUnit",
     "Multiplier",
     "Order",

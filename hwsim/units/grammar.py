@@ -5,7 +5,7 @@
     option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "products/" FMT
          | "daz" | "out=" FMT | requant
     order  = "seq" | "chunk" N [ "/" FMT ] | "lanes" N [ "-tree" ] | "tree" N | "dot" N | "exact"
-           | "bins" N [ "/" FMT ] | "kahan" | "double"
+           | "bins" N [ "/" FMT ] | "kahan" | "double" | "lns" [ N ]
            | "fused" L [ "f" F [ "n" ] [ "z" [ "-" ] E ] ] [ "p" N ] [ "/" FMT ]
     rounding = "rne" | "rna" | "rtz" | "rup" | "rdn" | "rto" | stochastic
     stochastic = "sr" [ N ] [ "a" | "b" | "c" ] [ "-lfsr" W ]
@@ -38,6 +38,7 @@ from hwsim.formats import (
     stochastic_of,
 )
 from hwsim.units.compensated import DoubleWord, Kahan
+from hwsim.units.logsums import LogSum
 from hwsim.units.matrix_units import MATRIX_UNITS
 from hwsim.units.multipliers import MOST_BITS, IntegerMultiplier, core_bits, parse_multiplier
 from hwsim.units.orders import (
@@ -71,6 +72,7 @@ ORDERS = (
     "fused16f25",
     "kahan",
     "double",
+    "lns",
     "exact",
 )
 OPTIONS = (
@@ -278,6 +280,8 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "order", _PLAIN_ORDERS[word]()
     if found := _COUNTED_ORDER.fullmatch(word):
         return "order", _counted_order(reader, *found.groups())
+    if found := re.fullmatch("lns([0-9]{1,2})?", word):
+        return "order", _log_sum(reader, word, found[1])
     if found := _FUSED_ORDER.fullmatch(word):
         return "order", _fused_order(reader, word, *found.groups())
     if word == "mul_add" and reader.take(word):
@@ -308,6 +312,17 @@ def _counted_order(reader: _Reader, kind: str, digits: str, tree: str | None) ->
     reader.take(word)
     if isinstance(order, Chunked | Bins) and reader.take("/"):
         return replace(order, outer=reader.grid())
+    return order
+
+
+def _log_sum(reader: _Reader, word: str, places: str | None) -> Order:
+    """Sums of logarithms, and the fraction bits of their tables."""
+    order = LogSum(None if places is None else int(places))
+    try:
+        order.check()
+    except SpecError as error:
+        reader.fail(error.message, len(word))
+    reader.take(word)
     return order
 
 
