@@ -102,9 +102,15 @@ class Row:
 
 FLOATS = ("normal", "relu", "wide")
 E6M9 = "e5m2xe5m2+e6m9"
+FUSED = (
+    *("volta.fp16", "volta.fp16/fp16", "turing.fp16", "ampere.bf16", "ampere.tf32", "ada.e4m3"),
+    *("hopper.fp16", "hopper.fp16/fp16", "hopper.e4m3", "blackwell.e4m3", "blackwell.e2m1"),
+    "e4m3xe4m3+fp32:rtz:inf_always:fused32f13z-133p128/e8m13",
+)
 
 
 def _cases() -> list[Case]:
+    from hwsim import mac
     from hwsim.units.catalogue import UNITS
 
     cases = []
@@ -139,6 +145,7 @@ def _cases() -> list[Case]:
         cases.append(Case(f"e5m2xe5m2:{core}+e6m9:saturate", floor=0.06))
     for core in ("mbm", "realm8", "ilm1", "drum4", "trunc4", str(_own_table())):
         cases.append(Case(f"int8xint8:{core}+int16:saturate", "int8", floor=0.06))
+    cases += [Case(unit, floor=0.10) for unit in FUSED]
     for level, share in (("counts", 0.5), (True, 0.2)):
         for data in FLOATS:
             cases.append(Case(f"{E6M9}:saturate", data, level, share=share))
@@ -155,7 +162,7 @@ def _cases() -> list[Case]:
         Case("e4m3xe4m3+fp16:mul_add"),
         Case("fp32xfp32+fp32:exact"),
     ]
-    known = {case.unit for case in cases if not case.telemetry}
+    known = {str(mac(case.unit)) for case in cases if not case.telemetry}
     for entry in UNITS:  # the catalogue's page shows what they reach
         kind = "int8" if entry.unit.startswith(("int", "uint", "fixed")) else "normal"
         cases += [Case(entry.unit, kind)] if entry.unit not in known else []

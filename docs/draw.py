@@ -77,9 +77,15 @@ def draw_sweep() -> Figure:
 
 def main() -> None:
     """Draw everything.  The SVGs carry no date and no random ids: same runs, same bytes."""
+    import generations  # beside this script
+
     mpl.rcParams["svg.hashsalt"] = "hwsim"
     PICTURES.mkdir(exist_ok=True)
-    for name, draw in (("swamping", draw_swamping), ("sweep", draw_sweep)):
+    for name, draw in (
+        ("swamping", draw_swamping),
+        ("sweep", draw_sweep),
+        ("generations", generations.draw),
+    ):
         draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})
     table = product_table("mitchell")
     figure = draw_errors(table, multiplier_errors("mitchell"), exact_products("mitchell"))

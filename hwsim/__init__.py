@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from hwsim import reference as reference
     from hwsim.costs import Cost as Cost
     from hwsim.costs import cost as cost
+    from hwsim.formats import BlockFormat as BlockFormat
     from hwsim.formats import CodebookFormat as CodebookFormat
     from hwsim.formats import FixedFormat as FixedFormat
     from hwsim.formats import FloatFormat as FloatFormat
     from hwsim.formats import IntFormat as IntFormat
     from hwsim.formats import LogFormat as LogFormat
-    from hwsim.formats import as_format as format
+    from hwsim.formats import any_format as format
     from hwsim.networks import Network as Network
     from hwsim.networks import RunReport as RunReport
     from hwsim.networks import run as run
+    from hwsim.simulate import Blocks as Blocks
     from hwsim.simulate import conv2d as conv2d
     from hwsim.simulate import conv2d_zero_point_correction as conv2d_zero_point_correction
     from hwsim.simulate import conv_transpose2d as conv_transpose2d
@@ -50,11 +52,14 @@ if TYPE_CHECKING:
     from hwsim.units import Fused as Fused
     from hwsim.units import Kahan as Kahan
     from hwsim.units import Lanes as Lanes
+    from hwsim.units import LogSum as LogSum
     from hwsim.units import MacUnit as MacUnit
     from hwsim.units import Requantization as Requantization
     from hwsim.units import Rescaling as Rescaling
+    from hwsim.units import Reversed as Reversed
     from hwsim.units import RoundedProduct as RoundedProduct
     from hwsim.units import Sequential as Sequential
+    from hwsim.units import Staged as Staged
     from hwsim.units import StoredProduct as StoredProduct
     from hwsim.units import Telemetry as Telemetry
     from hwsim.units import Tree as Tree
@@ -66,12 +71,19 @@ logging.getLogger("hwsim").addHandler(logging.NullHandler())
 
 # Public name → (module, name there).
 _WHERE = {
-    "format": ("hwsim.formats", "as_format"),
+    "format": ("hwsim.formats", "any_format"),
     "mac": ("hwsim.units", "as_unit"),
     "multiplier": ("hwsim.units", "multiplier"),
     **{
         name: ("hwsim.formats", name)
-        for name in ("CodebookFormat", "FixedFormat", "FloatFormat", "IntFormat", "LogFormat")
+        for name in (
+            "BlockFormat",
+            "CodebookFormat",
+            "FixedFormat",
+            "FloatFormat",
+            "IntFormat",
+            "LogFormat",
+        )
     },
     **{
         name: ("hwsim.units", name)
@@ -86,10 +98,13 @@ _WHERE = {
             "Fused",
             "Kahan",
             "Lanes",
+            "LogSum",
             "MacUnit",
             "Requantization",
             "Rescaling",
+            "Reversed",
             "RoundedProduct",
+            "Staged",
             "StoredProduct",
             "StoredProduct",
             "Sequential",
@@ -101,6 +116,7 @@ _WHERE = {
     **{
         name: ("hwsim.simulate", name)
         for name in (
+            "Blocks",
             "conv2d",
             "conv2d_zero_point_correction",
             "conv_transpose2d",
@@ -119,6 +135,8 @@ _WHERE = {
 }
 
 __all__ = [
+    "BlockFormat",
+    "Blocks",
     "Chunked",
     "CodebookFormat",
     "Cost",
@@ -134,14 +152,17 @@ __all__ = [
     "Kahan",
     "Lanes",
     "LogFormat",
+    "LogSum",
     "MacUnit",
     "Network",
     "Requantization",
     "Rescaling",
+    "Reversed",
     "RoundedProduct",
     "RunReport",
     "Sequential",
     "SpecError",
+    "Staged",
     "Sweep",
     "TableMultiplier",
     "Telemetry",

@@ -11,8 +11,8 @@ from hwsim.cli.output import console, print_json
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from hwsim.formats import Format
-    from hwsim.units import Fused, MacUnit
+    from hwsim.formats import BlockFormat, Format
+    from hwsim.units import Fused, MacUnit, Staged
 
 MOST_CODES = 256  # formats of up to 8 bits are listed value by value
 
@@ -60,13 +60,17 @@ def format_command(name: str, as_json: bool) -> None:
       hwsim format e4m3
       hwsim format e6m9
       hwsim format fixed3.4
+      hwsim format mxfp4
       hwsim format codebook_n1_n0.25_0_0.25_1
     """
-    from hwsim.formats import CATALOGUE, parse_format
+    from hwsim.formats import CATALOGUE, BlockFormat, any_format
 
-    fmt = parse_format(name)
-    entry = CATALOGUE.get(str(fmt))
-    facts = fields(str(fmt), fmt, entry.source if entry else "")
+    fmt = any_format(name)
+    if isinstance(fmt, BlockFormat):
+        facts = block_fields(fmt)
+    else:
+        entry = CATALOGUE.get(str(fmt))
+        facts = fields(str(fmt), fmt, entry.source if entry else "")
     if as_json:
         print_json(facts)
         return
@@ -74,7 +78,7 @@ def format_command(name: str, as_json: bool) -> None:
     for key, value in facts.items():
         if value not in ("", None):
             screen.print(f"{key.replace('_', ' '):22} {value}", highlight=False, markup=False)
-    if 2**fmt.width <= MOST_CODES:
+    if not isinstance(fmt, BlockFormat) and 2**fmt.width <= MOST_CODES:
         screen.print()
         screen.print(_values(fmt))
 
@@ -142,6 +146,24 @@ def fields(name: str, fmt: Format, source: str) -> dict[str, Any]:
     return facts
 
 
+def block_fields(fmt: BlockFormat) -> dict[str, Any]:
+    """What there is to say about a block format."""
+    from hwsim.formats import BLOCKS
+
+    source = next((entry.source for entry in BLOCKS if entry.format == fmt), "")
+    return {
+        "format": str(fmt),
+        "element": str(fmt.element),
+        "scale": str(fmt.scale),
+        "block_size": fmt.size,
+        "bits_per_element": float(fmt.bits),
+        "rule_of_the_scale": fmt.rule,
+        "scale_of_the_tensor": "float32" if fmt.tensor else "none",
+        "largest": number(fmt.largest),
+        "source": source,
+    }
+
+
 def number(value: Fraction) -> str:
     """A value: exact where short, as a power of two where it is one, else to six digits."""
     if value.denominator == 1 and abs(value) < 10**7:
@@ -187,7 +209,7 @@ def mac_command(spec: str, node: str, as_json: bool) -> None:
     say("\nwhy the kernels are exact")
     for proof in proofs:
         say(f"  {proof}")
-    say("\ncost")
+    say("\ncost" + " (of the elements: their scales are not priced)" * unit.is_blocked)
     say(str(price))
 
 
@@ -197,20 +219,32 @@ def in_words(unit: MacUnit) -> list[tuple[str, str]]:
         dict.fromkeys(f"{f}: {unit.overflow_of(f)}" for f in unit.rounded_formats().values())
     )
     return [
-        ("operands", f"a {unit.a}, b {unit.b}" + ("; subnormals read as zeros" * unit.daz)),
+        ("operands", _operands(unit)),
         ("product", _product(unit)),
         ("accumulator", str(unit.accumulator)),
         ("rounding", _rounding(unit.rounding)),
         ("overflow", overflow),
         ("order", _order(unit)),
         ("output", _output(unit)),
+        *([] if unit.nan is None else [("NaN", f"0x{unit.nan:x}")]),
     ]
+
+
+def _operands(unit: MacUnit) -> str:
+    """What a and b are, and what becomes of numbers under the smallest normal."""
+    a, b = unit.operands
+    text = f"a {a}, b {b}"
+    if unit.ftz:
+        text += "; they and c under the smallest normal read as +0, rounded numbers as signed zeros"
+    return text + "; subnormals read as zeros" * unit.daz
 
 
 def _product(unit: MacUnit) -> str:
     """What is multiplied, and whether it is rounded."""
-    from hwsim.units import StoredProduct
+    from hwsim.units import LogSum, StoredProduct
 
+    if isinstance(unit.order, LogSum):
+        return f"the sum of two logarithms, rounded to a field of {unit.accumulator}"
     if isinstance(unit.multiplier, StoredProduct):
         return f"looked up: rounded to {unit.multiplier.format} (rne, saturate) in a table"
     core = f"{unit.core} of {unit.core.bits}-bit {unit.core.MEETS}" if unit.core else ""
@@ -230,10 +264,18 @@ def _order(unit: MacUnit) -> str:
         Fused,
         Kahan,
         Lanes,
+        LogSum,
+        Reversed,
+        Staged,
         Tree,
     )
 
     match unit.order:
+        case Chunked() | Tree() if unit.scales_sums:
+            return (
+                f"{unit.order}, of elements' products, within blocks: each, from +0, times both "
+                f"scales (exactly) is added in ascending order to c or +0 in {unit.outer_format}"
+            )
         case Chunked(length):
             return (
                 f"chunks of {length} products, each from +0; their sums are added in "
@@ -248,8 +290,11 @@ def _order(unit: MacUnit) -> str:
                 f"trees over {width} products, adjacent pairs, each sum of two rounded; "
                 "their roots are added in ascending order to c or +0"
             )
-        case DotAdd(width):
-            return f"s = c or +0, then s = R(s + the exact sum of the next {width} products)"
+        case Reversed(width):
+            return f"s = c or +0, then s = R(s + p), {width} products at a time by descending k"
+        case DotAdd(width, partial):
+            own = f", rounded to {partial} (rne, saturate)" if partial else ""
+            return f"s = c or +0, then s = R(s + the exact sum of the next {width} products{own})"
         case Bins(count):
             return (
                 f"{count} bins, one for each value of the codebook, each summed from +0; "
@@ -257,6 +302,8 @@ def _order(unit: MacUnit) -> str:
             )
         case Fused() as order:
             return _fused(order, unit)
+        case Staged() as order:
+            return _staged(order)
         case Kahan():
             return (
                 "Kahan: s = c or +0, e = +0, then y = R(p − e), t = R(s + y), "
@@ -266,6 +313,12 @@ def _order(unit: MacUnit) -> str:
             return (
                 "two words, c or +0 and +0; each product enters as two, by TwoSum and Fast2Sum, "
                 f"twelve roundings; at last R(upper + lower) in {unit.output_format}"
+            )
+        case LogSum(places):
+            bits = unit.log_accumulator.fraction_bits if places is None else places
+            return (
+                "logarithms: s = c or 0, then log|s| = R(max + table(distance)) for ascending k, "
+                f"entries of log2(1 ± 2^−d) to {bits} fraction bits"
             )
         case Exact():
             return "exact: one rounding of the whole sum, c included"
@@ -288,6 +341,18 @@ def _fused(order: Fused, unit: MacUnit) -> str:
     return (
         text
         + f"; every {order.promote} products, s is added (rne) to c or +0 in {unit.accumulator}"
+    )
+
+
+def _staged(order: Staged) -> str:
+    """What the two stages of a block do."""
+    groups = "one group" if order.groups == 1 else f"groups k mod {order.groups}"
+    reach = "" if order.reach is None else f" (0 where more than {order.reach} places below)"
+    return (
+        f"two stages: {order.terms} products in {groups}, cut to {order.fraction} fraction bits of "
+        f"the largest exponent; their sum and s{reach} down to {order.kept + 1} and "
+        f"{order.fraction} bits of the largest of all; s = R(total, down to {order.kept} bits of "
+        "its own exponent); s starts at c or +0"
     )
 
 

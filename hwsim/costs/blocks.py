@@ -71,8 +71,10 @@ def fields_decoder(fmt: GridFormat) -> int:
         zero = t.gate_tree(x) + t.AND * f  # any fraction reads as zero
     else:
         zero = t.gate_tree(x + f) + t.AND  # and the exponent of field 0 reads as 1
-    special = {"ieee": t.gate_tree(x) + t.AND, "fnuz": t.AND, "none": 0}
-    return zero + special.get(fmt.specials, t.gate_tree(x + f))
+    if fmt.specials == "ieee":
+        return zero + t.gate_tree(x) + t.AND
+    nan = t.AND if fmt.has_nan_at_minus_zero else t.gate_tree(x + f) * fmt.has_nan
+    return zero + nan + t.gate_tree(x + f) * fmt.has_inf
 
 
 def normaliser(bits: int) -> int:

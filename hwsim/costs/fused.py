@@ -12,7 +12,7 @@ from dataclasses import replace
 from hwsim.costs import primitives as t
 from hwsim.costs.blocks import Number, Piece, add_float, convert, exponent_bits, number_of
 from hwsim.formats import FloatFormat
-from hwsim.units import Fused, MacUnit
+from hwsim.units import Fused, MacUnit, Staged
 
 
 def fused_pieces(unit: MacUnit, product: Number, order: Fused) -> list[Piece]:
@@ -42,6 +42,32 @@ def fused_pieces(unit: MacUnit, product: Number, order: Fused) -> list[Piece]:
         Piece("accumulator register", t.register(width), f"{width} bits", "chunk", 1, blocks),
     ]
     return pieces + (_promoted(unit, sums) if order.promote else [])
+
+
+def staged_pieces(unit: MacUnit, product: Number, order: Staged) -> list[Piece]:
+    """Two alignments: of products within their groups, and of the groups' sums with the running
+    sum; a register, and one rounding a block."""
+    acc = number_of(unit.accumulator)
+    exponent = exponent_bits(product, acc)
+    carry, kept = order.terms.bit_length(), order.fraction + 2
+    bits, last = 1 + carry + kept, 3 + carry + order.kept
+    largest = t.comparator(exponent) + t.mux(exponent)
+    cut = t.shifter(kept, kept) + t.adder(exponent) + t.complementer(kept + 1)
+    down = t.shifter(last, last) + t.adder(exponent)
+    total = Number(last, acc.low, acc.low + last - 1, acc.low, False)
+    overflow = unit.overflow_of(unit.accumulator)
+    done = convert(total, unit.accumulator, unit.rounding, overflow, "block")
+    groups, width = order.groups, acc.bits + exponent_bits(acc) + 1
+    sums = order.terms - groups
+    return [
+        _per_term("largest exponent", largest, f"{order.terms} products", order.terms, 1),
+        _per_term("alignment", cut, f"{kept} bits", order.terms, 1),
+        *([_per_term("group adder", t.adder(bits), f"{bits} bits", sums, 1)] if sums else []),
+        _per_term("second alignment", down, f"{last} bits", groups + 1, 1),
+        _per_term("block adder", t.adder(last), f"{last} bits", groups, 1),
+        *(replace(piece, per="chunk") for piece in done),
+        Piece("accumulator register", t.register(width), f"{width} bits", "chunk"),
+    ]
 
 
 def _per_term(name: str, transistors: int, note: str, copies: int, blocks: int) -> Piece:

@@ -15,6 +15,7 @@ Choices, the same for every unit (none is fitted to a price):
 * a tree of W leaves has W multipliers, W − 1 adders that work once per W products, and the
   accumulator's; a dot instruction the same, but its W − 1 adders keep every bit: they are as wide
   as the products span;
+* a sum of logarithms is made of integers (`hwsim.costs.logsums`);
 * a compensated sum (of two words) has an adder for each of its additions, and two registers;
 * a unit of bins has one adder and as many registers as bins, and a multiplier and an adder that
   work once for each bin and output;
@@ -47,7 +48,8 @@ from hwsim.costs.blocks import (
 )
 from hwsim.costs.compensated import compensated_pieces
 from hwsim.costs.cores import core_pieces
-from hwsim.costs.fused import fused_pieces
+from hwsim.costs.fused import fused_pieces, staged_pieces
+from hwsim.costs.logsums import log_sum_pieces
 from hwsim.costs.powers import pieces_of_powers, product_of_powers
 from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, shifts, sign_flip
 from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, stochastic_of
@@ -62,9 +64,11 @@ from hwsim.units import (
     Fused,
     IntegerMultiplier,
     Lanes,
+    LogSum,
     MacUnit,
     Requantization,
     Sequential,
+    Staged,
     StoredProduct,
     TableMultiplier,
     Tree,
@@ -164,14 +168,19 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     """The parts of ``unit``, in the order data meets them."""
     if isinstance(unit.order, Bins):
         return _bins(unit, unit.order)
+    if isinstance(unit.order, LogSum):
+        return log_sum_pieces(unit, unit.order)
     if unit.daz:  # operands are masked as those of formats without subnormals are
         unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b))
+    if unit.ftz:  # rounded numbers are masked, too
+        unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b), ftz=False, nan=None)
+        unit = replace(unit, accumulator=_masked_sum(unit.accumulator))
     order, exact = unit.order, isinstance(unit.order, Exact)
     stored = isinstance(unit.multiplier, StoredProduct)
     sides = (unit.accumulator,) * 2 if stored else (unit.a, unit.b)
     product = product_of(*sides, unit.core)
     in_float = isinstance(unit.product_format or unit.accumulator, FloatFormat) and not (
-        isinstance(order, Exact | Fused) and unit.product_format is None
+        isinstance(order, Exact | Fused | Staged) and unit.product_format is None
     )
     if isinstance(unit.multiplier, StoredProduct):
         fmt = unit.multiplier.format
@@ -191,6 +200,9 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     elif isinstance(order, Fused):
         pieces = [replace(piece, copies=order.terms) for piece in pieces]
         pieces += fused_pieces(unit, product, order)
+    elif isinstance(order, Staged):
+        pieces = [replace(piece, copies=order.terms) for piece in pieces]
+        pieces += staged_pieces(unit, product, order)
     elif isinstance(order, COMPENSATED):
         pieces += compensated_pieces(unit, product, order)
     elif isinstance(order, Tree | DotAdd):
@@ -231,6 +243,12 @@ def _masked(fmt: Format) -> Format:
     if isinstance(fmt, FloatFormat) and has_subnormal_values(fmt):
         return replace(fmt, zero_field="zero")
     return fmt
+
+
+def _masked_sum(fmt: GridFormat) -> GridFormat:
+    masked = _masked(fmt)
+    assert isinstance(masked, GridFormat)
+    return masked
 
 
 def requantizer(how: Requantization, wide: GridFormat, fmt: GridFormat) -> list[Piece]:
@@ -334,7 +352,11 @@ def _exact_group(unit: MacUnit, product: Number, order: DotAdd) -> list[Piece]:
     placed = [placement(product, total, bits)] if product.floating else []
     count = order.width - 1
     adders = Piece("exact adder", t.adder(bits), f"{bits} bits", "chunk", count, count)
-    step = accumulate(total, unit.accumulator, unit, fused=False)
+    own: list[Piece] = []
+    if order.partial is not None:
+        own = convert(total, order.partial, "rne", "saturate", "partial sum")
+        total = number_of(order.partial)
+    step = [*own, *accumulate(total, unit.accumulator, unit, fused=False)]
     return [
         *(replace(piece, copies=order.width) for piece in placed),
         adders,

@@ -1,5 +1,13 @@
 """Number formats: types, names and the catalogue.  Imports nothing of hwsim but its errors."""
 
+from hwsim.formats.block_names import (
+    BLOCKS,
+    any_format,
+    block_length,
+    names_block,
+    parse_block,
+)
+from hwsim.formats.blocks import BlockFormat
 from hwsim.formats.catalogue import ALIASES, CATALOGUE, Entry
 from hwsim.formats.checks import power_of_two
 from hwsim.formats.codebook import CodebookFormat
@@ -16,14 +24,17 @@ from hwsim.formats.types import (
     GridFormat,
     IntFormat,
     check_overflow,
+    plain_overflow,
 )
 
 __all__ = [
     "ALIASES",
+    "BLOCKS",
     "CATALOGUE",
     "LATER",
     "OVERFLOWS",
     "ROUNDINGS",
+    "BlockFormat",
     "CodebookFormat",
     "Entry",
     "FixedFormat",
@@ -34,12 +45,17 @@ __all__ = [
     "LogFormat",
     "Stochastic",
     "TableFormat",
+    "any_format",
     "as_format",
+    "block_length",
     "check_overflow",
     "check_rounding",
     "check_seed",
     "format_length",
+    "names_block",
+    "parse_block",
     "parse_format",
+    "plain_overflow",
     "power_of_two",
     "stochastic_of",
 ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hwsim.formats import p3109
 from hwsim.formats.codebook import CodebookFormat
 from hwsim.formats.logarithmic import LogFormat
-from hwsim.formats.types import FixedFormat, FloatFormat, Format, IntFormat
+from hwsim.formats.types import FixedFormat, FloatFormat, Format, IntFormat, Specials
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,19 @@ class Entry:
     name: str
     format: Format
     source: str
+
+
+_P3109: tuple[tuple[int, int, bool, Specials], ...] = (
+    (8, 4, True, "p3109e"),
+    (8, 3, True, "p3109e"),
+    (8, 4, True, "p3109f"),
+    (8, 3, True, "p3109f"),
+    (8, 1, True, "p3109e"),
+    (8, 1, False, "p3109f"),
+    (6, 3, True, "p3109f"),
+    (4, 2, True, "p3109f"),
+    (4, 1, True, "p3109f"),
+)
 
 
 def _float(name: str, fmt: FloatFormat, source: str) -> Entry:
@@ -56,6 +70,19 @@ FLOATS = (
         "OCP MX 1.0 scale format",
     ),
 )
+P3109 = tuple(
+    Entry(
+        p3109.name(width, precision, signed, specials),
+        FloatFormat(
+            p3109.exponent_bits(width, precision, signed),
+            precision,
+            specials=specials,
+            signed=signed,
+        ),
+        "IEEE P3109 interim report 4.0",
+    )
+    for width, precision, signed, specials in _P3109
+)
 INTEGERS = tuple(
     Entry(f"{prefix}int{bits}", IntFormat(bits, signed=not prefix), source)
     for prefix, source in (("", "two's complement"), ("u", "unsigned binary"))
@@ -82,7 +109,7 @@ TABLES = (
     ),
 )
 
-CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in FLOATS + INTEGERS + FIXED + TABLES}
+CATALOGUE: dict[str, Entry] = {e.name: e for e in FLOATS + P3109 + INTEGERS + FIXED + TABLES}
 SHORT_NAMES: dict[Format, str] = {e.format: e.name for e in FLOATS + TABLES}
 
 # What ml_dtypes and torch mean by their names; NumPy's integers are spelled as ours.

@@ -2,12 +2,14 @@
 
 format = name in the catalogue | alias
        | "e" X "m" Y [ "b" B ] [ "ieee" | "fn" | "fnuz" | "none" | "merged" ] { "_" field }
+       | "binary" K "p" P ( "s" | "u" ) ( "e" | "f" )
        | ( "int" | "uint" ) N [ "_sym" ]  |  ( "fixed" | "ufixed" ) I "." F [ "_sym" ]
        | ( "log" I "." F | "pow2_" N ) [ "b" B ] { "_unsigned" | "_nozero" | "_linear" }
        | "codebook" [ "_" format ] "_" NUMBER { "_" NUMBER }  |  "codebook=" FILE ".txt"
 field  = "nosub" | "normal0" | "unsigned" | "nozero"
 NUMBER = [ "n" ] digits [ "." digits ] [ "e" [ "n" ] digits ]
 B      = digits, or "n" digits for a negative bias
+The names of P3109 may have capitals anywhere.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import re
 from typing import cast
 
 from hwsim.errors import SpecError
+from hwsim.formats import p3109
 from hwsim.formats.catalogue import ALIASES, CATALOGUE
 from hwsim.formats.codebook import (
     FILE,
@@ -46,17 +49,14 @@ _LOG = re.compile(
 )
 _NUMBERS = re.compile(rf"{NUMBER}(?:_{NUMBER})*")
 _FILE = re.compile(f"codebook=({FILE})")
-# Block and posit formats: known by name, so that the error does not guess a typo.
-LATER = re.compile(
-    r"(?:(?:mx(?:fp|int)|nvfp|posit)[0-9]+(?:_[a-z0-9]*?)?|binary[0-9]+p[0-9]+[a-z]*?)"
-    r"(?=[x+:/]|$)"
-)
+# Posit formats: known by name, so that the error does not guess a typo.
+LATER = re.compile(r"posit[0-9]+(?:_[a-z0-9]*?)?(?=[x+:/]|$)")
 _NAMES = re.compile("|".join(sorted(map(re.escape, [*CATALOGUE, *ALIASES]), key=len, reverse=True)))
 
 
 def format_length(text: str, start: int) -> int:
     """Length of the longest format name that begins at ``text[start]``; 0 when there is none."""
-    patterns = (_NAMES, _FLOAT, _FIXED, _INT, _LOG, _FILE)
+    patterns = (_NAMES, _FLOAT, p3109.NAME, _FIXED, _INT, _LOG, _FILE)
     matches = (pattern.match(text, start) for pattern in patterns)
     ends = [m.end() for m in matches if m]
     if book := _codebook_parts(text, start):
@@ -91,6 +91,8 @@ def parse_format(text: str) -> Format:
     try:
         if m := _FLOAT.fullmatch(name):
             return _float(m)
+        if m := p3109.NAME.fullmatch(name):
+            return _p3109(m)
         if m := _INT.fullmatch(name):
             return IntFormat(int(m["n"]), signed=not m["u"], symmetric=bool(m["sym"]))
         if m := _FIXED.fullmatch(name):
@@ -139,6 +141,17 @@ def _float(m: re.Match[str]) -> FloatFormat:
         if "normal0" in fields
         else "subnormal",
         has_zero="nozero" not in fields,
+    )
+
+
+def _p3109(m: re.Match[str]) -> FloatFormat:
+    width, precision, signed = int(m["k"]), int(m["p"]), m["s"] in "sS"
+    p3109.check(width, precision, signed)
+    return FloatFormat(
+        p3109.exponent_bits(width, precision, signed),
+        precision,
+        specials="p3109e" if m["d"] in "eE" else "p3109f",
+        signed=signed,
     )
 
 

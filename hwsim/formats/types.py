@@ -4,7 +4,8 @@ A format is a frozen dataclass.  Everything that another part of hwsim asks of o
 grid, specials, canonical codes) is a property here, in exact integers and ``Fraction``.
 
 Sources: IEEE 754-2019 §3; OCP 8-bit Floating Point Specification (OFP8) 1.0; OCP Microscaling
-(MX) 1.0 §5.3; Agrawal et al. 2019 (DLFloat); the fnuz formats as in ONNX and ml_dtypes.
+(MX) 1.0 §5.3; Agrawal et al. 2019 (DLFloat); the fnuz formats as in ONNX and ml_dtypes; IEEE P3109
+interim report 4.0 §4.7.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from functools import cached_property
 from typing import Literal
 
 from hwsim.errors import SpecError
+from hwsim.formats import p3109
 from hwsim.formats.checks import power_of_two, require_bool, require_choice, require_int
 from hwsim.formats.tables import TableFormat
 
-Specials = Literal["ieee", "fn", "fnuz", "none", "merged"]
+Specials = Literal["ieee", "fn", "fnuz", "none", "merged", "p3109e", "p3109f"]
 ZeroField = Literal["subnormal", "zero", "normal"]
 
-SPECIALS: tuple[Specials, ...] = ("ieee", "fnuz", "fn", "none", "merged")
+SPECIALS: tuple[Specials, ...] = ("ieee", "fnuz", "fn", "none", "merged", "p3109e", "p3109f")
 ZERO_FIELDS: tuple[ZeroField, ...] = ("subnormal", "zero", "normal")
 ROUNDINGS = ("rne", "rna", "rtz", "rup", "rdn", "rto")
-OVERFLOWS = ("inf", "inf_always", "saturate", "saturate_all", "nan", "wrap")
+OVERFLOWS = ("inf", "inf_always", "saturate", "saturate_all", "sat_none", "nan", "wrap")
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,11 @@ class FloatFormat:
     ----------
     exponent_bits : width of the exponent field, bits, 1 … 11 (more where float64 still holds it).
     precision : significand bits with the hidden bit, 1 … 53; the trailing field has one less.
-    bias : exponent bias; by default 2^(X−1) − 1, and 2^(X−1) for ``fnuz``.
+    bias : exponent bias; by default 2^(X−1) − 1, and 2^(X−1) for ``fnuz`` and P3109.
     specials : ``ieee`` (all-ones exponent: Inf and NaN), ``fn`` (NaN at all ones only), ``fnuz``
-        (NaN at the code of −0), ``none``, ``merged`` (DLFloat: all ones is NaN-or-Infinity).
+        (NaN at the code of −0), ``none``, ``merged`` (DLFloat: all ones is NaN-or-Infinity),
+        ``p3109e`` and ``p3109f`` (P3109: one NaN, at the code of −0 or, unsigned, the last; the
+        code before the next sign's, or before NaN, is Inf in ``p3109e``).
     signed : whether there is a sign bit.
     zero_field : what exponent field 0 holds: ``subnormal`` numbers, only ``zero`` (any fraction
         decodes to ±0), or ``normal`` numbers (all but code 0).
@@ -63,8 +67,10 @@ class FloatFormat:
         require_choice("zero_field", self.zero_field, ZERO_FIELDS)
         require_bool("signed", self.signed)
         require_bool("has_zero", self.has_zero)
+        if self.specials in p3109.SPECIALS:
+            self._check_p3109()
         if self.bias is None:
-            object.__setattr__(self, "bias", 2 ** (x - 1) - (self.specials != "fnuz"))
+            object.__setattr__(self, "bias", default_bias(x, self.specials))
         require_int("bias", self.exponent_bias, -2000, 4000)
         if self.width > 64:
             raise SpecError(f"format {self._spelling()}: {self.width} bits wide; at most 64")
@@ -83,6 +89,14 @@ class FloatFormat:
             raise SpecError(
                 f"format {self._spelling()}: its largest value or smallest subnormal lies beyond "
                 "float64 (exponents -1074 … 1023), so no carrier holds it"
+            )
+
+    def _check_p3109(self) -> None:
+        p3109.check(self.width, self.precision, self.signed)
+        plain = self.bias in (None, default_bias(self.exponent_bits, self.specials))
+        if not plain or self.zero_field != "subnormal" or not self.has_zero:
+            raise SpecError(
+                f"specials {self.specials!r}: P3109 fixes the bias, 2^(X - 1), zero and subnormals"
             )
 
     @cached_property
@@ -117,7 +131,7 @@ class FloatFormat:
     @property
     def has_inf(self) -> bool:
         """Whether ±Inf have codes."""
-        return self.specials == "ieee"
+        return self.specials in ("ieee", "p3109e")
 
     @property
     def has_nan(self) -> bool:
@@ -127,7 +141,12 @@ class FloatFormat:
     @property
     def has_negative_zero(self) -> bool:
         """Whether −0 is a value apart from +0."""
-        return self.signed and self.has_zero and self.specials != "fnuz"
+        return self.signed and self.has_zero and not self.has_nan_at_minus_zero
+
+    @property
+    def has_nan_at_minus_zero(self) -> bool:
+        """Whether NaN takes the code of −0."""
+        return self.signed and self.specials in ("fnuz", *p3109.SPECIALS)
 
     @property
     def sign_code(self) -> int:
@@ -137,6 +156,8 @@ class FloatFormat:
     @property
     def inf_code(self) -> int:
         """Code of +Inf (only where has_inf)."""
+        if self.specials == "p3109e":
+            return self._magnitude_mask - (not self.signed)  # unsigned, NaN is above
         return ((1 << self.exponent_bits) - 1) << self.fraction_bits
 
     @property
@@ -144,7 +165,7 @@ class FloatFormat:
         """The canonical NaN's code (only where has_nan)."""
         if self.specials == "ieee":
             return self.inf_code | 1 << (self.fraction_bits - 1)
-        return self.sign_code if self.specials == "fnuz" else self._magnitude_mask
+        return self.sign_code if self.has_nan_at_minus_zero else self._magnitude_mask
 
     # --- range --------------------------------------------------------------------------------
     @property
@@ -154,9 +175,9 @@ class FloatFormat:
     @cached_property
     def largest_code(self) -> int:
         """Code of the largest finite value."""
-        if self.specials == "ieee":
+        if self.has_inf:
             return self.inf_code - 1
-        return self._magnitude_mask - (self.specials in ("fn", "merged"))
+        return self._magnitude_mask - (self.has_nan and not self.has_nan_at_minus_zero)
 
     @cached_property
     def emin(self) -> int:
@@ -234,7 +255,9 @@ class FloatFormat:
     def _spelling(self) -> str:
         """The name by fields, without the catalogue's short names."""
         x, y, s = self.exponent_bits, self.fraction_bits, self.specials
-        plain = self.exponent_bias == 2 ** (x - 1) - (s != "fnuz")
+        if s in p3109.SPECIALS:
+            return p3109.name(self.width, self.precision, self.signed, s)
+        plain = self.exponent_bias == default_bias(x, s)
         name = f"e{x}m{y}" + ("" if plain else f"b{self.exponent_bias}".replace("-", "n"))
         if s != default_specials(x, y):
             name += s
@@ -360,6 +383,12 @@ GridFormat = FloatFormat | FixedFormat  # what sums can be rounded to
 Format = GridFormat | TableFormat
 
 
+def default_bias(exponent_bits: int, specials: Specials) -> int:
+    """The bias where none is named."""
+    raised = specials in ("fnuz", *p3109.SPECIALS)
+    return int(2 ** (exponent_bits - 1)) - (not raised)
+
+
 def default_specials(exponent_bits: int, fraction_bits: int) -> Specials:
     """Specials of a bare ``eXmY``: OCP's where OCP defines the format, else IEEE's."""
     ocp: dict[tuple[int, int], Specials] = {
@@ -378,12 +407,31 @@ def check_overflow(rule: str, fmt: Format) -> None:
         "wrap": "" if isinstance(fmt, FixedFormat) else "only integers and fixed point wrap",
         "inf": "" if fmt.has_inf else "it has no Inf",
         "inf_always": "" if fmt.has_inf else "it has no Inf",
+        "sat_none": "" if _has_sat_none(fmt) else "it is a rule of floats with zero, sign or NaN",
         "nan": "" if fmt.has_nan else "it has no NaN",
     }.get(rule, "")
     if rule == "wrap" and isinstance(fmt, FixedFormat) and fmt.symmetric:
         why = "a symmetric format leaves a hole in the circle"
     if why:
         raise SpecError(f"overflow {rule!r} is impossible for {fmt}: {why}")
+
+
+def _has_sat_none(fmt: Format) -> bool:
+    return isinstance(fmt, FloatFormat) and fmt.has_zero and (fmt.signed or fmt.has_nan)
+
+
+def plain_overflow(rule: str, fmt: Format, rounding: str) -> str:
+    """The rule that does in ``fmt`` what ``rule`` does; ``sat_none`` itself where no other does.
+
+    >>> plain_overflow("sat_none", FloatFormat(4, 4, specials="p3109f"), "rne")
+    'saturate'
+    """
+    if rule != "sat_none" or not fmt.signed:
+        return rule
+    if not fmt.has_inf:
+        return "saturate"
+    assert isinstance(fmt, FloatFormat)
+    return "inf_always" if rounding == "rto" and fmt.inf_code % 2 else "inf"
 
 
 def short_names() -> dict[Format, str]:

@@ -165,6 +165,15 @@ def is_exact(entries: dict[str, Entry]) -> bool:
     return all(entry.offset is not None for entry in entries.values())
 
 
+def _unscaled(layer: Layer, unit: MacUnit, rule: OperandScale) -> Entry:
+    """An operand in blocks, which have scales of their own."""
+    if isinstance(rule, (str, tuple)) and rule not in ("auto", "none"):
+        reason = "blocks scale themselves: auto, none or a number is needed"
+        raise ModelError(f"layer {layer.name!r} on {unit}, scale={rule!r}: {reason}")
+    number = "none" if isinstance(rule, str) else rule
+    return Entry(*scale_and_zero_point(unit.accumulator, -1.0, 1.0, number))
+
+
 def choose_entry(
     layer: Layer, key: str, unit: MacUnit, span: tuple[float, float], rule: OperandScale
 ) -> Entry:
@@ -175,7 +184,9 @@ def choose_entry(
     both sides there is none.
     """
     fmt = unit.a if key == "a" else unit.b
-    whole = is_integer(unit.a) and is_integer(unit.b)
+    if unit.a_block if key == "a" else unit.b_block:
+        return _unscaled(layer, unit, rule)
+    whole = is_integer(unit.a) and is_integer(unit.b) and not unit.is_blocked
     if whole and layer.quantized and rule == "auto":
         offset = code_offset(fmt, *codes_range(layer, key))
         if offset is not None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.networks.engine import Engine
+from hwsim.networks.errors import ModelError
 from hwsim.networks.files import write_atomically
 from hwsim.networks.layers import Layer
 from hwsim.networks.products import Product, scaled
@@ -88,6 +89,8 @@ def dump_layer(
     arrays: dict[str, Any],
 ) -> None:
     """Write one file; ``arrays`` holds a_scale, b_scale, results, output and perhaps bias."""
+    if unit.is_blocked:
+        raise ModelError(f"golden vectors: {unit} takes blocks, whose codes no file holds yet")
     results: Array = arrays["results"]
     if product.carried:
         from hwsim.simulate.conversions import value_dtype  # imports numba: it has run by now

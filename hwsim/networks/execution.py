@@ -192,7 +192,7 @@ class LayerRun:
 
     def _prepared(self, product: Product, settings: Settings) -> Product:
         """The product with constant weights rounded once for all mini-batches, unless large."""
-        constant = self.layer.b in self.layer.weights
+        constant = self.layer.b in self.layer.weights and self.unit.b_block is None
         if settings.batches == 1 or not constant or product.b.nbytes > LARGE_WEIGHTS:
             return product
         if self._weights is None:

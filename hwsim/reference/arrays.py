@@ -15,12 +15,14 @@ from numpy.typing import ArrayLike
 
 from hwsim.formats import Format, check_seed, parse_format
 from hwsim.reference import codes
+from hwsim.reference.blocks import block_dot
 from hwsim.reference.containers import (
     Array,
     object_array,
     rounded,
     to_array,
     to_values,
+    with_nan,
 )
 from hwsim.reference.draws import Drawing, Draws
 from hwsim.reference.patches import Padding, Pair, check_shapes, pad, pair_of
@@ -135,7 +137,7 @@ def matmul(
     256.0
     """
     unit = _unit(mac)
-    left, right = _operand(a, unit.a, "a"), _operand(b, unit.b, "b")
+    left, right = _entering(a, unit, "a"), _entering(b, unit, "b")
     if left.ndim < 2 or right.ndim < 2 or left.shape[-1] != right.shape[-2]:
         raise ValueError(
             f"a of shape {left.shape}, b of shape {right.shape}: (…, M, K) and (…, K, N) are needed"
@@ -171,7 +173,7 @@ def dot(
     1.125
     """
     unit = _unit(mac)
-    left, right = _operand(a, unit.a, "a"), _operand(b, unit.b, "b")
+    left, right = _entering(a, unit, "a"), _entering(b, unit, "b")
     if left.ndim != 1 or left.shape != right.shape:
         raise ValueError(
             f"a of shape {left.shape}, b of shape {right.shape}: two vectors (K,) are needed"
@@ -229,7 +231,7 @@ def conv2d(
     ((top, bottom), (left, right)).
     """
     unit = _unit(mac)
-    image, kernel = _operand(x, unit.a, "x"), _operand(w, unit.b, "w")
+    image, kernel = _entering(x, unit, "x", "a"), _entering(w, unit, "w", "b")
     (sh, sw), (dh, dw) = pair_of(stride, "stride"), pair_of(dilation, "dilation")
     check_shapes(image, kernel, groups)
     image = pad(image, padding, unit.a)
@@ -284,8 +286,11 @@ def _outputs(
     for number, at in enumerate(np.ndindex(*shape), how.first):
         a, b = operands(*at)
         draw = draws.of(number, steps_of(summing, len(a)).total)
-        results.append(value_dot(a, b, summing, start.item(*at), how.telemetry, draw))
+        run = block_dot if unit.is_blocked else value_dot
+        results.append(run(a, b, summing, start.item(*at), how.telemetry, draw))
     array = to_array([r.value for r in results], summing.output_format, shape)
+    if unit.nan is not None:
+        array = with_nan(array, unit.nan, unit.output_format)
     counts = merge([r.telemetry for r in results])
     if how.rescaling is not None:
         array, clamped = requantized(array, unit, how.rescaling)
@@ -296,6 +301,13 @@ def _outputs(
 def _initial(c: ArrayLike | None, fmt: Format) -> Array:
     """c as values of the outer format; +0 when there is none."""
     return object_array([ZERO], ()) if c is None else _operand(c, fmt, "c")
+
+
+def _entering(x: ArrayLike, unit: MacUnit, name: str, side: str = "") -> Array:
+    """An operand as `value_dot` takes it: in its format; of blocks, which are made along k of each
+    output's own operands, as it is."""
+    fmt, block = (unit.a, unit.a_block) if (side or name) == "a" else (unit.b, unit.b_block)
+    return object_array(to_values(x, name), np.shape(x)) if block else _operand(x, fmt, name)
 
 
 def _operand(x: ArrayLike, fmt: Format, name: str) -> Array:

@@ -1,6 +1,7 @@
 """Codes: the bits that stand for a value.
 
 Source: IEEE 754-2019 §3.4; OCP OFP8 1.0 §5; OCP MX 1.0 §5.3; Agrawal et al. 2019 (DLFloat);
+IEEE P3109 interim report 4.0 §4.7;
 `hwsim.formats.FloatFormat` says in which of these a format's codes are read.
 """
 
@@ -28,7 +29,7 @@ def decode(code: int, fmt: Format) -> Value:
         return _decode_fixed(code, fmt)
     if isinstance(fmt, TableFormat):
         return decode_table(code, fmt)
-    if fmt.specials == "fnuz" and code == fmt.sign_code:
+    if fmt.has_nan and code == fmt.nan_code:
         return NAN
     negative, magnitude = code >= fmt.sign_code > 0, code & ~fmt.sign_code
     if magnitude > fmt.largest_code:

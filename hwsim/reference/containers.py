@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwsim.errors import SpecError
 from hwsim.formats import (
     FixedFormat,
+    FloatFormat,
     Format,
     TableFormat,
     check_overflow,
@@ -66,6 +67,17 @@ def to_array(values: list[Value], fmt: Format, shape: tuple[int, ...]) -> Array:
     else:
         numbers = [to_int(v, fmt.quantum_exponent) for v in values]
     return np.array(numbers, dtype).reshape(shape)
+
+
+def with_nan(array: Array, code: int, fmt: Format) -> Array:
+    """Every NaN as the one whose sign and leading fraction bits are those of a code of ``fmt``."""
+    assert isinstance(fmt, FloatFormat)
+    exponent, fraction = {4: (8, 23), 8: (11, 52)}[array.itemsize]
+    sign = (code & fmt.sign_code) > 0
+    payload = (code & ((1 << fmt.fraction_bits) - 1)) << (fraction - fmt.fraction_bits)
+    word = sign << (exponent + fraction) | ((1 << exponent) - 1) << fraction | payload
+    bits = array.view(f"u{array.itemsize}")
+    return np.where(np.isnan(array), np.array(word, bits.dtype), bits).view(array.dtype)
 
 
 def value_dtype(fmt: Format) -> np.dtype[Any]:

@@ -62,7 +62,7 @@ def minus(distance: int, bits: int, places: int) -> int:
 
 def _power(distance: int, bits: int, places: int) -> int:
     """2^(−distance·2^-bits) in units of 2^-(ROOT_BITS + GUARD), rounded down by under 2^GUARD; 0
-    where that is 2^-(places + 3) at most, and the logarithm less than half an entry's last place."""
+    where that is 2^-(places + 3) at most, and the logarithm under half an entry's last place."""
     whole, part = divmod(-distance, 1 << bits)
     if distance >> bits >= places + 3:
         return 0
@@ -115,8 +115,8 @@ def value_of(x: Log, fmt: LogFormat) -> Value:
 def to_field(negative: bool, log: int, more: int, table: Table) -> Rounded:
     """A logarithm in units of 2^-(f + more) rounded to a field; whether it overflowed.
 
-    Field 0 stands for zero, and so does all that lies under it: neighbours of a number there are zero
-    and the smallest value, which parts from zero at half a field.
+    What lies at field 0 or lower is nearer zero than field 1, though not 0: directed modes go
+    where they point.  Between field 0 and 1 half a field parts them.
     """
     fmt = table.fmt
     field = log + (fmt.exponent_bias << more)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from hwsim.formats import (
     FixedFormat,
+    FloatFormat,
     Format,
     GridFormat,
     Stochastic,
@@ -180,12 +181,28 @@ def into_range(y: Value, fmt: Format, rounding: str, overflow: str) -> Value:
             return _extreme(y.negative or less(y, finite_range(fmt).lowest), fmt)
         case "wrap":
             return _wrapped(y, fmt)
+        case "sat_none":
+            return _unsaturated(y, fmt, rounding)
         case "inf" | "inf_always" if fmt.signed or less(finite_range(fmt).largest, y):
             inward = {"rtz", "rto", "rup" if y.negative else "rdn"}
             if overflow == "inf" and rounding in inward:
                 return _extreme(y.negative, fmt)
             return infinity(y.negative)
     return nan_of(fmt)
+
+
+def _unsaturated(y: Value, fmt: Format, rounding: str) -> Value:
+    """P3109's SatNone: the extreme finite value where the mode rounds toward it, to odd where its
+    code is the odd one; else Inf; else the extreme, but NaN below an unsigned format."""
+    assert isinstance(fmt, FloatFormat)
+    low = y.negative
+    if rounding == "rtz" or rounding == ("rup" if low else "rdn"):
+        return _extreme(low, fmt)
+    if low and not fmt.signed:
+        return nan_of(fmt)
+    if not fmt.has_inf or (rounding == "rto" and fmt.largest_code % 2 == 1):
+        return _extreme(low, fmt)
+    return infinity(low)
 
 
 def _extreme(low: bool, fmt: Format) -> Value:
@@ -209,7 +226,7 @@ def _infinite(x: Value, fmt: Format, overflow: str) -> Value:
         return _extreme(x.negative, fmt)
     if fmt.has_inf and (fmt.signed or not x.negative):
         return x
-    if overflow == "saturate":
+    if overflow == "saturate" or (overflow == "sat_none" and (fmt.signed or not x.negative)):
         return _extreme(x.negative, fmt)
     if overflow == "wrap":
         raise ValueError(f"{x} cannot wrap into the format {fmt}")

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from hwsim.formats import FloatFormat, Format, LogFormat, TableFormat
 from hwsim.reference.compensated import double_word_sum, kahan_sum
@@ -23,7 +23,8 @@ from hwsim.reference.fused import Term, block_sum, term_of
 from hwsim.reference.logsums import Table, add_logs, log_of, product_log, value_of
 from hwsim.reference.multipliers import multiply as core_product
 from hwsim.reference.powers import logarithmic_product, shifted, shifts_out, significand
-from hwsim.reference.rounding import finite_range, round_value
+from hwsim.reference.rounding import Rounded, finite_range, round_value
+from hwsim.reference.staged import staged_sum
 from hwsim.reference.values import (
     ZERO,
     Value,
@@ -51,6 +52,8 @@ from hwsim.units import (
     LogSum,
     MacUnit,
     Order,
+    Reversed,
+    Staged,
     StepCounts,
     StoredProduct,
     TableMultiplier,
@@ -120,8 +123,20 @@ class Level:
 
     def round(self, exact: Value) -> tuple[Value, bool]:
         """R(exact) by the draw of this step, and whether it overflowed."""
-        overflow = self.unit.overflow_of(self.fmt)
-        return round_value(exact, self.fmt, self.unit.rounding, overflow, self.draw(self.step))
+        return rounded(exact, self.fmt, self.unit, self.draw(self.step))
+
+    def block(self, exact: Value, products: int) -> Value:
+        """R(the sum of a block of products), which counts as their additions."""
+        y, overflowed = self.round(exact)
+        self.step += 1
+        if self.observe:
+            old = self.counts
+            self.counts = StepCounts(
+                additions=old.additions + products,
+                overflow_steps=old.overflow_steps + overflowed,
+                largest=max(old.largest, abs(to_float(y)) if y.is_finite else 0.0),
+            )
+        return y
 
     def _count(self, acc: Value, p: Value, exact: Value, y: Value, overflowed: bool) -> None:
         """Count one addition."""
@@ -171,7 +186,10 @@ def dot(
     """
     if len(a) != len(b):
         raise ValueError(f"a has {len(a)} values, b has {len(b)}: equally many are needed")
+    if isinstance(unit.order, Reversed):
+        a, b = ([x[k] for k in unit.order.places(len(a))] for x in (a, b))
     a, b = [operand(x, unit.a, unit) for x in a], [operand(y, unit.b, unit) for y in b]
+    c = operand(c, unit.outer_format, unit) if unit.ftz and a else c
     exact_products = [product(x, y, unit) for x, y in zip(a, b, strict=True)]
     steps = steps_of(unit, len(a))
     if isinstance(unit.order, LogSum):
@@ -188,25 +206,46 @@ def dot(
             for p, x, y in zip(addends, a, b, strict=True)
         ]
         total = fused_sum(terms, c, unit.order, inner, outer)
+    elif isinstance(unit.order, Staged):
+        total = staged_blocks((a, b), c, unit.order, inner)
     else:
         total = accumulate(addends, c, unit.order, inner, outer)
+    entered = Entered(a, b, exact_products, overflow_products)
+    return finished(total, c, entered, (inner, outer), unit, draw)
+
+
+class Entered(NamedTuple):
+    """What a sum was made of: operands, exact products, and how many of these overflowed."""
+
+    a: Sequence[Value]
+    b: Sequence[Value]
+    products: list[Value]
+    overflowed: int = 0
+
+
+def finished(
+    total: Value, c: Value, entered: Entered, levels: tuple[Level, Level], unit: MacUnit, draw: Draw
+) -> Dot:
+    """The output of a sum, and everything that was counted."""
+    (inner, outer), steps = levels, steps_of(unit, len(entered.a))
     result, converted = total, False
     if steps.output:
         result, converted = convert(total, unit, draw(steps.first_output))
-    if not observe:
+    if not inner.observe:
         return Dot(result)
     overflows = inner.counts.overflow_steps + outer.counts.overflow_steps
+    pairs = list(zip(entered.a, entered.b, strict=True))
     telemetry = Telemetry(
         **vars(inner.counts),
         outer=outer.counts,
         outputs=1,
-        products=len(a),
-        zero_operands=sum(x.is_zero or y.is_zero for x, y in zip(a, b, strict=True)),
-        shifted_out=sum(shifts_out(x, y, unit) for x, y in zip(a, b, strict=True)),
-        overflow_products=overflow_products,
+        products=len(pairs),
+        zero_operands=sum(x.is_zero or y.is_zero for x, y in pairs),
+        shifted_out=sum(shifts_out(x, y, unit) for x, y in pairs),
+        overflow_products=entered.overflowed,
         overflow_converted=int(converted),
-        overflow_outputs=int(overflows + overflow_products + converted > 0),
-        out_of_range=int(is_out_of_range(exact_products, c, unit)),
+        overflow_outputs=int(overflows + entered.overflowed + converted > 0),
+        out_of_range=int(is_out_of_range(entered.products, c, unit)),
         lost=inner.lost,
         mass=inner.mass,
     )
@@ -215,11 +254,27 @@ def dot(
 
 # --- products -------------------------------------------------------------------------------------
 def operand(x: Value, fmt: Format, unit: MacUnit) -> Value:
-    """x as the multiplier takes it: under ``daz`` a subnormal is a zero of its sign."""
-    if not unit.daz or not has_subnormal_values(fmt) or not x.is_finite or x.is_zero:
-        return x
-    tiny = less(x._replace(negative=False), finite_range(fmt).smallest_normal)
-    return zero(x.negative and fmt.has_negative_zero) if tiny else x
+    """x as the unit takes it: a subnormal is a zero of its sign under ``daz``; under ``ftz`` it is
+    +0, and so is −0."""
+    if unit.ftz and isinstance(fmt, FloatFormat) and (x.is_zero or is_subnormal(x, fmt)):
+        return zero()
+    if unit.daz and is_subnormal(x, fmt):
+        return zero(x.negative and fmt.has_negative_zero)
+    return x
+
+
+def is_subnormal(x: Value, fmt: Format) -> bool:
+    """0 < |x| < smallest normal, in a float format that has such values."""
+    if not has_subnormal_values(fmt) or not x.is_finite or x.is_zero:
+        return False
+    return less(x._replace(negative=False), finite_range(fmt).smallest_normal)
+
+
+def rounded(exact: Value, fmt: Format, unit: MacUnit, draw: int = 0) -> Rounded:
+    """R(exact) in one of the unit's formats; under ``ftz`` a subnormal is a zero of its sign."""
+    y, overflowed = round_value(exact, fmt, unit.rounding, unit.overflow_of(fmt), draw)
+    tiny = unit.ftz and is_subnormal(y, fmt)
+    return Rounded(zero(y.negative and fmt.has_negative_zero) if tiny else y, overflowed)
 
 
 def product(x: Value, y: Value, unit: MacUnit) -> Value:
@@ -258,11 +313,8 @@ def rounded_products(
     fmt = unit.product_format
     if fmt is None:
         return products, 0
-    overflow = unit.overflow_of(fmt)
-    rounded = [
-        round_value(p, fmt, unit.rounding, overflow, draw(k)) for k, p in enumerate(products)
-    ]
-    return [r.value for r in rounded], sum(r.overflowed for r in rounded)
+    found = [rounded(p, fmt, unit, draw(k)) for k, p in enumerate(products)]
+    return [r.value for r in found], sum(r.overflowed for r in found)
 
 
 def log_products(a: list[Value], b: list[Value], unit: MacUnit) -> tuple[list[Value], int]:
@@ -294,7 +346,7 @@ def accumulate(addends: list[Value], c: Value, order: Order, inner: Level, outer
     if isinstance(order, Tree):
         return tree_sum(addends, c, order.width, inner, outer)
     if isinstance(order, DotAdd):
-        return dot_sum(addends, c, order.width, inner)
+        return dot_sum(addends, c, order, inner, outer)
     if isinstance(order, LogSum):
         return log_sum(addends, c, inner)
     if isinstance(order, Kahan):
@@ -343,15 +395,18 @@ def fused_blocks(terms: list[Term], start: Value, order: Fused, level: Level) ->
     s = start
     for block in parts(terms, order.terms):
         own = term_of(s, [(s, level.unit.accumulator)], order)
-        s, overflowed = level.round(block_sum([*block, own], order))
-        level.step += 1
-        if level.observe:
-            old = level.counts
-            level.counts = StepCounts(
-                additions=old.additions + len(block),
-                overflow_steps=old.overflow_steps + overflowed,
-                largest=max(old.largest, abs(to_float(s)) if s.is_finite else 0.0),
-            )
+        s = level.block(block_sum([*block, own], order), len(block))
+    return s
+
+
+def staged_blocks(
+    operands: tuple[list[Value], list[Value]], start: Value, order: Staged, level: Level
+) -> Value:
+    """s = start, then s = R(the two-stage sum of the next products and s)."""
+    s, unit = start, level.unit
+    factors = [((x, unit.a), (y, unit.b)) for x, y in zip(*operands, strict=True)]
+    for block in parts(factors, order.terms):
+        s = level.block(staged_sum(block, (s, unit.accumulator), order), len(block))
     return s
 
 
@@ -388,11 +443,17 @@ def root(nodes: list[Value], level: Level) -> Value:
     return nodes[0]
 
 
-def dot_sum(addends: list[Value], c: Value, width: int, level: Level) -> Value:
-    """s = c, then s = R(s + the exact sum of the next ``width`` addends)."""
-    groups = parts(addends, width)
-    sums = [exact_total(group[1:], group[0], level.unit.rounding) for group in groups]
-    return sequential_sum(sums, c, level)
+def dot_sum(addends: list[Value], c: Value, order: DotAdd, inner: Level, outer: Level) -> Value:
+    """s = c, then s = R(s + the sum of the next ``width`` addends), which is exact, or rounded once
+    to nearest, saturating, by itself."""
+    groups, rounding = parts(addends, order.width), inner.unit.rounding
+    sums = [exact_total(group[1:], group[0], rounding) for group in groups]
+    if order.partial is None:
+        return sequential_sum(sums, c, inner)
+    fmt = order.partial
+    inner.unit = MacUnit(fmt, fmt, fmt, overflow="saturate", ftz=inner.unit.ftz)
+    sums = [inner.block(total, len(g)) for total, g in zip(sums, groups, strict=True)]
+    return sequential_sum(sums, c, outer)
 
 
 def binned_sum(
@@ -454,8 +515,7 @@ def exact_total(addends: list[Value], c: Value, rounding: str) -> Value:
 # --- output and counts ----------------------------------------------------------------------------
 def convert(x: Value, unit: MacUnit, draw: int = 0) -> tuple[Value, bool]:
     """The output conversion, and whether it overflowed."""
-    fmt = unit.output_format
-    return round_value(x, fmt, unit.rounding, unit.overflow_of(fmt), draw)
+    return rounded(x, unit.output_format, unit, draw)
 
 
 def is_out_of_range(products: list[Value], c: Value, unit: MacUnit) -> bool:

@@ -13,18 +13,21 @@ from fractions import Fraction
 from hwsim_kernels.datapath import (
     ALL,
     AWAY,
+    BEYOND,
     CLAMP,
     COUNTS,
     DRAWN,
     DRAWN_C,
     EXACT,
     HALF,
+    INFINITE,
     INNOCUOUS,
     MITCHELL,
     NATIVE,
     NEAREST,
     NONE,
     NOTHING,
+    RING,
     SCALE,
     STEPS,
     STICKY,
@@ -73,6 +76,8 @@ def choose(sum: Sum) -> Choice | None:
         if not _by_steps(sum, sums):
             return None
         rounding = STEPS
+    if limit == TURN and _by_ring(sum, sums):
+        rounding, limit = NOTHING, RING
     if rounding in DRAWN and plainly_cut(rounding, sum.level, floor):
         sums = STICKY
     if not _allowed(sum, rounding, floor):
@@ -90,7 +95,7 @@ def choose(sum: Sum) -> Choice | None:
     if not sum.fmt.has_negative_zero and sum.inner and sum.split:
         path = path._replace(signs=False)  # an outer sum could tell −0 from +0
     # Where a sum may become infinite, later addends are no mass: they are known one by one.
-    known = _lost_is_exact(sum, path) and path.limit not in (SCALE, HALF)
+    known = _lost_is_exact(sum, path) and path.limit not in INFINITE
     path = path._replace(ordered=sum.level == ALL and not known)
     return Choice(path, f"float{sum.carrier.width}: {why}; {_scope(path)}")
 
@@ -103,6 +108,19 @@ def _by_steps(sum: Sum, sums: int) -> bool:
         return False
     step = sum.fmt.quantum_exponent
     return abs(step) <= FARTHEST_STEP and sum.reach < 2.0 ** (step + sum.carrier.bits - 2)
+
+
+def _by_ring(sum: Sum, sums: int) -> bool:
+    """Whether the low bits of a large number and a sum of steps are the result (`entered`)."""
+    fmt, places = sum.fmt, sum.carrier.bits - 2
+    assert isinstance(fmt, FixedFormat)
+    low, step = -fmt.lowest_code, fmt.quantum_exponent
+    if sums != EXACT or sum.level != NONE or abs(step) > FARTHEST_STEP or fmt.width > places:
+        return False
+    simple = isinstance(sum.unit.order, Sequential | Chunked)
+    halved = low == 0 or (low == 1 << (fmt.width - 1) and low > 1)
+    to_nearest = sum.way == NEAREST or sum.quantum >= step
+    return simple and halved and to_nearest and sum.reach + low * 2.0**step < 2.0 ** (step + places)
 
 
 def plainly_cut(rounding: int, level: int, floor: bool) -> bool:
@@ -119,7 +137,7 @@ def _told_apart(sum: Sum) -> bool:
 def _common(path: Path, live: bool) -> Path:
     """The path that does what this one does, and more at little cost: so few are compiled that a
     sweep over formats soon meets no new one (`family`)."""
-    if path.level == NONE and (live or path.limit == SCALE):
+    if path.level == NONE and (live or path.limit in (SCALE, BEYOND)):
         limit = CLAMP if path.limit == UNBOUNDED else path.limit  # to a bound that none exceeds
         floor = path.floor or path.rounding == NEAREST
         path = path._replace(floor=floor, signs=True, limit=limit)
@@ -187,10 +205,17 @@ def _limit(sum: Sum) -> int | None:
     if rule == "inf_always" and sum.way == TRUNCATE:
         return None  # an infinite sum's error would count as one
     if rule == "inf_always" or sum.way in (NEAREST, AWAY, *DRAWN):
-        return SCALE
+        return SCALE if _fills_binade(sum.fmt) else BEYOND
     if not sum.finite:
         return None
-    return CLAMP if sum.way == TRUNCATE else HALF
+    if sum.way == TRUNCATE:
+        return CLAMP
+    return HALF if _fills_binade(sum.fmt) else None
+
+
+def _fills_binade(fmt: FloatFormat) -> bool:
+    """Whether the largest value is the last one of its binade."""
+    return fmt.largest == Fraction(2) ** (fmt.emax + 1) * (1 - Fraction(1, 2**fmt.precision))
 
 
 def _fixed_limit(sum: Sum) -> int | None:
@@ -279,8 +304,10 @@ def _scope(path: Path) -> str:
         UNBOUNDED: "no sum overflows on this data",
         CLAMP: "sums saturate",
         SCALE: "sums overflow to Inf",
+        BEYOND: "sums over the largest value become Inf",
         HALF: "sums overflow to Inf where they round away from zero, else to the last value",
         TURN: "sums wrap, by one turn at most",
+        RING: "sums wrap",
     }
     grid = "exponents floored" if path.floor else "none underflows"
     return f"{words[path.limit]}, {grid}"

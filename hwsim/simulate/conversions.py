@@ -15,15 +15,19 @@ from hwsim_kernels.float64 import limit_array, round_array
 from hwsim_kernels.powers import round_powers
 
 from hwsim import reference
+from hwsim.errors import SpecError
 from hwsim.formats import (
+    BlockFormat,
     FixedFormat,
     FloatFormat,
     Format,
     GridFormat,
     TableFormat,
+    any_format,
     as_format,
     check_overflow,
     check_rounding,
+    plain_overflow,
 )
 from hwsim.memory import check_memory
 from hwsim.simulate import wide
@@ -69,7 +73,7 @@ def code_dtype(fmt: Format) -> np.dtype[Any]:
 @in_ieee_arithmetic
 def round(
     x: npt.ArrayLike,
-    fmt: str | Format,
+    fmt: str | Format | BlockFormat,
     rounding: str = "rne",
     overflow: str | None = None,
     *,
@@ -77,6 +81,7 @@ def round(
     dtype: npt.DTypeLike | None = None,
     nan: str = "error",
     seed: int = 0,
+    axis: int | None = None,
 ) -> Array:
     """The values of ``fmt`` that ``x`` rounds to.
 
@@ -85,12 +90,15 @@ def round(
     x : real array of any shape, dtype (ml_dtypes too), stride or byte order.
     fmt : format or its name.
     rounding : rne, rna, rtz, rup, rdn, rto or sr (`hwsim.formats.Stochastic`).
-    overflow : inf, inf_always, saturate, saturate_all, nan or wrap; by default the format's.
+    overflow : inf, inf_always, saturate, saturate_all, sat_none, nan or wrap; by default the
+        format's.
     out : array of x's shape that receives the result.
     dtype : of the result; by default float32 where every value of fmt fits, else float64, and
         int64 or uint64 for integers.  One that would lose a value is an error.
     nan : what becomes of NaN in a format without one: ``error``, ``zero`` or ``max``.
     seed : of sr's random bits, 0 … 2^64 − 1; element i, in C order, takes draw i.
+    axis : of a block format, the axis that its blocks lie along, by default the last one.  Elements
+        saturate, NaN and Inf make their block NaN, and results are float64.
 
     Raises TypeError (complex, object, masked arrays), ValueError (NaN without a code; Inf under
     ``wrap``; a lossy dtype), SpecError (an overflow rule that the format cannot obey).
@@ -100,8 +108,14 @@ def round(
     array([448., 448.,  -0.], dtype=float32)
     >>> round(2.5, "int8", "rna")
     array(3)
+    >>> round([0.9, 3.1, -6.2], "mxfp4")
+    array([ 1.,  3., -6.])
     """
-    fmt = as_format(fmt)
+    fmt = any_format(fmt)
+    if isinstance(fmt, BlockFormat):
+        values = _blocks(x, fmt, rounding, (overflow, nan), axis).decode()
+        return result_array(values, fmt, values.dtype, out, dtype)
+    _no_axis(axis, fmt)
     rule = _checked(fmt, rounding, overflow, nan)
     draws = Elements.of(rounding, seed)
     check_out(out)
@@ -120,24 +134,31 @@ def round(
 @in_ieee_arithmetic
 def encode(
     x: npt.ArrayLike,
-    fmt: str | Format,
+    fmt: str | Format | BlockFormat,
     rounding: str = "rne",
     overflow: str | None = None,
     *,
     out: Array | None = None,
     nan: str = "error",
     seed: int = 0,
-) -> Array:
+    axis: int | None = None,
+) -> Any:
     """The codes of ``fmt`` that ``x`` rounds to, in the smallest unsigned dtype that holds them.
 
     Integers and fixed point are two's complement bits.  Parameters and errors as in `round`.
+    A block format gives `Blocks`, codes of elements and of scales.
 
     >>> encode([1.0, -448.0, float("nan")], "e4m3")
     array([ 56, 254, 127], dtype=uint8)
     >>> encode([-1], "int4")
     array([15], dtype=uint8)
     """
-    fmt = as_format(fmt)
+    fmt = any_format(fmt)
+    if isinstance(fmt, BlockFormat):
+        if out is not None:
+            raise ValueError(f"out: codes of {fmt} are two arrays; it must be None")
+        return _blocks(x, fmt, rounding, (overflow, nan), axis)
+    _no_axis(axis, fmt)
     rule = _checked(fmt, rounding, overflow, nan)
     draws = Elements.of(rounding, seed)
     check_out(out)
@@ -150,6 +171,28 @@ def encode(
     else:
         codes = codes_of(rounded(array, fmt, rounding, rule, nan), fmt)
     return codes if codes is out else result_array(codes, fmt, default, out, None)
+
+
+def _no_axis(axis: int | None, fmt: Format) -> None:
+    if axis is not None:
+        raise ValueError(f"axis={axis!r}: {fmt} is no block format; it must be None")
+
+
+def _blocks(
+    x: npt.ArrayLike,
+    fmt: BlockFormat,
+    rounding: str,
+    rules: tuple[str | None, str],
+    axis: int | None,
+) -> Any:
+    """``x`` as `Blocks`; rules : overflow, nan."""
+    from hwsim.simulate.microscaling import to_format  # which rounds elements by this module
+
+    if rules[0] not in (None, "saturate"):
+        raise SpecError(f"overflow={rules[0]!r}: elements of {fmt} saturate")
+    if rules[1] not in NAN_CHOICES:
+        raise ValueError(f"nan={rules[1]!r}: allowed are {', '.join(NAN_CHOICES)}")
+    return to_format(x, fmt, -1 if axis is None else axis, rounding)
 
 
 @in_ieee_arithmetic
@@ -366,7 +409,7 @@ def _checked(fmt: Format, rounding: str, overflow: str | None, nan: str) -> str:
         raise ValueError(f"nan={nan!r}: allowed are {', '.join(NAN_CHOICES)}")
     if overflow is not None:
         check_overflow(overflow, fmt)
-    return overflow or fmt.default_overflow
+    return plain_overflow(overflow or fmt.default_overflow, fmt, rounding)
 
 
 def _rounded_integers(x: Array, fmt: FixedFormat, overflow: str) -> Array:
@@ -384,6 +427,9 @@ def _rounded_powers(x: Array, fmt: FloatFormat, rounding: str, overflow: str) ->
     """Formats of precision 1, such as e8m0."""
     flat = np.ascontiguousarray(carrier_exact(x)).reshape(-1)
     values = np.empty(flat.shape)
+    if fmt.has_inf:  # what overflows stays finite until its rule, lest it pass for an infinity
+        most = 4.0 * float(fmt.largest)
+        flat = np.where(np.isinf(flat), flat, np.clip(flat, -most, most))
     round_powers(flat, values, powers(fmt, rounding, overflow))
     limit_array(values, grid64(fmt, rounding, overflow))
     return values.reshape(x.shape)

@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from hwsim.formats import Format
 from hwsim.memory import check_memory
+from hwsim.simulate import block_units
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.environment import in_ieee_arithmetic
 from hwsim.simulate.finish import place
 from hwsim.simulate.inputs import as_dtype, as_real, result_array
-from hwsim.simulate.operands import Scales, carrier, to_operand
+from hwsim.simulate.operands import Scales, carrier, entering, to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
 from hwsim.simulate.patches import patches_of
 from hwsim.simulate.products import multiply
@@ -155,17 +156,17 @@ def conv2d_values(
     planes = out.reshape(*shape[:2], height * width)
     c = None if c is None else _broadcast(c, out.shape)
     # The kernels are the rows and the patches the columns: lanes run over pixels.
-    kernels = to_operand("w", w, unit.b, options, scales[1])
+    kernels = entering("w", w, unit, options, scales[1])
     kernels = kernels.transpose(0, *(1 + axis for axis in window.k_axes))
     k = math.prod(w.shape[1:])
     kernels = kernels.reshape(window.groups, w.shape[0] // window.groups, k)
     patches = patches_of(w.shape, window, width)
-    border = _border(unit.a)
+    border = np.zeros((), x.dtype) if unit.a_block else _border(unit.a)
     mirrored = _mirrored(unit)
     draws = options.stream.of_convolution((*shape[:2], height * width), window.groups, unit, k)
     telemetry: Telemetry | None = None
     for images in _images(x, w, height * width, options.memory_limit):
-        operand = to_operand("x", x[images], unit.a, options, scales[0])
+        operand = entering("x", x[images], unit, options, scales[0])
         for rows in _rows(operand, w, (height, width), options.memory_limit):
             columns = patches.of(operand, rows, border, options.threads)
             start = None if c is None else _by_group(c[images][:, :, rows], window.groups)
@@ -174,12 +175,20 @@ def conv2d_values(
             here = draws and draws.cut(
                 ALL_OF, ALL_OF, _pixels(images, rows, (height, width), len(x))
             )
-            values, counted = multiply(
-                kernels, columns, start, mirrored, options.level, options.threads, here
-            )
+            values, counted = _multiply(kernels, columns, start, mirrored, options, here)
             telemetry = counted if telemetry is None else telemetry + counted
             place(values, fmt, planes, (images, rows.start * width), options.threads)
     return out, telemetry or Telemetry(complete=options.level == LEVELS[True])
+
+
+def _multiply(
+    a: Array, b: Array, c: Array | None, unit: MacUnit, options: Options, draws: Any
+) -> tuple[Array, Telemetry]:
+    """The product of filters and patches."""
+    if not unit.is_blocked:
+        return multiply(a, b, c, unit, options.level, options.threads, draws)
+    how = block_units.How(options.level, options.threads, options.strict, ("w", "x"))
+    return block_units.multiply(a, b, c, unit, how, draws)
 
 
 def _pixels(images: slice, rows: slice, size: tuple[int, int], count: int) -> Any:
@@ -207,7 +216,8 @@ def _border(fmt: Format) -> Any:
 def _mirrored(unit: MacUnit) -> MacUnit:
     """The unit with its operands exchanged: products, and signs of zero, are the same."""
     core = None if unit.core is None else unit.core.mirrored
-    return replace(unit, a=unit.b, b=unit.a, core=core)
+    blocks = unit.b_block, unit.a_block
+    return replace(unit, a=unit.b, b=unit.a, core=core, a_block=blocks[0], b_block=blocks[1])
 
 
 def _pixel_bytes(x: Array, w: Array) -> int:

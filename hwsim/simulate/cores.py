@@ -19,7 +19,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels import planes
-from hwsim_kernels.datapath import MITCHELL, PLAIN, ROW, SHIFT, SIGNED_WORDS, TABLE, TERMS, WORDS
+from hwsim_kernels.datapath import (
+    MITCHELL,
+    PLAIN,
+    ROW,
+    SHIFT,
+    SIGNED_SHIFT,
+    SIGNED_WORDS,
+    TABLE,
+    TERMS,
+    WORDS,
+)
 from hwsim_kernels.vectors import GATHERS, PERMUTES_WORDS
 
 from hwsim.formats import FixedFormat, FloatFormat, Format
@@ -100,7 +110,10 @@ def _scalable(unit: MacUnit) -> bool:
 
 
 def kind_in(unit: MacUnit, found: int, width: int) -> int:
-    """The same, ``found``, in a carrier of ``width`` bits: a table's rows may fit registers."""
+    """The same, ``found``, in a carrier of ``width`` bits: a table's rows may fit registers; a
+    shifter's zeros may have signs."""
+    if found == SHIFT:
+        return SIGNED_SHIFT if both_floats(unit) else SHIFT
     if found != TABLE or not GATHERS:
         return found
     assert unit.core is not None
@@ -135,8 +148,10 @@ def bound(unit: MacUnit) -> Bound:
 
 
 def in_range(unit: MacUnit, sizes: tuple[float, float, float, float], width: int) -> bool:
-    """Whether the bits of floats may be added: operands and products are normal in the carrier.
-    ``sizes`` are the bounds of |a| and |b|, above and below."""
+    """Whether the bits of floats may be added: operands and products are normal in the carrier; or
+    a shifter cut there.  ``sizes`` are the bounds of |a| and |b|, above and below."""
+    if isinstance(unit.core, Shift):
+        return powers.in_range(unit, sizes, width)
     if not isinstance(unit.core, Mitchell) or kind(unit) != MITCHELL:
         return True
     a_max, b_max, a_min, b_min = sizes
@@ -247,7 +262,7 @@ def _of_powers(facts: Facts, plan: Any, swapped: bool) -> Laid:
             rule = (stride if i == swapped else 0, i, negated)
             powers.looked_up(unit.core, x, (out, whole), rule)
         else:
-            powers.moved(unit, x, i, (out, _scale, negated))
+            powers.moved(unit, x, i, (out, _scale, negated, powers.CUT[path.width]))
         sides.append(woven)
     return Laid(sides[0], sides[1], table, 2)
 

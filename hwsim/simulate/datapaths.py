@@ -12,7 +12,7 @@ from hwsim_kernels.datapath import (
     CLAMP,
     DRAWN,
     EXACT,
-    HALF,
+    INFINITE,
     INNOCUOUS,
     NATIVE,
     NEAREST,
@@ -51,7 +51,7 @@ class Plan:
     def finite(self) -> bool:
         """Whether finite operands give finite sums."""
         paths = [choice.path for choice in (self.inner, self.outer) if choice]
-        return all(path.limit not in (SCALE, HALF) and path.sums != NATIVE for path in paths)
+        return all(path.limit not in INFINITE and path.sums != NATIVE for path in paths)
 
     @property
     def ideal(self) -> bool:

@@ -76,6 +76,11 @@ class Facts:
         return 0.0 if self.c is None else self._c.top
 
     @property
+    def c_min(self) -> float:
+        """No |c| but 0 is smaller; infinite without c."""
+        return math.inf if self.c is None else _near(self._c.bottom)
+
+    @property
     def finite(self) -> bool:
         """Whether no operand and no c is NaN or Inf."""
         return math.isfinite(self.a_max + self.b_max + self.c_max)

@@ -167,6 +167,8 @@ def lane_scalars(fmt: GridFormat, width: int, swapped: bool, random: int = 0) ->
             "span": 2.0**fmt.width * float(fmt.smallest),
             "steps": 1.5 * 2.0 ** (bits - 1) * float(fmt.smallest),
         }
+        if fmt.width <= bits - 2:
+            found |= _circle(fmt, carrier)
     numbers = np.zeros(len(Scalars._fields), carrier)
     whole = numbers.view(f"i{width // 8}")
     for i, (name, value) in enumerate(found.items()):
@@ -176,6 +178,17 @@ def lane_scalars(fmt: GridFormat, width: int, swapped: bool, random: int = 0) ->
             numbers[i] = value
     numbers.flags.writeable = False
     return numbers
+
+
+def _circle(fmt: FixedFormat, carrier: np.dtype[Any]) -> dict[str, float]:
+    """Those of a circle of integers or fixed point (`hwsim_kernels.datapath.entered`)."""
+    step, low = float(fmt.smallest), float(fmt.lowest)
+    bottom = 1.5 * 2.0 ** np.finfo(carrier).nmant * step
+    return {
+        "ring": bottom - low,
+        "turn": (1 << fmt.width) - 1,
+        "bottom": int(np.array(bottom, carrier).view(f"i{carrier.itemsize}")),
+    }
 
 
 @cache
@@ -260,7 +273,7 @@ def code_fields(fmt: FloatFormat) -> Fields:
     nan_from = 1 << 62
     if fmt.specials == "ieee":
         nan_from = fmt.inf_code + 1
-    elif fmt.specials in ("fn", "merged"):
+    elif fmt.has_nan and not fmt.has_nan_at_minus_zero:
         nan_from = fmt.nan_code
     return Fields(
         precision=fmt.precision,
@@ -271,7 +284,7 @@ def code_fields(fmt: FloatFormat) -> Fields:
         inf_code=fmt.inf_code if fmt.has_inf else -1,
         nan_code=fmt.nan_code if fmt.has_nan else 0,
         nan_from=nan_from,
-        minus_zero_nan=fmt.specials == "fnuz",
+        minus_zero_nan=fmt.has_nan_at_minus_zero,
     )
 
 
@@ -326,6 +339,10 @@ def _overflow_values(fmt: Format, rounding: str, overflow: str) -> tuple[float, 
         return math.nan, math.nan
     if overflow == "inf_always":
         return minus, math.inf
+    if overflow == "sat_none":  # of unsigned formats: others have a plain rule
+        down = low if rounding in ("rtz", "rup") else math.nan
+        inward = rounding in ("rtz", "rdn", "rto") or not fmt.has_inf
+        return down, high if inward else math.inf
     if overflow == "inf":
         away = ("rne", "rna")
         neg = minus if rounding in (*away, "rdn") or math.isnan(minus) else low
@@ -339,7 +356,7 @@ def _infinity_values(fmt: Format, overflow: str) -> tuple[float, float]:
     if overflow == "saturate_all" or (overflow == "saturate" and not fmt.has_inf):
         return low, high
     if not fmt.has_inf:
-        return math.nan, math.nan
+        return math.nan, high if overflow == "sat_none" else math.nan
     if fmt.lowest >= 0:
         return (low if overflow == "saturate" else math.nan), math.inf
     return -math.inf, math.inf

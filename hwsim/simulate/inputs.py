@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.formats import Format
+from hwsim.formats import BlockFormat, Format
 from hwsim.memory import check_memory
 
 Array = npt.NDArray[Any]
@@ -96,7 +96,7 @@ def _integer_gap(x: Array, y: Array) -> tuple[Array, Array]:
 
 def result_array(
     values: Array,
-    fmt: Format,
+    fmt: Format | BlockFormat,
     default: np.dtype[Any],
     out: Array | None,
     dtype: npt.DTypeLike | None,
@@ -138,7 +138,9 @@ def as_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     return target
 
 
-def _check_lossless(values: Array, fmt: Format, target: np.dtype[Any], name: str) -> None:
+def _check_lossless(
+    values: Array, fmt: Format | BlockFormat, target: np.dtype[Any], name: str
+) -> None:
     if target.kind not in "iuf" and target.type.__module__ != "ml_dtypes":
         raise TypeError(f"{name}: a real dtype is needed")
     with np.errstate(all="ignore"):

@@ -41,6 +41,13 @@ def log_product(
     return values, job.totals
 
 
+def log_proof(unit: MacUnit) -> str:
+    """Why the kernels give the bits."""
+    if not _fits(unit):
+        return f"the exact reference, slowly: entries of more than {MOST_BITS} fraction bits"
+    return "int32: logarithms are added and rounded to fields; entries of tables are exact"
+
+
 def _fits(unit: MacUnit) -> bool:
     """Whether int32 holds every logarithm, with the bits that are rounded."""
     formats = (unit.a, unit.b, unit.log_accumulator)
@@ -102,7 +109,7 @@ def magnitudes(fmt: LogFormat) -> Array:
 
 
 def fields(x: Array, fmt: LogFormat) -> tuple[Array, Array]:
-    """(field, sign) of values of the format, int32; a zero's are whatever the format's first are."""
+    """(field, sign) of values of the format, int32; a zero's are those of the first field."""
     sizes, known = np.abs(x), magnitudes(fmt)
     field = np.searchsorted(known, sizes.astype(known.dtype)).astype(np.int32)
     return field, (x < 0).astype(np.int32)

@@ -22,6 +22,7 @@ from hwsim.simulate.core_products import summing_unit
 from hwsim.simulate.cores import kind, rewritten
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.facts import Facts, Unknown
+from hwsim.simulate.fused import Known
 from hwsim.simulate.grids import (
     fits_float64_grid,
     grid64,
@@ -30,7 +31,10 @@ from hwsim.simulate.grids import (
     rounding_mode,
     significant_bits,
 )
+from hwsim.simulate.logsums import log_proof
 from hwsim.simulate.powers import never_loses
+from hwsim.simulate.preparations import FP32_NOSUB, adds_products
+from hwsim.simulate.staged import staged_proof
 from hwsim.simulate.stages import (
     Float64Stage,
     IntegerStage,
@@ -41,14 +45,18 @@ from hwsim.units import (
     COMPENSATED,
     Bins,
     Chunked,
+    DotAdd,
     DoubleWord,
     Exact,
+    ExactProduct,
     Fused,
     Kahan,
     Lanes,
     LogSum,
     MacUnit,
+    Reversed,
     Sequential,
+    Staged,
     StoredProduct,
     has_whole_values,
     is_integer,
@@ -252,8 +260,25 @@ def _grid(unit: MacUnit, fmt: GridFormat) -> Grid64:
     return grid64(fmt, unit.rounding, unit.overflow_of(fmt))
 
 
+def _describe_blocks(unit: MacUnit) -> tuple[str, ...]:
+    """How a unit of blocks is computed by those of numbers."""
+    if isinstance(unit.order, Fused):
+        return ("the exact reference, slowly: no kernel aligns scaled blocks",)
+    if unit.scales_sums:
+        how = "sums of elements, times both scales in float64 (exact), are added by one more sum"
+        return (how, "with c, rdn, sr or everything counted: the exact reference, slowly")
+    return (
+        "values, element times scale, are exact; they enter as numbers",
+        *describe(unit.of_values),
+    )
+
+
 def describe(unit: MacUnit) -> tuple[str, ...]:
     """The proofs for ``unit`` on finite data of unknown size, with nothing counted."""
+    if unit.is_blocked:
+        return _describe_blocks(unit)
+    if plainer := _describe_plainer(unit):
+        return plainer
     if isinstance(unit.order, Bins):
         return _describe_bins(unit)
     if isinstance(unit.multiplier, StoredProduct):
@@ -274,11 +299,9 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     if unit.core is not None:
         return _describe_core(unit)
     if isinstance(unit.order, Fused):
-        return ("the exact reference, slowly: blocks have no kernel yet",)
+        return _describe_fused(unit)
     if isinstance(unit.order, LogSum):
-        return (
-            "int32: logarithms are added, rounded to fields, and summed by the tables' entries",
-        )
+        return (log_proof(unit),)
     if isinstance(unit.order, Exact) and stochastic_of(unit.rounding):
         return ("integers of any width, slowly: the sum's one rounding draws",)
     if isinstance(unit.order, Exact):
@@ -294,6 +317,47 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     if isinstance(stages, str):
         return (f"integers of any width, slowly: {stages}",)
     return tuple(stage.proof for stage in stages if stage is not None)
+
+
+def _describe_plainer(unit: MacUnit) -> tuple[str, ...]:
+    """The proofs of a unit that is another one on some data, or on all; nothing for the others."""
+    order = unit.order
+    if isinstance(order, Reversed):
+        return describe(replace(unit, order=Sequential()))
+    if unit.ftz and (isinstance(order, LogSum) or not adds_products(unit)):
+        return ("the exact reference, slowly",)
+    if unit.ftz:
+        why = "where the data shows no number under the smallest normal one, ftz changes no bit"
+        rest = replace(unit, ftz=False)
+        if unit.product_format and _product(unit).bits <= significant_bits(unit.product_format):
+            why += ", and where products fit their format, rounding them none"
+            rest = replace(rest, multiplier=ExactProduct())
+        return (f"{why}; else the exact reference, slowly", *describe(rest))
+    if unit.accumulator == FP32_NOSUB and adds_products(unit):
+        why = "where the data shows no number under the smallest normal one, sums are fp32's"
+        return (why, *_describe_rest(unit))
+    if isinstance(order, Staged):
+        return (staged_proof(unit),)
+    if isinstance(order, DotAdd) and order.partial is not None:
+        why = "sums of two integers as saturating chunks, where what they enter does not wrap"
+        return (f"{why}; else, and where it is counted, the exact reference, slowly",)
+    return ()
+
+
+def _describe_rest(unit: MacUnit) -> tuple[str, ...]:
+    """The proofs of sums without subnormals, on any data."""
+    stages = lower(unit, Unknown(), NONE)
+    if isinstance(stages, str):
+        return (f"else integers of any width, slowly: {stages}",)
+    return tuple(f"else {stage.proof}" for stage in stages if stage is not None)
+
+
+def _describe_fused(unit: MacUnit) -> tuple[str, ...]:
+    """The proof of a block on any data, or why none holds there."""
+    known = Known(unit, Unknown(), NONE)
+    if problem := known.refusal():
+        return (f"the exact reference, slowly: {problem}",)
+    return (f"{known.proof()}; int32 terms of float32 products where the data allow it",)
 
 
 def _describe_bins(unit: MacUnit) -> tuple[str, ...]:

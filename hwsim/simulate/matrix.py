@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim.memory import check_memory
+from hwsim.simulate import block_units
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.environment import in_ieee_arithmetic
 from hwsim.simulate.inputs import as_dtype, as_real, result_array
-from hwsim.simulate.operands import Scales, carrier, to_operand
+from hwsim.simulate.operands import Scales, carrier, entering, to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
 from hwsim.simulate.products import multiply
 from hwsim.simulate.requantization import check_rescaling, requantize_counted
@@ -129,8 +130,8 @@ def _block(
     draws: Draws | None,
 ) -> tuple[Array, Telemetry]:
     """The values of one block, flat over the batch, and what was counted."""
-    left = to_operand("a", a, unit.a, options, scales[0])
-    right = to_operand("b", b, unit.b, options, scales[1])
+    left = entering("a", a, unit, options, scales[0])
+    right = entering("b", b, unit, options, scales[1])
     start = None
     if c is not None:
         start = to_operand("c", np.ascontiguousarray(c), unit.outer_format, options)
@@ -140,6 +141,9 @@ def _block(
     else:
         parts = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
         left, right = (_flat(x, parts) for x in (left, right))
+    if unit.is_blocked:
+        how = block_units.How(options.level, options.threads, options.strict)
+        return block_units.multiply(left, right, start, unit, how, draws)
     return multiply(left, right, start, unit, options.level, options.threads, draws)
 
 

@@ -16,6 +16,7 @@ from hwsim.simulate.elementwise import FLOATS, convert
 from hwsim.simulate.grids import fits_float64_grid, grid64
 from hwsim.simulate.options import Options
 from hwsim.simulate.scheduler import run_tiles
+from hwsim.units import MacUnit
 
 Array = npt.NDArray[Any]
 # A tensor's divisor on its way into a format; None: it holds values of the format already.
@@ -64,6 +65,15 @@ def to_operand(
     if options.strict:
         _refuse_change(name, x, values, fmt)
     return values.astype(carrier(fmt), copy=False)
+
+
+def entering(name: str, x: Array, unit: MacUnit, options: Options, scale: float | None) -> Array:
+    """An operand, a or x, or b or w, as `to_operand` has it; of blocks, which are made along k of
+    each product, the quotient alone."""
+    fmt, block = (unit.a, unit.a_block) if name in ("a", "x") else (unit.b, unit.b_block)
+    if block is None:
+        return to_operand(name, x, fmt, options, scale)
+    return x if scale in (None, 1.0) else _quotient(x, float(scale or 1.0))
 
 
 def _quotient(x: Array, scale: float) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.blocked import run_kernel
-from hwsim_kernels.datapath import EXACT, HALF, NATIVE, NOTHING, SCALE, UNBOUNDED, Path, lossless
+from hwsim_kernels.datapath import EXACT, INFINITE, NATIVE, NOTHING, UNBOUNDED, Path, lossless
 from hwsim_kernels.multiply import ROWS
 from hwsim_kernels.orders import lanes_kernel, trees_kernel
 from hwsim_kernels.tiles import columns
@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 def stays_finite(inner: Sum, choice: Choice) -> bool:
     """Whether sums that this datapath gives are finite."""
     native = choice.path.sums == NATIVE and not inner.bounded
-    return inner.finite and choice.path.limit not in (SCALE, HALF) and not native
+    return inner.finite and choice.path.limit not in INFINITE and not native
 
 
 def depth_of(order: Order, length: int) -> int:

@@ -1,7 +1,7 @@
 """Shifters and logarithmic multipliers for the kernels: bounds of their products, operands laid out
 in planes, what is shifted out.
 
-    shift   an integer and two powers of two per operand, and a rounding down (SHIFT)
+    shift   a product, cut by adding a large one (SHIFT)
     log     an entry of a table of fractions' sums, and two powers of two (TABLE, ROW, WORDS)
 """
 
@@ -20,13 +20,16 @@ from hwsim_kernels import planes
 from hwsim_kernels.datapath import ROW, TABLE, WORDS
 from hwsim_kernels.vectors import GATHERS, PERMUTES_WORDS
 
-from hwsim.formats import FixedFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.formats.logarithmic import ROOT_BITS, root_of_two
 from hwsim.simulate.elementwise import read_only
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import significant_bits
 from hwsim.units import MacUnit
 from hwsim.units.multipliers import Logarithmic, Shift, has_powers_alone
+
+FARTHEST = 56  # places to the right: none is left of 51 bits but the sign
+RANGE = {32: (24, -126, 127), 64: (53, -1022, 1023)}  # P, exponents of normal numbers
 
 Array = npt.NDArray[Any]
 Scale = Callable[[Format], tuple[int, int]]
@@ -134,16 +137,50 @@ def table_kind(core: Logarithmic, width: int) -> int:
 
 
 # --- planes ---------------------------------------------------------------------------------------
-def moved(unit: MacUnit, x: Array, side: int, room: tuple[Array, Scale, bool]) -> None:
+class Scaled(NamedTuple):
+    """What second planes are multiplied by: that of words, and that of powers."""
+
+    words: float = 1.0
+    powers: float = 1.0
+
+
+# The bits of both add up to those of 1.5·2^(P − 1), and neither is far from 1.
+CUT = {
+    32: Scaled(2.0**-64, 1.5 * 2.0 ** (23 - 63)),
+    64: Scaled(2.0**-512, 1.5 * 2.0 ** (52 - 511)),
+}
+
+
+def moved(unit: MacUnit, x: Array, side: int, room: tuple[Array, Scale, bool, Scaled]) -> None:
     """Planes of SHIFT, for operand a (``side`` 0) or b; room : (out, scales of formats, whether
-    its sign is turned)."""
-    out, scale, negated = room
+    its sign is turned, what the second plane is multiplied by)."""
+    out, scale, negated, by = room
     core, found = unit.core, sides(unit)
     assert isinstance(core, Shift)
     if side == found.power:
-        planes.powers(read_only(x), out, core.guard, negated)
+        ends = 2.0 ** -(core.guard + FARTHEST), 2.0**-core.guard
+        planes.powers(read_only(x), out, *ends, (by.powers, negated))
     else:
-        planes.words(read_only(x), out, *scale(found.word), (found.signed, negated))
+        rule = by.words, not found.signed, negated
+        planes.words(read_only(x), out, *scale(found.word), rule)
+
+
+def in_range(unit: MacUnit, sizes: tuple[float, float, float, float], width: int) -> bool:
+    """Whether a carrier holds what SHIFT computes on data of these sizes, its numbers normal: the
+    planes, products of places that count, and C; and words have two bits less than it."""
+    assert isinstance(unit.core, Shift)
+    (power, word, other), guard = sides(unit), unit.core.guard
+    bits, normal, most = RANGE[width]
+    up = max(_exponent(other, sizes[power]), -guard)
+    fine = coarse = word.quantum_exponent
+    if isinstance(word, FloatFormat):
+        places = word.precision - 1
+        fine = max(_exponent(word, sizes[3 - power]) - places, fine)
+        coarse = max(_exponent(word, sizes[1 - power]) - places, fine)
+    high = max(coarse, 0) + max(up, 0) + bits
+    low = min(fine, 0) - guard - FARTHEST
+    inside = high <= most and low >= normal and fine > normal // 2
+    return inside and significant_bits(word) <= bits - 2
 
 
 def looked_up(core: Logarithmic, x: Array, out: tuple[Array, Array], rule: Any) -> None:
@@ -233,10 +270,10 @@ def products_of_row(unit: MacUnit, row: Array, b: Array, scale: Scale) -> Array:
         if isinstance(core, Logarithmic):
             looked_up(core, x, (out, whole), (0, side, False))
         else:
-            moved(unit, x, side, (out, scale, False))
+            moved(unit, x, side, (out, scale, False, Scaled()))
         made.append((out[:, 0], whole[0, 0]))
     (first, i), (second, j) = made
     rest = first[1] * second[1]
     if isinstance(core, Logarithmic):
         return np.asarray(entries(core, TABLE, np.dtype("f8"))[0][i + j] * rest)
-    return np.asarray(np.floor(first[0] * second[0]) * rest)
+    return np.asarray(np.floor(first[0] * second[0] / rest) * rest)

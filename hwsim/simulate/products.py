@@ -27,12 +27,15 @@ from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_product, holds_integers, integer_product
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import holds_nan
+from hwsim.simulate.fused import fused_product
 from hwsim.simulate.grids import fits_float64_grid
 from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.logsums import log_product
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.powers import plain, shifted_out
+from hwsim.simulate.preparations import flushed, in_turn, pairs_in_chunks, plainer, with_nan
 from hwsim.simulate.range_check import out_of_range
+from hwsim.simulate.staged import staged_product
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.stored import by_codes
 from hwsim.simulate.streams import Draws
@@ -40,15 +43,16 @@ from hwsim.simulate.tally import Totals, exact_total, step_counts
 from hwsim.simulate.tiles import tiled_product
 from hwsim.units import (
     Bins,
+    DotAdd,
     DoubleWord,
     Exact,
     Fused,
     LogSum,
     MacUnit,
     Sequential,
+    Staged,
     StoredProduct,
     Telemetry,
-    has_subnormal_values,
     is_integer,
     steps_of,
 )
@@ -70,9 +74,16 @@ def multiply(
     """(batch, m, k) × (batch, k, n) + c on ``unit``; results that the value dtype of its
     output holds: integers may come in floats, where no bit of theirs is lost.  ``draws``: of a unit
     that rounds stochastically."""
-    if unit.daz:
-        a, b = _flushed(a, unit.a), _flushed(b, unit.b)
-    if isinstance(unit.multiplier, StoredProduct) and (looked := by_codes(unit, a, b)):
+    if unit.nan is not None:
+        plainly = replace(unit, nan=None)
+        values, found = multiply(a, b, c, plainly, level, threads, draws)
+        return with_nan(values, unit.nan, unit.output_format), found
+    unit, a, b = in_turn(unit, a, b)
+    a, b = flushed(a, unit.a, unit), flushed(b, unit.b, unit)
+    if unit.ftz and c is not None and a.shape[2]:
+        c = flushed(c, unit.outer_format, unit)
+    stored = isinstance(unit.multiplier, StoredProduct) and not unit.ftz
+    if stored and (looked := by_codes(unit, a, b)):
         zeros = Facts(a, b, None).zero_products if level != NONE else 0
         values, found = multiply(looked[1], looked[2], c, looked[0], level, threads, draws)
         return values, replace(found, zero_operands=zeros)
@@ -80,16 +91,16 @@ def multiply(
         unit = replace(unit, order=Sequential())  # there is but one word
     unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
-    unit = plain(unit, facts)
+    unit = plainer(plain(unit, facts), facts, draws is not None)
     if isinstance(unit.order, Bins):
-        done = None if draws else _in_bins(facts, unit, level, threads)
+        done = None if draws or unit.ftz else _in_bins(facts, unit, level, threads)
     else:
         done = _by_kernels(facts, unit, level, threads, draws)
-    summing = None if done or unit.core is None else summing_unit(unit)
+    summing = None if done or unit.core is None or unit.ftz else summing_unit(unit)
     if summing is not None:
         return _by_products(facts, unit, summing, (level, threads), draws)
     if done is None and not wide.knows(unit, facts):
-        return _by_reference(facts, unit, level, draws)
+        return by_reference(a, b, c, unit, level, draws)
     in_floats = done is not None
     values, totals = done or wide.wide_product(facts, unit, level, threads, draws)
     if level != NONE and not in_floats:
@@ -131,15 +142,6 @@ def _by_products(
     return out, replace(counted, zero_operands=facts.zero_products, shifted_out=lost)
 
 
-def _flushed(values: Array, fmt: Format) -> Array:
-    """Subnormals as zeros of their sign, where ``fmt`` has −0."""
-    if not has_subnormal_values(fmt):
-        return values
-    zeros = np.copysign(0.0, values) if fmt.has_negative_zero else np.zeros(())
-    tiny = np.abs(values) < float(fmt.smallest_normal)
-    return np.where(tiny, zeros.astype(values.dtype), values)
-
-
 def _has_no_nan(facts: Facts, unit: MacUnit, totals: Totals) -> bool:
     """Whether the plan, or operands and rules, make NaN impossible."""
     if not unit.output_format.has_nan or (totals.finite and unit.output is None):
@@ -152,8 +154,14 @@ def _by_kernels(
     facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
 ) -> tuple[Array, Totals] | None:
     """The product in the accumulator's carrier; None when no kernel is proved."""
-    if isinstance(unit.multiplier, StoredProduct) or isinstance(unit.order, Fused):
+    if isinstance(unit.multiplier, StoredProduct) or unit.ftz:
         return None
+    if isinstance(unit.order, Staged):
+        sums = staged_product(facts, unit, threads) if level == NONE else None
+        return None if sums is None else (sums, Totals(sums.shape, level))
+    if isinstance(unit.order, DotAdd) and unit.order.partial is not None:
+        chunks = None if draws or level != NONE else pairs_in_chunks(unit, facts)
+        return None if chunks is None else _by_kernels(facts, chunks, level, threads, None)
     if isinstance(unit.order, LogSum):
         done = log_product(facts, unit, level, threads)
         if done is not None and level != NONE:
@@ -163,6 +171,11 @@ def _by_kernels(
         return None if draws else _by_core(facts, unit, level, threads)
     if _in_codes(unit):
         return None
+    if isinstance(unit.order, Fused):
+        done = fused_product(facts, unit, level, threads)
+        if done is not None and level != NONE:
+            done[1].zeros = facts.zero_products
+        return done
     if isinstance(unit.order, Exact) and draws:
         return None
     if isinstance(unit.order, Exact):
@@ -251,16 +264,16 @@ def _without_overflow(
     return None if totals.overflowed else (values, totals)
 
 
-def _by_reference(
-    facts: Facts, unit: MacUnit, level: int, draws: Draws | None
+def by_reference(
+    a: Array, b: Array, c: Array | None, unit: MacUnit, level: int, draws: Draws | None
 ) -> tuple[Array, Telemetry]:
     """The exact reference, for units with a part that no kernel knows."""
-    count = math.prod(facts.a.shape) * facts.b.shape[2]
+    count = math.prod(a.shape) * b.shape[2]
     if count > MANY:
         how = f"the exact reference multiplies {count:,} times, some tens of thousands a second"
         warnings.warn(f"{unit}: no kernel computes this; {how}", RuntimeWarning, stacklevel=2)
-    drawn = draws.listed(steps_of(unit, facts.length).total) if draws else None
-    operands = facts.a, facts.b, unit, facts.c
+    drawn = draws.listed(steps_of(unit, a.shape[2]).total) if draws else None
+    operands = a, b, unit, c
     if level == NONE:
         return np.asarray(reference.matmul(*operands, draws=drawn)), NOTHING
     values, telemetry = reference.matmul(*operands, telemetry=True, draws=drawn)
@@ -323,6 +336,8 @@ def _telemetry(
     n = facts.b.shape[2]
     outputs = batch * m * n
     inner_steps, outer_steps = unit.order.steps(k)
+    if isinstance(unit.order, Fused):
+        inner_steps = k  # every product is added, though a block is rounded once
     struck = converted > 0 or totals.overflowed
     inner = step_counts(totals.inner, outputs * inner_steps)
     return Telemetry(

@@ -18,14 +18,12 @@ import numpy.typing as npt
 from hwsim_kernels import tables as kernels
 from hwsim_kernels.tables import (
     CHAINS,
-    DEPTHS,
     PERIODIC,
     PLAIN,
-    TREE,
-    TREE_OF_PLACES,
     Bits,
     Buckets,
 )
+from hwsim_kernels.trees import DEPTHS, tree_kernel
 from hwsim_kernels.vectors import GATHERS
 
 from hwsim import reference
@@ -207,7 +205,7 @@ def _tree(steps: Steps, entries: Array) -> Kernel:
     found = np.full(size, entries[-1]).astype(steps.whole)
     found[: len(entries)] = entries
     places = np.array_equal(entries, np.arange(len(entries)))
-    kernel = kernels.chain_kernel(size, TREE_OF_PLACES if places else TREE)
+    kernel = tree_kernel(size, int(places))
     return partial(_run, kernel, (tree, found, np.array(steps.bits, steps.whole)))
 
 

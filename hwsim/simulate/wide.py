@@ -71,7 +71,10 @@ NO_DRAWS = np.empty(0, np.uint32)
 def knows(unit: MacUnit, facts: Facts) -> bool:
     """Whether the kernels know every part of the unit, on this data."""
     known = isinstance(unit.multiplier, MULTIPLIERS) and isinstance(unit.order, ORDERS)
-    return known and unit.core is None and _fits_window(unit, facts)
+    plain = unit.core is None and not unit.ftz
+    if isinstance(unit.order, DotAdd) and unit.order.partial is not None:
+        return False
+    return known and plain and _fits_window(unit, facts)
 
 
 def _fits_window(unit: MacUnit, facts: Facts) -> bool:
@@ -153,10 +156,14 @@ def _overflow(fmt: Format, rounding: str, overflow: str, negative: bool) -> int:
     extreme = project.TO_LOWEST if negative else project.TO_LARGEST
     if overflow in ("saturate", "saturate_all"):
         return extreme
+    if overflow == "sat_none" and negative and rounding in ("rtz", "rup"):
+        return extreme  # of unsigned formats: others have a plain rule
     if overflow == "nan" or (negative and fmt.lowest >= 0):
         return _nan(fmt)
     inward = ("rtz", "rto", "rup" if negative else "rdn")
-    return extreme if overflow == "inf" and rounding in inward else project.TO_INF
+    if overflow == "sat_none" and not fmt.has_inf:
+        return extreme
+    return extreme if overflow in ("inf", "sat_none") and rounding in inward else project.TO_INF
 
 
 def _infinity(fmt: Format, overflow: str, negative: bool) -> int:
@@ -168,7 +175,8 @@ def _infinity(fmt: Format, overflow: str, negative: bool) -> int:
         return extreme
     if fmt.has_inf and not (negative and fmt.lowest >= 0):
         return project.TO_INF
-    return extreme if overflow == "saturate" else _nan(fmt)
+    kept = overflow == "saturate" or (overflow == "sat_none" and not negative)
+    return extreme if kept else _nan(fmt)
 
 
 def _layout(fmt: Format) -> Operand:

@@ -86,10 +86,10 @@ def _patient(unit: MacUnit) -> MacUnit:
 
     Logarithms have products by a table alone, whose sums get more bits than ever show.
     """
-    operands = f"{unit.a}x{unit.b}"
+    operands = "x".join(map(str, unit.operands))
     if isinstance(unit.core, Logarithmic):
         return parse_unit(f"{operands}:{unit.core}+e10m40:out=fp32")
-    return replace(parse_unit(f"{operands}+exact"), daz=unit.daz)
+    return replace(parse_unit(f"{operands}+exact"), daz=unit.daz or unit.ftz)
 
 
 _exact_scores: dict[tuple[str, ...], Score] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from hwsim.formats import CodebookFormat, FloatFormat, TableFormat, stochastic_of
+from hwsim.formats import CodebookFormat, FloatFormat, TableFormat, plain_overflow, stochastic_of
 from hwsim.testing import rounding_laws as judge
 from hwsim.testing.conversion import MIRRORS, NEAREST, Conversion, every, ours
 from hwsim.testing.verdicts import Finding, Law
@@ -133,10 +133,11 @@ _LAWS = (
 
 def _rule_is_plain(subject: Conversion) -> bool:
     """Rules under which directed roundings too leave the range."""
-    if subject.overflow in ("saturate", "saturate_all"):
+    rule = plain_overflow(subject.overflow, subject.fmt, subject.rounding)
+    if rule in ("saturate", "saturate_all"):
         return True
-    always = subject.overflow in ("inf_always", "nan") or subject.rounding in NEAREST
-    return always and subject.overflow != "wrap"
+    always = rule in ("inf_always", "nan") or subject.rounding in NEAREST
+    return always and rule not in ("wrap", "sat_none")
 
 
 def _by_width(law: Law) -> Law:

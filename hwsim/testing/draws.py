@@ -80,7 +80,8 @@ def _floats(
         codes = generator.integers(0, top, shape, np.uint64, endpoint=True)
         found = reference.decode(codes, fmt)
         if style == "finite" or not fmt.has_nan:
-            found = np.where(np.isfinite(found), found, found.dtype.type(1))
+            one = reference.round(np.ones(1), fmt, overflow="saturate")  # or the value next to it
+            found = np.where(np.isfinite(found), found, one.astype(found.dtype))
         return found
     if style == "zeros":
         smallest = 0.0 if fmt.has_zero else float(fmt.smallest)

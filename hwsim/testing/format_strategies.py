@@ -27,6 +27,8 @@ from hwsim.formats import (
     as_format,
 )
 from hwsim.formats.logarithmic import DOMAINS
+from hwsim.formats.p3109 import SPECIALS as P3109
+from hwsim.formats.p3109 import WIDEST, exponent_bits
 from hwsim.formats.types import SPECIALS, ZERO_FIELDS
 from hwsim.testing.draws import STYLES, values
 from hwsim.testing.points import hard_codes, hard_numbers
@@ -75,7 +77,18 @@ def _specials(exponent_bits: int, precision: int, signed: bool) -> list[Any]:
         impossible.add("ieee")
     if exponent_bits == precision == 1:
         impossible |= {"fn", "merged"}
-    return [kind for kind in SPECIALS if kind not in impossible]
+    return [kind for kind in SPECIALS if kind not in {*impossible, *P3109}]
+
+
+@st.composite
+def p3109(draw: DrawFn, max_width: int = 16, *, of_sums: bool = False) -> FloatFormat:
+    """Any format of IEEE P3109 that float64 holds; ``of_sums``: the signed ones."""
+    width = draw(st.integers(3, min(max_width, WIDEST)))
+    signed = of_sums or draw(st.booleans())
+    precision = draw(st.integers(max(1, width - signed - 10), width - signed))
+    specials = draw(st.sampled_from(P3109))
+    x = exponent_bits(width, precision, signed)
+    return FloatFormat(x, precision, specials=specials, signed=signed)
 
 
 @st.composite
@@ -92,8 +105,16 @@ def fixed(draw: DrawFn, max_width: int = 16) -> FixedFormat:
 
 def grids(max_width: int = 16) -> SearchStrategy[GridFormat]:
     """Formats that sums and results can have: floats with sign and zero, fixed point."""
-    known = named(max_width, lambda fmt: not isinstance(fmt, TableFormat) and fmt.has_zero)
-    return st.one_of(known, floats(max_width, of_sums=True), fixed(max_width))
+    known = named(max_width, _can_be_summed)
+    floating = [floats(max_width, of_sums=True)]
+    if max_width >= 3:
+        floating.append(p3109(max_width, of_sums=True))
+    return st.one_of(known, *floating, fixed(max_width))
+
+
+def _can_be_summed(fmt: Format) -> bool:
+    signed = fmt.signed or isinstance(fmt, FixedFormat)
+    return not isinstance(fmt, TableFormat) and fmt.has_zero and signed
 
 
 def tables(max_width: int = 8, *, exact: bool = False) -> SearchStrategy[TableFormat]:
@@ -137,7 +158,8 @@ def codebooks(draw: DrawFn, max_width: int = 8) -> CodebookFormat:
 def formats(max_width: int = 16) -> SearchStrategy[Format]:
     """Any format of at most ``max_width`` bits."""
     small = min(8, max_width)
-    return st.one_of(named(max_width), floats(max_width), fixed(max_width), tables(small))
+    floating = [floats(max_width), *([p3109(max_width)] if max_width >= 3 else [])]
+    return st.one_of(named(max_width), *floating, fixed(max_width), tables(small))
 
 
 def named(max_width: int, also: Callable[[Format], bool] = bool) -> SearchStrategy[Any]:
@@ -151,7 +173,12 @@ def _catalogue(max_width: int) -> list[Format]:
     found = {entry.format for entry in CATALOGUE.values() if entry.format.width <= max_width}
     few = (1, 4, 8, 16, 32)
     chosen = [fmt for fmt in found if not isinstance(fmt, IntFormat) or fmt.width in few]
-    return sorted(chosen, key=lambda fmt: (fmt.width != 8, fmt.width, str(fmt)))
+
+    def rank(fmt: Format) -> tuple[object, ...]:
+        late = isinstance(fmt, FloatFormat) and fmt.specials in P3109
+        return fmt.width != 8, fmt.width, late, str(fmt)
+
+    return sorted(chosen, key=rank)
 
 
 def codes(fmt: str | Format) -> SearchStrategy[int]:

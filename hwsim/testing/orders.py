@@ -100,6 +100,11 @@ def _has(kind: type, why: str, also: Callable[[Product], bool] = bool) -> Callab
     return applies
 
 
+def _not_rounded(subject: Product) -> bool:
+    order = subject.unit.order
+    return isinstance(order, DotAdd) and order.partial is None
+
+
 def _ascending(subject: Product) -> bool:
     order = subject.unit.order
     zeros = subject.unit.a.has_zero and subject.unit.b.has_zero
@@ -117,7 +122,7 @@ ORDER_LAWS = (
         "exact groups",
         "one rounding of c and each group, which an exact accumulator gives in turn",
         _exact_groups,
-        _has(DotAdd, "no exact groups"),
+        _has(DotAdd, "no exact groups", _not_rounded),
     ),
     Law(
         "wider trees",

@@ -114,7 +114,7 @@ def hard_codes(fmt: Format) -> list[int]:
 
 def _reserved(fmt: FloatFormat) -> set[int]:
     """The code of −0, where it is NaN."""
-    return {fmt.nan_code} if fmt.specials == "fnuz" else set()
+    return {fmt.nan_code} if fmt.has_nan_at_minus_zero else set()
 
 
 def _multiples(fmt: FixedFormat) -> Iterable[Fraction]:

@@ -11,7 +11,14 @@ from fractions import Fraction
 import numpy as np
 
 from hwsim import reference
-from hwsim.formats import FixedFormat, LogFormat, Stochastic, TableFormat, stochastic_of
+from hwsim.formats import (
+    FixedFormat,
+    LogFormat,
+    Stochastic,
+    TableFormat,
+    plain_overflow,
+    stochastic_of,
+)
 from hwsim.reference.draws import Draws
 from hwsim.testing.conversion import MIRRORS, Array, Conversion, compared, first_failure
 from hwsim.testing.verdicts import Finding
@@ -161,11 +168,12 @@ def ended(subject: Conversion) -> Finding:
     low, high = float(fmt.lowest), float(fmt.largest)
     beyond = (x >= 2 * max(high, 1.0)) | (x <= 2 * min(low, -1.0))
     x = x[beyond & np.isfinite(x)]
-    if subject.overflow in ("saturate", "saturate_all"):
+    rule = plain_overflow(subject.overflow, fmt, subject.rounding)
+    if rule in ("saturate", "saturate_all"):
         wanted = np.where(x > 0, high, low)
     else:
         wanted = np.full(x.size, np.nan)
-        if subject.overflow != "nan":
+        if rule != "nan":
             wanted = np.where(x > 0, np.inf, -np.inf)
     return compared(subject, x, subject(x), wanted, "the overflow rule gives")
 

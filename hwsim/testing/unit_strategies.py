@@ -27,6 +27,7 @@ from hwsim.formats import (
 )
 from hwsim.formats.stochastic import MOST_BITS, TAPS, VARIANTS
 from hwsim.testing.format_strategies import fixed, floats, grids, logarithmic, named, tables
+from hwsim.testing.log_strategies import NARROWEST, log_units
 from hwsim.units import (
     REQUANT_ROUNDINGS,
     Bins,
@@ -35,6 +36,7 @@ from hwsim.units import (
     DoubleWord,
     Exact,
     ExactProduct,
+    Fused,
     IntegerMultiplier,
     Kahan,
     Lanes,
@@ -43,8 +45,10 @@ from hwsim.units import (
     Order,
     Requantization,
     Rescaling,
+    Reversed,
     RoundedProduct,
     Sequential,
+    Staged,
     StoredProduct,
     Tree,
     is_integer,
@@ -69,8 +73,11 @@ def mac_units(draw: DrawFn, max_width: int = 16) -> MacUnit:
 
     max_width : bits of every format, 2 … 64.
     """
+    if max_width >= NARROWEST and draw(st.integers(0, 15)) == 15:
+        return draw(log_units(max_width))
     a, b = draw(_pairs(max_width))
     core, accumulator = draw(cores(a, b)), draw(_sums(max_width))
+    flushes = draw(st.sampled_from(("", "daz", "ftz")))
     plain = MacUnit(
         a,
         b,
@@ -79,12 +86,50 @@ def mac_units(draw: DrawFn, max_width: int = 16) -> MacUnit:
         order=draw(_orders(accumulator, max_width)),
         multiplier=draw(products(max_width)),
         output=draw(st.one_of(st.none(), st.none(), _sums(max_width))),
-        daz=draw(st.booleans()),
+        daz=flushes == "daz",
         core=core,
+        ftz=flushes == "ftz",
     )
     plain = replace(plain, **draw(_of_tables(a, b, max_width))) if core is None else plain
+    plain = replace(plain, **draw(_of_floats(plain)))
     unit = replace(plain, requantization=draw(_requantizations(plain)))
-    return replace(unit, overflow=draw(st.sampled_from(_rules(unit))))
+    return replace(unit, overflow=draw(st.sampled_from(_rules(unit))), nan=draw(_nans(unit)))
+
+
+@st.composite
+def _of_floats(draw: DrawFn, unit: MacUnit) -> dict[str, Any]:
+    """Blocks of exact products of floats into floats, now and then."""
+    formats = (unit.a, unit.b, unit.accumulator)
+    exact = unit.core is None and isinstance(unit.multiplier, ExactProduct)
+    floats = exact and all(isinstance(fmt, FloatFormat) for fmt in formats)
+    return {"order": draw(blocks())} if draw(st.booleans()) and floats else {}
+
+
+def blocks() -> SearchStrategy[Order]:
+    """Fused blocks and blocks in two stages, of few terms and of any widths that tell."""
+    places, most = st.integers(0, 40), st.integers(1, 9)
+    whole = st.builds(Fused, most, promote=st.one_of(st.none(), most))
+    cut = st.builds(
+        Fused,
+        most,
+        places,
+        st.one_of(st.none(), st.integers(-160, 20)),
+        st.booleans(),
+        promote=st.one_of(st.none(), most),
+    )
+    staged = st.builds(
+        lambda terms, extra, *rest: Staged(terms + extra, *rest),
+        *(most, st.integers(0, 8), places, places, most, st.one_of(st.none(), places)),
+    )
+    return st.one_of(whole, cut, staged.filter(lambda order: order.groups <= order.terms))
+
+
+@st.composite
+def _nans(draw: DrawFn, unit: MacUnit) -> int | None:
+    """All ones but the sign as the code of NaN, now and then."""
+    fmt, some = unit.output_format, draw(st.booleans())  # always: no format is simpler by it
+    has = isinstance(fmt, FloatFormat) and fmt.specials == "ieee"
+    return (1 << (fmt.width - 1)) - 1 if some and has else None
 
 
 @st.composite
@@ -159,7 +204,8 @@ def orders(max_width: int = 16) -> SearchStrategy[Order]:
         st.builds(Lanes, st.integers(1, 9)),
         st.builds(lambda depth: Lanes(1 << depth, tree=True), st.integers(1, 4)),
         st.builds(Tree, st.integers(2, 17)),
-        st.builds(DotAdd, st.integers(2, 9)),
+        st.builds(DotAdd, st.integers(2, 9), outer),
+        st.builds(Reversed, st.integers(2, 9)),
         st.just(Exact()),
     )
 

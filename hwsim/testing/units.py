@@ -12,7 +12,16 @@ from hwsim.testing.orders import ORDER_LAWS
 from hwsim.testing.products import Product, ours
 from hwsim.testing.unit_laws import PAIRS
 from hwsim.testing.verdicts import Law
-from hwsim.units import ExactProduct, MacUnit, Sequential, TableMultiplier
+from hwsim.units import (
+    DotAdd,
+    ExactProduct,
+    Fused,
+    LogSum,
+    MacUnit,
+    Sequential,
+    Staged,
+    TableMultiplier,
+)
 from hwsim.units.multipliers import Shift
 
 
@@ -24,13 +33,24 @@ def _signed_integers(s: Product, rule: str) -> bool:
     u = s.unit
     formats = (u.a, u.b, u.accumulator)
     plain = u.outer_format == u.accumulator and _multiplies(u)
-    ends = u.output is None and u.requantization is None and not u.daz
+    ends = u.output is None and u.requantization is None and not u.daz and not _loses_more(u)
     return plain and ends and all(map(_integer, formats)) and u.overflow_of(u.accumulator) == rule
 
 
 def _multiplies(unit: MacUnit) -> bool:
     """Whether exact products enter the sum."""
     return isinstance(unit.multiplier, ExactProduct) and unit.core is None
+
+
+def _loses_more(unit: MacUnit) -> bool:
+    """Whether sums that every format holds may lose bits in the order's own blocks."""
+    order, formats = unit.order, (unit.a, unit.b, unit.accumulator)
+    if isinstance(order, LogSum):
+        return True
+    if isinstance(order, Fused) and order.fraction is not None:
+        small = all(isinstance(f, FloatFormat) and f.emin <= 0 for f in formats)
+        return not (small and order.fraction >= 6 and (order.zero or -1) <= 0)
+    return isinstance(order, Staged) or (isinstance(order, DotAdd) and order.partial is not None)
 
 
 def _mirrored(fmt: Any) -> bool:
@@ -51,6 +71,9 @@ def _mirrors(s: Product) -> bool:
     free = not (isinstance(u.core, TableMultiplier) and u.core.signed)
     words = any(isinstance(fmt, FixedFormat) for fmt in (u.a, u.b))
     free = free and not (isinstance(u.core, Shift) and words)  # which go down
+    if isinstance(u.order, DotAdd) and u.order.partial is not None:
+        formats.append(u.order.partial)
+    free = free and not isinstance(u.order, Staged)  # whose sums go down
     return _values(s) and free and not wraps and all(map(_mirrored, formats))
 
 
@@ -65,7 +88,7 @@ def _one_step(s: Product) -> bool:
 def _float_sums(s: Product) -> bool:
     fmt = s.unit.accumulator
     wide = isinstance(fmt, FloatFormat) and fmt.largest >= 2**15 and fmt.has_subnormals
-    wide = wide and not s.unit.daz
+    wide = wide and not s.unit.daz and not s.unit.ftz
     return _one_step(s) and wide and all(f.largest >= 16 for f in (s.unit.a, s.unit.b))
 
 
@@ -77,7 +100,7 @@ def _has_ones(s: Product) -> bool:
         for f in formats
         if f.lowest <= -1 <= 1 <= f.largest
     )
-    ones = ones and not u.daz and u.core is None
+    ones = ones and not u.daz and not u.ftz and u.core is None and not _loses_more(u)
     return _values(s) and ones and all(f.lowest <= -1 and f.largest >= 1 for f in formats)
 
 
@@ -115,13 +138,13 @@ UNIT_LAWS = (
         "sign-symmetric",
         "f(−a, b, −c) = −f(a, b, c); rup mirrors rdn",
         judge.symmetric,
-        _when("a range is not symmetric, or wraps, or words are moved downwards", _mirrors),
+        _when("a range is not symmetric, or wraps, or words or sums go down", _mirrors),
     ),
     Law(
         "exact where it fits",
         "sums of −1, 0, 1 that the accumulator holds are exact",
         judge.exact,
-        _when("−1 or 1 is no value of some format, or products are approximate", _has_ones),
+        _when("−1 or 1 is no value of some format, or products or blocks are not exact", _has_ones),
     ),
     Law(
         "threads, tiles, batches",

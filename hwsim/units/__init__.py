@@ -14,10 +14,12 @@ from hwsim.units.orders import (
     Fused,
     Lanes,
     Order,
+    Reversed,
     Sequential,
     Tree,
 )
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization, Rescaling
+from hwsim.units.staged import Staged
 from hwsim.units.steps import Steps, steps_of
 from hwsim.units.tables import TableMultiplier, multiplier
 from hwsim.units.telemetry import StepCounts, Telemetry
@@ -55,8 +57,10 @@ __all__ = [
     "Order",
     "Requantization",
     "Rescaling",
+    "Reversed",
     "RoundedProduct",
     "Sequential",
+    "Staged",
     "StepCounts",
     "Steps",
     "StoredProduct",

@@ -42,6 +42,19 @@ UNITS = (
     UnitEntry("bf16xbf16+bf16:double", "sums of two words", "Joldes et al. 2017, algorithm 5"),
     UnitEntry("fp16xfp16+fp32", "native sums", "IEEE 754-2019"),
     UnitEntry("e4m3xe4m3+fp16:mul_add", "rounded products", "IEEE 754-2019 §5.4.1"),
+    UnitEntry(
+        "fp16xfp16+fp16:fused4f23z-19", "fused blocks: volta.fp16/fp16", "Fasi et al. 2021; MMA-Sim"
+    ),
+    UnitEntry(
+        "e4m3xe4m3+fp32:rtz:inf_always:fused32f13z-133/e8m13",
+        "fused blocks: hopper.e4m3",
+        "Khattak, Mikaitis 2025; MMA-Sim",
+    ),
+    UnitEntry("fp16xfp16+fp32:fused4", "exact blocks: cdna1.fp16", "MMA-Sim"),
+    UnitEntry("fp16xfp16+fp32:tree4:mul_add:ftz", "flushed sums: cdna2.fp16", "MMA-Sim"),
+    UnitEntry("fp16xfp16+fp32:staged8f24s31", "two stages: cdna3.fp16", "MMA-Sim"),
+    UnitEntry("bf16xbf16+e8m23_nosub:rev2:daz", "pairs reversed: VDPBF16PS", "Intel SDM"),
+    UnitEntry("uint8xint8+int32:dot2/int16", "saturated pairs: VPMADDUBSW", "Intel SDM"),
     UnitEntry("fp32xfp32+fp32:exact", "exact sums", "Kulisch 2013"),
     UnitEntry("int8xint8+int32", "integers that wrap", "two's complement"),
     UnitEntry("int8xint8+int16:saturate", "integers that saturate", "two's complement"),
@@ -60,6 +73,8 @@ UNITS = (
     UnitEntry("log4.3xlog4.3:log8+fp32", "log, by a table", "Zhao et al. 2021, LNS-Madam"),
 )
 MISSING = (
-    "a kernel of fused blocks: matrix units (`hopper.e4m3` …) run on the reference, slowly; "
-    "AMD's CDNA2 and CDNA3 are not described",
+    "posits; sums of logarithms; compensated sums",
+    "units of blocks (`mxfp4xmxfp4+fp32`): a row here, the cost of scales, kernels of "
+    "scaled blocks in `fused` and of chunks that start at c",
+    "counts of `staged` and of partial sums, and sums that are really flushed, by kernels",
 )

@@ -3,22 +3,26 @@
     unit   = ( A "x" B [ ":" core ] "+" ( ACC | "exact" ) | INSTRUCTION ) { ":" option }
     core   = a name of `hwsim.units.multipliers` | ( "table" | "tables" ) "=" FILE | "table-" DIGEST
     option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "products/" FMT
-         | "daz" | "out=" FMT | requant
-    order  = "seq" | "chunk" N [ "/" FMT ] | "lanes" N [ "-tree" ] | "tree" N | "dot" N | "exact"
-           | "bins" N [ "/" FMT ] | "kahan" | "double" | "lns" [ N ]
-           | "fused" L [ "f" F [ "n" ] [ "z" [ "-" ] E ] ] [ "p" N ] [ "/" FMT ]
+         | "daz" | "ftz" | "out=" FMT | requant | "nan=" CODE
+    order  = "seq" | "rev" N | "chunk" N [ "/" FMT ] | "lanes" N [ "-tree" ] | "tree" N | "exact"
+           | "dot" N [ "/" FMT ] | "bins" N [ "/" FMT ] | "kahan" | "double" | "lns" [ N ]
+           | "fused" L [ "f" F [ "n" ] [ "z" [ "-" ] E ] ] [ "p" N ] [ "g" N ]
+              [ "/" FMT ]
+           | "staged" L "f" F "s" S [ "g" G ] [ "c" C ]
     rounding = "rne" | "rna" | "rtz" | "rup" | "rdn" | "rto" | stochastic
     stochastic = "sr" [ N ] [ "a" | "b" | "c" ] [ "-lfsr" W ]
     requant = "requant" BITS [ "/" MODE [ "/" MODE ] ]
 
-A, B, ACC and FMT are format names (`hwsim.formats.grammar`), taken longest first; INSTRUCTION is
-one of `INSTRUCTIONS` or of `MATRIX_UNITS`.
+A, B, ACC and FMT are format names (`hwsim.formats.grammar`), A and B also block formats'
+(`hwsim.formats.block_names`), taken longest first; INSTRUCTION is one of `INSTRUCTIONS` or of
+`MATRIX_UNITS`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import MISSING, Field, replace
+from dataclasses import fields as fields_of
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -33,7 +37,9 @@ from hwsim.formats import (
     Format,
     GridFormat,
     TableFormat,
+    block_length,
     format_length,
+    parse_block,
     parse_format,
     stochastic_of,
 )
@@ -49,20 +55,24 @@ from hwsim.units.orders import (
     Fused,
     Lanes,
     Order,
+    Reversed,
     Sequential,
     Tree,
 )
 from hwsim.units.requantization import REQUANT_ROUNDINGS, Requantization
+from hwsim.units.staged import Staged
 from hwsim.units.tables import known_table, read_table
 from hwsim.units.types import (
     MacUnit,
     RoundedProduct,
     StoredProduct,
     default_exact_accumulator,
+    default_order,
 )
 
 ORDERS = (
     "seq",
+    "rev2",
     "chunk64",
     "lanes8",
     "lanes8-tree",
@@ -70,6 +80,7 @@ ORDERS = (
     "dot4",
     "bins16",
     "fused16f25",
+    "staged8f24s31",
     "kahan",
     "double",
     "lns",
@@ -83,20 +94,39 @@ OPTIONS = (
     "mul_add",
     "products/",
     "daz",
+    "ftz",
     "out=",
     "requant31",
+    "nan=0x7fffffff",
 )
-# Integer dot instructions by their names: u8·s8, four products summed exactly, then into int32.
+# Instructions of CPUs, and the first TPU's array (Jouppi et al. 2017), by their names.
 INSTRUCTIONS = {
     "vpdpbusd": "uint8xint8+int32:dot4",
     "vpdpbusds": "uint8xint8+int32:saturate:dot4",
+    "avx512.vpdpbusd": "uint8xint8+int32:dot4",
+    "avx512.vpdpbusds": "uint8xint8+int32:saturate:dot4",
+    "avx512.vdpbf16ps": "bf16xbf16+e8m23_nosub:rev2:daz",
+    "avx2.vpmaddubsw": "uint8xint8+int32:dot2/int16",  # then VPMADDWD by ones, VPADDD
+    "avx2.vpmaddubsw/int16": "uint8xint8+int16:saturate:dot2/int16",  # then VPADDSW
+    "tpu1.int8": "int8xint8+int32",
 }
 NAMED = INSTRUCTIONS | MATRIX_UNITS
 _PLAIN_ORDERS = {"seq": Sequential, "kahan": Kahan, "double": DoubleWord, "exact": Exact}
-_COUNTED = {"chunk": Chunked, "lanes": Lanes, "tree": Tree, "dot": DotAdd, "bins": Bins}
-_COUNTED_ORDER = re.compile(r"(chunk|lanes|tree|dot|bins)([1-9][0-9]{0,8})(-tree)?")
+_COUNTED = {
+    "rev": Reversed,
+    "chunk": Chunked,
+    "lanes": Lanes,
+    "tree": Tree,
+    "dot": DotAdd,
+    "bins": Bins,
+}
+_COUNTED_ORDER = re.compile(rf"({'|'.join(_COUNTED)})([1-9][0-9]{{0,8}})(-tree)?")
 _FUSED_ORDER = re.compile(
     r"fused([1-9][0-9]{0,8})(?:f([0-9]{1,9})(n)?(?:z(-?[0-9]{1,9}))?)?(?:p([1-9][0-9]{0,8}))?"
+    r"(?:g([1-9][0-9]{0,8}))?"
+)
+_STAGED_ORDER = re.compile(
+    r"staged([1-9][0-9]{0,8})f([0-9]{1,9})s([0-9]{1,9})(?:g([1-9][0-9]{0,8}))?(?:c([0-9]{1,9}))?"
 )
 
 _FILES = re.compile("codebook=|tables?=")
@@ -151,6 +181,19 @@ class _Reader:
         self.spans[name] = (start, self.at - start)
         return fmt
 
+    def operand(self, name: str) -> dict[str, Any]:
+        """Read the format of numbers, or of blocks, that is the field ``name``."""
+        start, length = self.at, block_length(self.text, self.at)
+        if not length or length < format_length(self.text, start):
+            return {name: self.field(name)}
+        self.at += length
+        self.spans[name] = (start, length)
+        try:
+            block = parse_block(self.text[start : self.at])
+        except SpecError as error:
+            raise SpecError(error.message, self.text, start, length) from None
+        return {name: block.element, f"{name}_block": block}
+
     def grid(self) -> GridFormat:
         """Step over the format of a sum."""
         start = self.at
@@ -184,11 +227,19 @@ def _parsed(text: str) -> MacUnit:
         reader.expect(":", "a format or an option")
         _option(reader, fields)
     try:
-        return MacUnit(**fields)
+        return _unit(fields)
     except SpecError as error:
         place = _FIELD_OF_ROLE.get(error.part, error.part)
         start, length = reader.spans.get(place, (0, len(text)))
         raise SpecError(error.message, text, start, length) from None
+
+
+def _unit(fields: dict[str, Any]) -> MacUnit:
+    """The unit of these fields; blocks have another default order."""
+    unit = MacUnit(**{"order": Sequential()} | fields)
+    if unit.is_blocked and "order" not in fields:
+        unit = replace(unit, order=default_order(unit.block_size))
+    return unit
 
 
 def _instruction(reader: _Reader) -> dict[str, Any]:
@@ -198,25 +249,36 @@ def _instruction(reader: _Reader) -> dict[str, Any]:
         return {}
     reader.take(name)
     unit = parse_unit(NAMED[name])
-    fields: dict[str, Any] = {"a": unit.a, "b": unit.b, "accumulator": unit.accumulator}
-    fields |= {"order": unit.order} | (
-        {} if unit.rounding == "rne" else {"rounding": unit.rounding}
-    )
-    return fields | ({} if unit.overflow is None else {"overflow": unit.overflow})
+    always = ("a", "b", "a_block", "b_block", "accumulator", "order")
+    return {
+        field.name: getattr(unit, field.name)
+        for field in fields_of(MacUnit)
+        if field.name in always or getattr(unit, field.name) not in _unsaid(field)
+    }
+
+
+def _unsaid(field: Field[Any]) -> tuple[Any, ...]:
+    """What a field is where nothing is said."""
+    made = [] if field.default_factory is MISSING else [field.default_factory()]
+    return (field.default, *made)
 
 
 def _formats(reader: _Reader) -> dict[str, Any]:
     """Operands and accumulator."""
-    a = reader.field("a")
-    reader.expect("x", f"the format {a}")
-    b = reader.field("b")
-    fields: dict[str, Any] = {"a": a, "b": b}
+    fields: dict[str, Any] = reader.operand("a")
+    a = fields["a"]
+    reader.expect("x", f"the format {fields.get('a_block', a)}")
+    fields |= reader.operand("b")
+    b = fields["b"]
     if reader.take(":"):
         fields["core"] = _core(reader, core_bits(a, b))
-    reader.expect("+", f"the format {b}")
+    reader.expect("+", f"the format {fields.get('b_block', b)}")
     if reader.word() == "exact":
         reader.take("exact")
-        fields |= {"accumulator": default_exact_accumulator(a, b), "order": Exact()}
+        values = [
+            fields[f"{x}_block"].values if f"{x}_block" in fields else fields[x] for x in "ab"
+        ]
+        fields |= {"accumulator": default_exact_accumulator(*values), "order": Exact()}
     else:
         fields["accumulator"] = reader.field("accumulator")
     return fields
@@ -265,6 +327,8 @@ def _option(reader: _Reader, fields: dict[str, Any]) -> None:
     if name in fields:
         reader.at = start
         reader.fail(f"a second {name}: {word!r}", len(word))
+    if name == "output" and "nan" not in reader.spans:
+        fields.pop("nan", None)  # an instruction's own NaN, which a conversion replaces
     fields[name] = value
     reader.spans[name] = (start, reader.at - start)
 
@@ -284,13 +348,17 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "order", _log_sum(reader, word, found[1])
     if found := _FUSED_ORDER.fullmatch(word):
         return "order", _fused_order(reader, word, *found.groups())
+    if found := _STAGED_ORDER.fullmatch(word):
+        return "order", _staged_order(reader, word, *found.groups())
     if word == "mul_add" and reader.take(word):
         return "multiplier", RoundedProduct(reader.grid() if reader.take("/") else None)
     if word == "products" and reader.take("products"):
         reader.expect("/", "products")
         return "multiplier", StoredProduct(reader.grid())
-    if word == "daz" and reader.take(word):
-        return "daz", True
+    if word in ("daz", "ftz") and reader.take(word):
+        return word, True
+    if re.fullmatch("nan=0x[0-9a-f]{1,16}", word) and reader.take(word):
+        return "nan", int(word[len("nan=") :], 16)
     if word.startswith("out=") and reader.take("out="):
         return "output", reader.format()
     if re.fullmatch(r"requant[1-9][0-9]?", word):
@@ -312,6 +380,8 @@ def _counted_order(reader: _Reader, kind: str, digits: str, tree: str | None) ->
     reader.take(word)
     if isinstance(order, Chunked | Bins) and reader.take("/"):
         return replace(order, outer=reader.grid())
+    if isinstance(order, DotAdd) and reader.take("/"):
+        return replace(order, partial=reader.grid())
     return order
 
 
@@ -328,9 +398,9 @@ def _log_sum(reader: _Reader, word: str, places: str | None) -> Order:
 
 def _fused_order(reader: _Reader, word: str, *fields: str | None) -> Order:
     """Blocks of L terms; after a slash, what they are rounded to."""
-    terms, fraction, nearest, zero, promote = fields
-    numbers = [None if n is None else int(n) for n in (fraction, zero, promote)]
-    order = Fused(int(terms or 0), numbers[0], numbers[1], bool(nearest), None, numbers[2])
+    terms, fraction, nearest, zero, promote, exact = fields
+    f, z, p, g = [None if n is None else int(n) for n in (fraction, zero, promote, exact)]
+    order = Fused(int(terms or 0), f, z, bool(nearest), None, p, g)
     try:
         order.check()
     except SpecError as error:
@@ -343,6 +413,18 @@ def _fused_order(reader: _Reader, word: str, *fields: str | None) -> Order:
         reader.at, length = start, reader.at - start
         reader.fail(f"format {result}: blocks are rounded to floats", length)
     return replace(order, result=result)
+
+
+def _staged_order(reader: _Reader, word: str, *fields: str | None) -> Order:
+    """Blocks of L terms in two stages."""
+    terms, fraction, kept, groups, reach = (None if n is None else int(n) for n in fields)
+    order = Staged(terms or 0, fraction or 0, kept or 0, groups or 1, reach)
+    try:
+        order.check()
+    except SpecError as error:
+        reader.fail(error.message, len(word))
+    reader.take(word)
+    return order
 
 
 def _stochastic(reader: _Reader, word: str) -> str | None:

@@ -13,8 +13,8 @@ MOST_PLACES = 20
 @dataclass(frozen=True)
 class LogSum:
     """Products are sums of the operands' logarithms; a sum of two numbers is the larger logarithm
-    and s(z) = log2(1 + 2^z), or d(z) = log2(1 − 2^z) where signs differ, of z, minus the distance of
-    both, from tables.
+    and, from tables, s(z) = log2(1 + 2^z), or d(z) = log2(1 − 2^z) where signs differ, of z, minus
+    the distance of both.
 
     places : fraction bits of the tables' entries, 0 … 20; None: those of the accumulator, a
         logarithmic format, into whose field every product and every sum is rounded.

@@ -12,8 +12,10 @@ from typing import ClassVar
 
 from hwsim.errors import SpecError
 from hwsim.formats import FloatFormat, Format, GridFormat, LogFormat, TableFormat
+from hwsim.units.checks import require_count as _require_count
 from hwsim.units.compensated import DoubleWord, Kahan
 from hwsim.units.logsums import LogSum
+from hwsim.units.staged import Staged
 
 LONGEST_CHUNK = 999_999_999
 MOST_INPUTS = 65_536
@@ -38,6 +40,30 @@ class Sequential:
 
 
 @dataclass(frozen=True)
+class Reversed:
+    """``width`` products at a time, of descending k, else as `Sequential`.  VDPBF16PS adds the odd
+    element of a pair before the even one: Intel 64 and IA-32 Architectures Software Developer's
+    Manual, volume 2."""
+
+    width: int
+    group: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return f"rev{self.width}"
+
+    def places(self, k: int) -> list[int]:
+        """The products' numbers in the order in which they are added."""
+        starts = range(0, k, self.width)
+        return [i for start in starts for i in reversed(range(start, min(k, start + self.width)))]
+
+    def steps(self, k: int) -> tuple[int, int]:
+        return k, 0
+
+    def check(self) -> None:
+        _require_count("rev width", self.width, 2, MOST_INPUTS)
+
+
+@dataclass(frozen=True)
 class Chunked:
     """Chunks of ``length`` products, each summed from +0 in the accumulator's format; then the
     chunk sums, in ascending order, into ``outer`` (None: the accumulator's format), which starts
@@ -59,7 +85,7 @@ class Chunked:
 
     def check(self) -> None:
         _require_count("chunk length", self.length, 1, LONGEST_CHUNK)
-        _require_outer(self.outer)
+        _require_sum("outer", self.outer)
 
 
 @dataclass(frozen=True)
@@ -116,9 +142,14 @@ class Tree:
 class DotAdd:
     """s = c or +0, then s = R(s + the exact sum of the next ``width`` products): one rounding, or
     overflow, for all of them.  VPDPBUSD(S), DP4A: Intel 64 and IA-32 Architectures Software
-    Developer's Manual, volume 2."""
+    Developer's Manual, volume 2.
+
+    partial : the format that each exact sum is rounded to, rne and saturating, whatever the unit
+        does, before it is added; None leaves it exact.  VPMADDUBSW: int16.
+    """
 
     width: int
+    partial: GridFormat | None = None
 
     @property
     def group(self) -> int:
@@ -126,13 +157,15 @@ class DotAdd:
         return self.width
 
     def __str__(self) -> str:
-        return f"dot{self.width}"
+        return f"dot{self.width}" + (f"/{self.partial}" if self.partial else "")
 
     def steps(self, k: int) -> tuple[int, int]:
-        return -(-k // self.width), 0
+        groups = -(-k // self.width)
+        return (groups, groups) if self.partial else (groups, 0)
 
     def check(self) -> None:
         _require_count("dot width", self.width, 2, MOST_INPUTS)
+        _require_sum("partial", self.partial)
 
 
 @dataclass(frozen=True)
@@ -155,7 +188,7 @@ class Bins:
 
     def check(self) -> None:
         _require_count("bins: count", self.count, 2, MOST_INPUTS)
-        _require_outer(self.outer)
+        _require_sum("outer", self.outer)
 
 
 @dataclass(frozen=True)
@@ -187,6 +220,8 @@ class Fused:
     result : what a block is rounded to, values of the accumulator (None: all of them).
     promote : products after which the sum, from +0, is added, rne, to the accumulator, which c
         starts; None never does.
+    exact : of block formats, elements' products that are summed exactly and make one term, with the
+        scales' significands; its exponent is the sum of the scales'.  None: products are terms.
 
     The exponent of x is max(floor(log2 |x|), emin), a product's is the sum of its factors'.
     Tensor cores: Khattak, Mikaitis, arXiv 2512.07004; MMA-Sim, arXiv 2511.10909.  Promotion:
@@ -199,6 +234,7 @@ class Fused:
     nearest: bool = False
     result: FloatFormat | None = None
     promote: int | None = None
+    exact: int | None = None
 
     @property
     def group(self) -> int:
@@ -209,7 +245,8 @@ class Fused:
         fraction = "" if self.fraction is None else f"f{self.fraction}" + "n" * self.nearest
         zero = "" if self.zero is None else f"z{self.zero}"
         promote = "" if self.promote is None else f"p{self.promote}"
-        return f"fused{self.terms}{fraction}{zero}{promote}" + (
+        exact = "" if self.exact is None else f"g{self.exact}"
+        return f"fused{self.terms}{fraction}{zero}{promote}{exact}" + (
             f"/{self.result}" if self.result else ""
         )
 
@@ -228,6 +265,8 @@ class Fused:
             _require_count("fused: zero", self.zero, -MOST_INPUTS, MOST_INPUTS)
         if self.promote is not None:
             _require_count("fused: promote", self.promote, 1, LONGEST_CHUNK)
+        if self.exact is not None:
+            self._check_exact(self.exact)
         if not isinstance(self.nearest, bool):
             message = f"fused: nearest={self.nearest!r}: True or False is needed"
             raise SpecError(message, part="order")
@@ -238,17 +277,26 @@ class Fused:
             message = f"fused: result={self.result!r}: a float format or None is needed"
             raise SpecError(message, part="order")
 
+    def _check_exact(self, products: int) -> None:
+        """Groups fill blocks."""
+        _require_count("fused: exact", products, 2, MOST_INPUTS)
+        if self.terms % products or self.promote is not None or self.fraction is None:
+            message = f"{self}: groups divide the terms of a block that is aligned, unpromoted"
+            raise SpecError(message, part="order")
+
 
 # Orders in which sums start at +0 and enter the sum that c starts.
 SPLIT = (Chunked, Lanes, Tree)
 Order = (
     Sequential
+    | Reversed
     | Chunked
     | Lanes
     | Tree
     | DotAdd
     | Bins
     | Fused
+    | Staged
     | Kahan
     | DoubleWord
     | LogSum
@@ -271,15 +319,10 @@ def canonical(order: Order, accumulator: Format) -> Order:
     return order
 
 
-def _require_outer(outer: object) -> None:
-    if isinstance(outer, TableFormat):
-        message = f"outer format {outer}: sums are floats, integers or fixed point"
-        raise SpecError(message, part="outer")
-    if not isinstance(outer, Format | None):
-        raise SpecError(f"outer={outer!r}: a format or None is needed")
-
-
-def _require_count(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        message = f"{name} {value!r}: an integer from {low} to {high} is needed"
-        raise SpecError(message, part="order")
+def _require_sum(name: str, fmt: object) -> None:
+    """Sums are rounded to floats, integers and fixed point."""
+    if isinstance(fmt, TableFormat):
+        message = f"{name} format {fmt}: sums are floats, integers or fixed point"
+        raise SpecError(message, part=name)
+    if not isinstance(fmt, Format | None):
+        raise SpecError(f"{name}={fmt!r}: a format or None is needed")

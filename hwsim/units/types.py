@@ -6,6 +6,7 @@ readings of it; none of them is known here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import UnionType
@@ -13,6 +14,7 @@ from typing import cast, get_args
 
 from hwsim.errors import SpecError
 from hwsim.formats import (
+    BlockFormat,
     FixedFormat,
     FloatFormat,
     Format,
@@ -22,13 +24,24 @@ from hwsim.formats import (
     TableFormat,
     check_overflow,
     check_rounding,
+    plain_overflow,
     stochastic_of,
 )
 from hwsim.units.compensated import COMPENSATED
 from hwsim.units.logsums import LogSum
 from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier, Logarithmic, core_bits
-from hwsim.units.orders import Bins, Chunked, Fused, Order, Sequential, canonical
+from hwsim.units.orders import (
+    Bins,
+    Chunked,
+    DotAdd,
+    Fused,
+    Order,
+    Sequential,
+    Tree,
+    canonical,
+)
 from hwsim.units.requantization import Requantization
+from hwsim.units.staged import Staged
 from hwsim.units.tables import TableMultiplier
 
 MOST_STORED_BITS = 8
@@ -68,10 +81,10 @@ class MacUnit:
     accumulator : format of the running sum; of a `LogSum` a logarithmic one.
     rounding : rne, rna, rtz, rup, rdn, rto or sr (`Stochastic`); used by product, inner sum, outer
         sum and output.
-    overflow : inf, inf_always, saturate, saturate_all, nan or wrap; None gives each of these
-        formats its own default (Inf where it exists, else saturate; integers wrap).
-    order : `Sequential`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins`, `Fused`, `Kahan`,
-        `DoubleWord`, `LogSum` or `Exact`.
+    overflow : inf, inf_always, saturate, saturate_all, sat_none, nan or wrap; None gives each of
+        these formats its own default (Inf where it exists, else saturate; integers wrap).
+    order : `Sequential`, `Reversed`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins`, `Fused`,
+        `Staged`, `Kahan`, `DoubleWord`, `LogSum` or `Exact`.
     multiplier : `ExactProduct`, `RoundedProduct` or `StoredProduct`.
     output : format of the result; None for that of the (outer) accumulator.
     daz : subnormal operands a and b count as zeros of their sign; c does not.
@@ -80,6 +93,12 @@ class MacUnit:
         their width; a signed table and a shifter the integers themselves; of logarithms their
         fractions); None is exact.  It has the bits of the wider operand's, a table at least those.
         The product's sign is the exact one's, and so is what becomes of NaN and Inf.
+    ftz : a, b and c under the smallest normal of their formats, −0 too, count as +0, and every
+        rounded number that is subnormal in its format becomes a zero of its sign.
+    nan : code of the output format that a NaN result has; None for the format's canonical one.
+    a_block, b_block : where operands come in blocks, how; a and b are then the elements' formats.
+        Blocks lie along k.  Chunks and trees add products of elements, and scale their sums, so
+        they lie within blocks; other orders add products of values, element times scale.
 
     Raises SpecError where no hardware could obey the description.
 
@@ -98,6 +117,10 @@ class MacUnit:
     daz: bool = False
     requantization: Requantization | None = None
     core: IntegerMultiplier | None = None
+    ftz: bool = False
+    nan: int | None = None
+    a_block: BlockFormat | None = None
+    b_block: BlockFormat | None = None
 
     def __post_init__(self) -> None:
         _require("a", self.a, Format)
@@ -112,31 +135,85 @@ class MacUnit:
         object.__setattr__(self, "rounding", check_rounding(self.rounding))
         if self.overflow is not None and not isinstance(self.overflow, str):
             raise SpecError(f"overflow={self.overflow!r}: a rule's name or None is needed")
-        if not isinstance(self.daz, bool):
-            raise SpecError(f"daz={self.daz!r}: True or False is needed")
+        for name, flag in (("daz", self.daz), ("ftz", self.ftz)):
+            if not isinstance(flag, bool):
+                raise SpecError(f"{name}={flag!r}: True or False is needed")
+        if self.daz and self.ftz:
+            message = (
+                "ftz reads subnormals as +0, daz as zeros of their sign: one of them, not both"
+            )
+            raise SpecError(message, part="ftz")
         self._check_core()
         self._check_bins()
+        self._check_blocks()
         self._drop_defaults()
-        for name, fmt in self.rounded_formats().items():
+        for name, fmt in [*self.rounded_formats().items(), ("order", self.block_format)]:
             if not fmt.has_zero or (isinstance(fmt, FloatFormat) and not fmt.signed):
                 message = f"{name} format {fmt}: a sum needs a format with zero and a sign"
                 raise SpecError(message, part=name)
-            if self.overflow is not None:
+        if self.overflow is not None:
+            for fmt in self.rounded_formats().values():
                 self._check_overflow(self.overflow, fmt)
         self._check_requantization()
-        if isinstance(self.order, Fused):
+        if isinstance(self.order, Fused | Staged):
             self._check_fused(self.order)
+        self._check_nan()
         if isinstance(self.order, COMPENSATED) and not isinstance(self.accumulator, FloatFormat):
             message = (
                 f"{self.order}: accumulator {self.accumulator}: only floats round what they add"
             )
             raise SpecError(message, part="accumulator")
 
-    def _check_fused(self, order: Fused) -> None:
+    def _check_nan(self) -> None:
+        """A code that stands for NaN."""
+        fmt = self.output_format
+        if self.nan is None:
+            return
+        _require("nan", self.nan, int)
+        if not isinstance(fmt, FloatFormat) or not _is_nan(self.nan, fmt):
+            message = f"nan=0x{self.nan:x}: a code of NaN in the output's format {fmt} is needed"
+            raise SpecError(message, part="nan")
+        if self.nan == fmt.nan_code:
+            object.__setattr__(self, "nan", None)
+
+    def _check_blocks(self) -> None:
+        """Elements multiply exactly, and sums that are scaled lie within blocks."""
+        blocks = {"a": (self.a_block, self.a), "b": (self.b_block, self.b)}
+        for name, (block, element) in blocks.items():
+            _require(f"{name}_block", block, BlockFormat | None)
+            if block is not None and block.element != element:
+                message = f"{name}_block={block}: its elements are {block.element}, not {element}"
+                raise SpecError(message, part=name)
+        if not self.is_blocked:
+            return
+        if not isinstance(self.multiplier, ExactProduct):
+            raise SpecError("blocks: products of elements are exact", part="multiplier")
+        if self.core is not None:
+            raise SpecError(f"blocks: products of elements are exact, not {self.core}", part="core")
+        for name, flag in (("daz", self.daz), ("ftz", self.ftz)):
+            if flag:
+                raise SpecError(f"blocks: their elements keep subnormals, no {name}", part=name)
+        if isinstance(self.order, Bins | Staged | LogSum):
+            raise SpecError(f"{self.order}: an order that blocks do not have", part="order")
+        if isinstance(self.order, Fused) and self.order.exact:
+            self._check_groups(self.order.exact)
+        if self.scales_sums and self.block_size % self.order.group:
+            message = f"{self.order}: its sums are scaled, so they lie within blocks: a divisor of "
+            raise SpecError(message + f"{self.block_size} is needed", part="order")
+
+    def _check_groups(self, products: int) -> None:
+        """Products that are added before they are scaled share their scales."""
+        if self.block_size % products:
+            message = f"{self.order}: groups lie within blocks: a divisor of {self.block_size}"
+            raise SpecError(message + " is needed", part="order")
+
+    def _check_fused(self, order: Fused | Staged) -> None:
         """Terms have exponents, and a block's result is a value of the accumulator."""
         for name, fmt in (("a", self.a), ("b", self.b), ("accumulator", self.accumulator)):
             if not isinstance(fmt, FloatFormat):
                 raise SpecError(f"{order}: {name} {fmt}: a float format is needed", part=name)
+        if isinstance(order, Fused) and order.exact and not self.is_blocked:
+            raise SpecError(f"{order}: groups are of block formats' elements", part="order")
         if self.core is not None:
             raise SpecError(f"{order}: its products are exact; {self.core} is not", part="core")
         if self.product_format is not None:
@@ -269,6 +346,9 @@ class MacUnit:
             change("core", None)
         if not has_subnormal_values(self.a) and not has_subnormal_values(self.b):
             change("daz", False)
+        everything = (self.a, self.b, *self.rounded_formats().values())
+        if not any(isinstance(fmt, FloatFormat) for fmt in everything):
+            change("ftz", False)
         formats = self.rounded_formats().values()
         if all(self.overflow == fmt.default_overflow for fmt in formats):
             change("overflow", None)
@@ -284,6 +364,39 @@ class MacUnit:
         """The fields alone: hashes of strings differ between processes."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
+    # --- blocks -------------------------------------------------------------------------------
+    @property
+    def is_blocked(self) -> bool:
+        """Whether an operand comes in blocks."""
+        return self.a_block is not None or self.b_block is not None
+
+    @property
+    def scales_sums(self) -> bool:
+        """Whether sums of elements' products are scaled, not the products."""
+        return self.is_blocked and isinstance(self.order, Chunked | Tree)
+
+    @property
+    def operands(self) -> tuple[Format | BlockFormat, Format | BlockFormat]:
+        """What a and b come in."""
+        return self.a_block or self.a, self.b_block or self.b
+
+    @cached_property
+    def block_size(self) -> int:
+        """Elements that share their scales on both sides; 0 without blocks."""
+        return math.gcd(*(block.size for block in (self.a_block, self.b_block) if block))
+
+    @cached_property
+    def of_values(self) -> MacUnit:
+        """The unit on values, element times scale: the same results where sums are not scaled."""
+        a = self.a_block.values if self.a_block else self.a
+        b = self.b_block.values if self.b_block else self.b
+        return replace(self, a=a, b=b, a_block=None, b_block=None)
+
+    @property
+    def of_elements(self) -> MacUnit:
+        """The unit on elements, whose scales are left out."""
+        return replace(self, a_block=None, b_block=None)
+
     # --- what the defaults resolve to ---------------------------------------------------------
     @cached_property
     def product_format(self) -> GridFormat | None:
@@ -297,6 +410,8 @@ class MacUnit:
         """Format that inner sums are rounded to."""
         if isinstance(self.order, Fused) and self.order.result is not None:
             return self.order.result
+        if isinstance(self.order, DotAdd) and self.order.partial is not None:
+            return self.order.partial
         return self.accumulator
 
     @cached_property
@@ -319,18 +434,21 @@ class MacUnit:
     @property
     def summing(self) -> MacUnit:
         """The unit up to its sum: without output conversion and requantization."""
-        return replace(self, output=None, requantization=None)
+        return replace(self, output=None, requantization=None, nan=None)
 
     def overflow_of(self, fmt: Format) -> str:
-        """Overflow rule that holds in ``fmt``, one of the unit's rounded formats."""
-        return self.overflow or fmt.default_overflow
+        """Overflow rule that holds in ``fmt``, one of the unit's rounded formats; of rules that do
+        the same there, the plain one."""
+        rule = self.overflow or fmt.default_overflow
+        return plain_overflow(rule, fmt, self.rounding)
 
     def rounded_formats(self) -> dict[str, GridFormat]:
         """Every format that something is rounded to by the unit's rules, by its role."""
+        saturates = isinstance(self.order, DotAdd)  # its partial sums, by a rule of their own
         roles = {
             "product": self.product_format,
             "accumulator": self.accumulator,
-            "order": self.block_format,
+            "order": None if saturates else self.block_format,
             "outer": self.outer_format,
             "output": None if self.requantization else self.output_format,
         }
@@ -338,13 +456,14 @@ class MacUnit:
 
     def __str__(self) -> str:
         core = "" if self.core is None else f":{self.core}"
-        parts = [f"{self.a}x{self.b}{core}+{self.accumulator}"]
+        a, b = self.operands
+        parts = [f"{a}x{b}{core}+{self.accumulator}"]
         if self.rounding != "rne":
             parts.append(self.rounding)
         if self.overflow is not None:
             parts.append(self.overflow)
-        if str(self.order):
-            parts.append(str(self.order))
+        if order := self._order_text():
+            parts.append(order)
         if isinstance(self.multiplier, RoundedProduct):
             fmt = self.multiplier.format
             parts.append(f"mul_add/{fmt}" if fmt else "mul_add")
@@ -352,11 +471,28 @@ class MacUnit:
             parts.append(f"products/{self.multiplier.format}")
         if self.daz:
             parts.append("daz")
+        if self.ftz:
+            parts.append("ftz")
         if self.output is not None:
             parts.append(f"out={self.output}")
         if self.requantization is not None:
             parts.append(str(self.requantization))
+        if self.nan is not None:
+            parts.append(f"nan=0x{self.nan:x}")
         return ":".join(parts)
+
+    def _order_text(self) -> str:
+        """The order, where it is not the default: sequential, or block by block."""
+        if not self.is_blocked:
+            return str(self.order)
+        if self.order == default_order(self.block_size):
+            return ""
+        return str(self.order) or "seq"
+
+
+def default_order(block_size: int) -> Order:
+    """The order of a unit that names none: of blocks, one rounding for each exact dot product."""
+    return DotAdd(block_size) if block_size > 1 else Sequential()
 
 
 def codebook_side(unit: MacUnit) -> int | None:
@@ -376,6 +512,14 @@ def is_integer(fmt: Format) -> bool:
 def has_subnormal_values(fmt: Format) -> bool:
     """Whether a float format has nonzero values under its smallest normal one."""
     return isinstance(fmt, FloatFormat) and fmt.smallest < fmt.smallest_normal
+
+
+def _is_nan(code: int, fmt: FloatFormat) -> bool:
+    """Whether ``code`` is one of a format's codes of NaN."""
+    if not 0 <= code < 1 << fmt.width or fmt.specials == "fnuz":
+        return fmt.has_nan and code == fmt.nan_code
+    magnitude = code & ~fmt.sign_code
+    return magnitude > fmt.largest_code and not (fmt.has_inf and magnitude == fmt.inf_code)
 
 
 def has_whole_values(fmt: Format) -> bool:

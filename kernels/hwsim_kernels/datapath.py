@@ -47,11 +47,14 @@ DRAWN = (DRAWN_A, DRAWN_B, DRAWN_C)
 
 # What becomes of a sum beyond the range: there is none; the nearest finite value; Inf, by scaling
 # to the carrier's own overflow and back; that above and the lowest value below; one turn of a
-# circle.
-UNBOUNDED, CLAMP, SCALE, HALF, TURN = range(5)
+# circle; any number of turns, rounding to a fixed grid by the way; Inf, by comparing, where the
+# binade of the largest value has larger ones (P3109).
+UNBOUNDED, CLAMP, SCALE, HALF, TURN, RING, BEYOND = range(7)
+INFINITE = (SCALE, HALF, BEYOND)  # finite addends may have infinite sums
 
 # What is added: x·y, or what `hwsim_kernels.multiply` says.
-PLAIN, TERMS, MITCHELL, TABLE, ROW, WORDS, SIGNED_WORDS, SHIFT = range(8)
+PLAIN, TERMS, MITCHELL, TABLE, ROW, WORDS, SIGNED_WORDS, SHIFT, SIGNED_SHIFT = range(9)
+SHIFTS_OF_WORDS = (SHIFT, SIGNED_SHIFT)
 TABLES = (TABLE, ROW, WORDS, SIGNED_WORDS)
 
 # How much is counted.
@@ -106,9 +109,14 @@ class Scalars(NamedTuple):
     span: Any  # size of the circle
     steps: Any  # 1.5·2^(P − 1) steps of a fixed grid
     start: Any  # where chunk sums start: +0, or −0 where operands are negated
+    ring: Any  # 1.5·2^(P − 1) steps less the lowest value of a circle
+    turn: Any  # mask of the bits that count steps, within a turn
+    bottom: Any  # bits of 1.5·2^(P − 1) steps
 
 
-INTEGERS = frozenset({"floor", "magic", "keep", "rest", "half", "draw", "place", "nudge", "below"})
+INTEGERS = frozenset(
+    {"floor", "magic", "keep", "rest", "half", "draw", "place", "nudge", "below"}
+) | {"turn", "bottom"}
 
 
 class Step(NamedTuple):
@@ -216,11 +224,16 @@ def truncated(s: Vector, e: Error | None, g: Scalars) -> Vector:
     Right, like `upward` and `away`, where no result is subnormal and inexact: the grid is then
     that of the leading p bits.
     """
+    return floats(cut(s, e.value if e else None) & g.keep)
+
+
+def cut(s: Vector, e: Vector | None) -> Vector:
+    """The bits of s + e toward zero in P bits; e is no −0."""
     m = bits(s)
-    if e is not None:
-        minus = m >> (s.width - 1)
-        m = m + (((bits(e.value) ^ minus) - minus) >> (s.width - 1))  # −1 where e·sign(s) < 0
-    return floats(m & g.keep)
+    if e is None:
+        return m
+    minus = m >> (s.width - 1)
+    return m + (((bits(e) ^ minus) - minus) >> (s.width - 1))  # −1 where e·sign(s) < 0
 
 
 def upward(s: Vector, e: Error | None, g: Scalars) -> Vector:
@@ -278,12 +291,9 @@ def drawn(s: Vector, e: Error | None, g: Scalars, path: Path, draw: Vector) -> V
     P ≥ p + N + 2.  A and B see N and N + 1 bits under the last place, and none below them; C's
     nearest needs to know whether there are any: the last bit is made odd.
     """
-    m = bits(s)
-    if e is not None:
-        minus = m >> (s.width - 1)
-        m = m + (((bits(e.value) ^ minus) - minus) >> (s.width - 1))
-        if path.rounding == DRAWN_C:
-            m = select(e.exists & (absolute(s) < INFINITY), m | 1, m)
+    m = cut(s, e.value if e else None)
+    if e is not None and path.rounding == DRAWN_C:
+        m = select(e.exists & (absolute(s) < INFINITY), m | 1, m)
     if not path.floor:
         return floats(drawn_bits(m, g, path, draw))
     # Under the smallest normal value the grid is that of |s| plus it.
@@ -329,12 +339,32 @@ def limited(r: Vector, g: Scalars, path: Path) -> Vector:
         return at_least(at_most(r, g.largest), g.lowest)
     if path.limit == SCALE:
         return r * g.up * g.down
+    if path.limit == BEYOND:
+        return select(absolute(r) > g.largest, r * INFINITY, r)
     if path.limit == HALF:
         return at_least(r, g.lowest) * g.up * g.down
+    if path.limit == RING:
+        return floats((bits(r) & g.turn) | g.bottom)
     if path.limit == TURN:
         y = select(r > g.largest, r - g.span, r)
         return select(r < g.lowest, r + g.span, y)
     return r
+
+
+def entered(acc: Vector, g: Scalars, path: Path) -> Vector:
+    """An accumulator as steps take it.  Those of a circle stand at ``ring`` + acc: the carrier's
+    sums then round to nearest even on the grid, and their low bits count steps from the lowest
+    value, so that clearing the others goes round.
+
+    For sums s with |s − lowest| below 2^(P − 2) steps, the lowest value 0 or an even half of a
+    turn, and turns of at most 2^(P − 2).
+    """
+    return acc + g.ring if path.limit == RING else acc
+
+
+def left(acc: Vector, g: Scalars, path: Path) -> Vector:
+    """Inverse of `entered`."""
+    return acc - g.ring if path.limit == RING else acc
 
 
 def add(acc: Vector, p: Term, g: Scalars, path: Path, draw: Vector | None = None) -> Step:
@@ -386,7 +416,9 @@ def used(path: Path) -> tuple[str, ...]:
     names = ["largest"] if path.watched or path.level == ALL else []
     if path.level == NONE:
         return tuple(names)
-    names += ["empty"] * (path.product in (TERMS, SHIFT, *TABLES))  # of others the operands tell
+    names += ["empty"] * (
+        path.product in (TERMS, *SHIFTS_OF_WORDS, *TABLES)
+    )  # of others the operands tell
     names += ["overflow"] * (path.limit != UNBOUNDED)
     if not lossless(path):
         names += ["touched", "partial"]
@@ -408,7 +440,7 @@ def counted(
     y, over, finite = step.y, None, None
     if path.limit != UNBOUNDED:
         over = _overflows(step, g, path)
-        if path.limit in (SCALE, HALF):  # the accumulator may be infinite, and stays so
+        if path.limit in INFINITE:  # the accumulator may be infinite, and stays so
             finite = absolute(step.s) < INFINITY
             over = over & finite
         n = n._replace(overflow=plus(n.overflow, over))

@@ -25,7 +25,6 @@ from hwsim_kernels.float64 import (
 )
 from hwsim_kernels.rounding64 import exact_sum
 
-
 ZERO = np.int32(-(1 << 31))  # an operand's logarithm that stands for none
 NEVER = np.int32(-(1 << 30))  # d(0): what it is added to is nothing
 LEAST = np.int32(-(1 << 28))  # under every sum but those
@@ -76,12 +75,10 @@ def product(x, x_minus, y, y_minus, u):
     return field, minus, over
 
 
-
-
 @inlined
 def place(s, s_minus, p, p_minus, u):
-    """(the larger field, its sign, the place of what is added to it in the tables): that of the last
-    entry, 0, where the other number is zero; of d(0) where nothing is left."""
+    """(the larger field, its sign, the place of what is added to it in the tables): that of the
+    last entry, 0, where the other number is zero; of d(0) where nothing is left."""
     larger, other = max(s, p), min(s, p)
     apart = min(np.int32(larger - other), u.entries)
     at = np.int32(apart + (s_minus ^ p_minus) * np.int32(u.entries + 1))
@@ -139,8 +136,8 @@ def value(field, minus, values):
 
 @kernel
 def counted_sums(a, a_minus, b, b_minus, s, s_minus, table, u, values, level, tally):
-    """The same, counted on the numbers that fields stand for (``values``, float64, whose sums do not
-    overflow); tally = (flags, counts, lost, mass)."""
+    """The same, counted on the numbers that fields stand for (``values``, float64, whose sums do
+    not overflow); tally = (flags, counts, lost, mass)."""
     flags, counts, lost, mass = tally
     least = values[1]
     for i in range(a.shape[0]):

@@ -11,8 +11,9 @@ TABLE     an entry of ``table`` times two powers of two: the planes are parts of
           integers, and the powers.
 ROW       the same where a row of the table, all that one operand a meets, has 16 floats: they are
           permuted in a register.
-SHIFT     ⌊x·y⌋ times two powers of two: the first planes are an operand's integer and a power of
-          two that moves it to the right, the second ones what is left of both.
+SHIFT     x·y of a word and a power of two, cut at a place that both of them tell: the bits of the
+          second planes add up to those of C, 1.5·2^(P − 1) of that place, with the sign that C +
+          x·y keeps where cutting it cuts the product.  SIGNED_SHIFT: zeros have C's sign.
 WORDS     the same where it has 256 16-bit words (SIGNED_WORDS: signed ones), in eight registers.
 """
 
@@ -28,13 +29,15 @@ from hwsim_kernels.datapath import (
     MITCHELL,
     NATIVE,
     ROW,
-    SHIFT,
+    SHIFTS_OF_WORDS,
+    SIGNED_SHIFT,
     SIGNED_WORDS,
     TABLES,
     TERMS,
     WORDS,
     Path,
     Term,
+    cut,
 )
 from hwsim_kernels.vectors import (
     I32,
@@ -48,7 +51,8 @@ from hwsim_kernels.vectors import (
     lane_values,
     looked_up,
     permuted,
-    rounded_down,
+    rounds_toward_zero,
+    sign_mask,
     splat,
 )
 
@@ -58,7 +62,9 @@ Place = Callable[[int, int], Term]  # row and vector of a tile
 
 def planes(path: Path, terms: int) -> int:
     """Numbers of an operand at each k."""
-    return {TERMS: terms, MITCHELL: 2, SHIFT: 2, **dict.fromkeys(TABLES, 2)}.get(path.product, 1)
+    return {TERMS: terms, MITCHELL: 2, **dict.fromkeys((*SHIFTS_OF_WORDS, *TABLES), 2)}.get(
+        path.product, 1
+    )
 
 
 def addends(tile: Any, at: Any, k: Any, terms: Any, fused: bool) -> Place:
@@ -79,8 +85,8 @@ def addends(tile: Any, at: Any, k: Any, terms: Any, fused: bool) -> Place:
     fused = fused or tile.path.sums == NATIVE
     if kind == MITCHELL:
         return lambda r, v: Term(_mitchell(left(r), right[v]))
-    if kind == SHIFT:
-        return lambda r, v: _moved(left(r), right[v], fused)
+    if kind in SHIFTS_OF_WORDS:
+        return lambda r, v: Term(_moved(left(r), right[v], (kind == SIGNED_SHIFT, fused)))
     if kind in (WORDS, SIGNED_WORDS):
         return _words(tile, at, spots, right, kind == SIGNED_WORDS)
     if kind in TABLES:
@@ -98,8 +104,18 @@ def _mitchell(x: list[Vector], y: list[Vector]) -> Vector:
     return floats((bits(x[0]) + bits(y[0])) & bits(x[1]) & bits(y[1]))
 
 
-def _moved(x: list[Vector], y: list[Vector], fused: bool) -> Term:
-    return Term(rounded_down(x[0] * y[0]), x[1] * y[1], fused)
+def _moved(x: list[Vector], y: list[Vector], how: tuple[bool, bool]) -> Vector:
+    """x·y is exact in the carrier, has at most P − 2 bits over C's last place, and C is normal;
+    how : (whether zeros have signs, whether an fma is there)."""
+    signed, fused = how
+    c, product = floats(bits(x[1]) + bits(y[1])), Term(x[0], y[0], fused)
+    if rounds_toward_zero(c):
+        t = product.cut_with(c)
+    else:
+        s = product.plus(c)
+        t = floats(cut(s, product.minus(s - c) + 0.0))
+    p = t - c
+    return floats(bits(p) | (bits(c) & sign_mask(c.width))) if signed else p
 
 
 def _entry(tile: Any, x: list[Vector], y: list[Vector]) -> Vector:

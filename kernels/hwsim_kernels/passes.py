@@ -23,6 +23,8 @@ from hwsim_kernels.datapath import (
     Term,
     add,
     counted,
+    entered,
+    left,
     plus,
     random_bits,
     register_bits,
@@ -78,9 +80,11 @@ def _emit(tile: Tile, outer: Path | None, place: Any) -> Any:
     struck = flag_starts(tile, path)
     names = used(path)
     own = _own_starts(tile, at)
+    sums = [entered(Vector(builder, x), g, path).value for x in sums]
     state = [*sums, *struck, *own, *(start(tile, name) for name in names)]
     end = counted_loop(builder, k0, k1, state, partial(body, tile, g, at, terms))
     ends, own, tally = split(tile, end)
+    ends[: len(spots)] = [left(x, g, path) for x in ends[: len(spots)]]
     if "largest" in tally:
         tally["largest"] = reduce(maximum, own["largest"])
     if not path.watched:
@@ -264,7 +268,8 @@ def _merge(
     for i, (spot, t) in enumerate(zip(spots, sums, strict=True)):
         before = Vector(builder, tile.load(spot, tile.kind))
         if path.level == NONE:
-            y = add(before, Term(t), g, path, draws(i, g)).y
+            y = add(entered(before, g, path), Term(t), g, path, draws(i, g)).y
+            y = left(y, g, path)
         else:
             n = n._replace(empty=plus(n.empty, t.eq(0.0)))
             y, n, over = counted(before, Term(t), g, path, n, draws(i, g))

@@ -14,6 +14,7 @@ from hwsim_kernels._jit import helper, kernel
 
 FRACTION = 52
 BIAS = 1023
+SIGN = 63
 
 
 @helper
@@ -114,40 +115,42 @@ def entries(x, out, whole, precision, quantum, rule):  # type: ignore[no-untyped
 
 @kernel
 def words(x, out, precision, quantum, rule):  # type: ignore[no-untyped-def]
-    """What `powers` move: out[0], integers of both signs (``whole``) or significands; out[1], the
-    rest, a power of two.
+    """What `powers` move: out[0], x; out[1], ``scale`` units of its last place, of 0 ``scale``, or
+    with ``signs`` those with the sign of x.
 
-    rule : (whole, negated).
+    rule : (scale, signs, negated), the latter for both planes.
     """
-    whole, negated = rule
+    scale, signs, negated = rule
+    turn, kept = np.int64(negated) << SIGN, np.int64(signs) << SIGN
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             for n in range(x.shape[2]):
-                v = x[i, j, n]
-                e = _exponent(v, precision, quantum)
-                m = abs(np.float64(v)) * _power(-e)
-                minus = _negative(v)
-                out[0, i, j, n] = -m if minus and whole else m
-                out[1, i, j, n] = -_power(e) if (minus and not whole) != negated else _power(e)
-
-
-FARTHEST = 64  # places to the right: none is left of 53 bits but the sign
+                v = np.float64(x[i, j, n])
+                m = v.view(np.int64)
+                e = _exponent(v, precision, quantum) if v != 0.0 else 0
+                unit = np.int64((e + BIAS) << FRACTION) | ((m & kept) ^ turn)
+                out[0, i, j, n] = np.int64(m ^ turn).view(np.float64)
+                out[1, i, j, n] = np.int64(unit).view(np.float64) * scale
 
 
 @kernel
-def powers(x, out, guard, negated):  # type: ignore[no-untyped-def]
-    """±2^k, as places to the right, k + guard where that is below 0, out[0], and what is left of
-    its exponent and of −guard, with the sign, out[1]; of ±0 nothing, ±0."""
+def powers(x, out, least, place, rule):  # type: ignore[no-untyped-def]
+    """±2^k, out[0], ``least`` in magnitude or more; and ``scale``, with its sign, for each unit of
+    a word's last place where it cuts words: of 2^k, or ``place`` or more, out[1].  ±0 stays.
+
+    rule : (scale, negated), the latter for both planes.
+    """
+    scale, negated = rule
+    turn = np.int64(negated) << SIGN
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             for n in range(x.shape[2]):
-                v = x[i, j, n]
-                k = _exponent(v, 1, -BIAS) + guard
-                zero = v == 0
-                down = _power(max(min(k, 0), -FARTHEST))
-                up = _power(max(k, 0) - guard)
-                out[0, i, j, n] = 0.0 if zero else down
-                out[1, i, j, n] = -up if _negative(v) != negated else up
+                v = np.float64(x[i, j, n])
+                sign = (v.view(np.int64) ^ turn) & (np.int64(1) << SIGN)
+                moved = np.float64(max(abs(v), least) if abs(v) > 0.0 else 0.0)
+                cut = np.float64(max(abs(v), place) * scale)
+                out[0, i, j, n] = np.int64(moved.view(np.int64) | sign).view(np.float64)
+                out[1, i, j, n] = np.int64(cut.view(np.int64) | sign).view(np.float64)
 
 
 @kernel

@@ -19,10 +19,8 @@ from hwsim_kernels.vectors import (
     I64,
     Vector,
     counted_loop,
-    lane_values,
     maximum,
     minimum,
-    picked,
     population,
     select,
     shifted_left,
@@ -30,8 +28,7 @@ from hwsim_kernels.vectors import (
 )
 
 CHAINS = (4, 8, 16, 32)  # steps that every element is compared with, one after another
-DEPTHS = (6, 7, 8)  # of binary trees of steps, which `GATHERS` makes fast
-PLAIN, PERIODIC, TREE, TREE_OF_PLACES = range(4)  # how a block finds entries
+PLAIN, PERIODIC = range(2)  # how a block finds entries
 BLOCK = 1024
 
 
@@ -103,26 +100,8 @@ def shifted_down(x: Vector, count: Vector) -> Vector:
     return x.like(x.builder.ashr(x.value, count.value))
 
 
-def in_tree(x: Vector, f: Bits, tree: list[Vector], entries: list[Vector]) -> Vector:
-    """Entries by keys: a binary search whose every level is a table in registers.  ``tree`` holds
-    the middle step at 1 and those of node h's halves at 2h and 2h + 1, 16 to a vector, and at 0 a
-    one, which the compiler must not know lest it add masks instead of adding under a mask.  Without
-    ``entries`` the result is the place."""
-    key = x ^ (shifted_down(x, f.top) & f.magnitude)
-    one = splat(x.builder, lane_values(tree[0])[0], LANES)
-    node, first = x.constant(1), 1
-    while first < LANES * len(tree):
-        rows = tree[first // LANES : max(2 * first, LANES) // LANES]
-        twice = node + node
-        node = select(key >= picked(rows, node), twice + one, twice)
-        first *= 2
-    return picked(entries, node) if entries else node & (first - 1)
-
-
 def _traced(x: Vector, f: Bits, how: int, tables: list[list[Vector]], rest: list[Vector]) -> Vector:
     """The entries of a vector of floats."""
-    if how in (TREE, TREE_OF_PLACES):
-        return in_tree(x, f, *tables)
     steps, (start, *found) = tables
     table = start, steps, found
     return in_octaves(x, f, table, Octaves(*rest)) if how == PERIODIC else in_chain(x, f, table)
@@ -146,13 +125,7 @@ def entries_block(typing_context, count, how, bits, out, steps, entries, fields,
             places = (builder.gep(data, [I64(i)]) for i in range(count))
             return [splat(builder, builder.load(place), LANES) for place in places]
 
-        def rows(data: Any, count: int) -> list[Vector]:
-            return [load_lanes(builder, data, I64(i)) for i in range(0, count, LANES)]
-
-        if way in (TREE, TREE_OF_PLACES):
-            tables = [rows(data[0], size), rows(data[1], size if way == TREE else 0)]
-        else:
-            tables = [scalars(data[0], size), scalars(data[1], size + 1)]
+        tables = [scalars(data[0], size), scalars(data[1], size + 1)]
         numbers = len(Bits._fields) + (way == PERIODIC) * len(Octaves._fields)
         fields = scalars(data[2], numbers)
         f, rest = Bits(*fields[: len(Bits._fields)]), fields[len(Bits._fields) :]
@@ -177,9 +150,6 @@ def chain_kernel(count: int, how: int) -> Any:
     bits : flat, int32 or int64.  out : flat integers, no wider.  steps : ``count`` ascending keys,
     or fractions; entries[k + 1] holds from steps[k] on.  fields : `Bits`, and `Octaves` where every
     binade has the same steps (PERIODIC).  All three are of bits' dtype.
-
-    TREE, TREE_OF_PLACES : bits are int32 and steps the ``count`` words of `in_tree`'s, as many as
-    entries are.
     """
 
     @kernel

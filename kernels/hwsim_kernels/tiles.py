@@ -18,7 +18,7 @@ from hwsim_kernels.datapath import (
     MITCHELL,
     NONE,
     PLAIN,
-    SHIFT,
+    SHIFTS_OF_WORDS,
     SIGNED_WORDS,
     UNBOUNDED,
     WORDS,
@@ -39,6 +39,9 @@ def lanes(path: Path) -> int:
     return VECTOR_BITS // path.width
 
 
+SPARE = (PLAIN, MITCHELL, *SHIFTS_OF_WORDS)  # products that need few registers
+
+
 def vectors(path: Path) -> int:
     """Vectors of columns in a tile: as many sums in flight as hide their latency, as few as
     leave registers for what each of them carries along."""
@@ -46,7 +49,7 @@ def vectors(path: Path) -> int:
     if path.product in (WORDS, SIGNED_WORDS):
         return 32 // lanes(path)  # a register of their indices
     busy = path.level == ALL or flagged or path.rounding in DRAWN
-    return 4 if WIDE and not busy and path.product in (PLAIN, MITCHELL, SHIFT) else 2
+    return 4 if WIDE and not busy and path.product in SPARE else 2
 
 
 PANEL = 4 if WIDE else 2  # vectors of a panel of b; a tile is a part of it
@@ -57,7 +60,7 @@ def columns(path: Path) -> int:
     return PANEL * lanes(path)
 
 
-RADIX = (2, 4, 9, 5, 2, 2, 2, 3, 2, 2, 16, 2)  # of Path's fields, the width as 32 · (1 + digit)
+RADIX = (2, 4, 9, 7, 2, 2, 2, 3, 2, 2, 16, 2)  # of Path's fields, the width as 32 · (1 + digit)
 
 
 def code_of(path: Path | None) -> int:

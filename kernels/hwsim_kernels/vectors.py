@@ -186,14 +186,6 @@ def fma(x: Vector, y: Vector, z: Vector) -> Vector:
     return x.like(x.builder.call(function, [x.value, y.value, z.value]))
 
 
-def rounded_down(x: Vector) -> Vector:
-    """The largest integer that is not larger; −0 stays."""
-    kind = x.value.type
-    name = f"llvm.floor.v{kind.count}f{x.width}"
-    function = cgutils.get_or_insert_function(x.builder.module, ir.FunctionType(kind, [kind]), name)
-    return x.like(x.builder.call(function, [x.value]))
-
-
 def rounds_toward_zero(x: Vector) -> bool:
     """Whether `fma_toward_zero` is there for such vectors."""
     return ROUNDS and x.is_float and x.width * x.value.type.count == 512

@@ -326,3 +326,10 @@ def test_check_names_what_is_wrong(arguments: list[str], message: str):
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_blocks_are_explained():
+    assert "block size             32" in hwsim("format", "mxfp4").stdout
+    told = hwsim("mac", "mxfp4xmxfp4+fp16:chunk16").stdout
+    assert "a mxfp4, b mxfp4" in told
+    assert "scales are not priced" in told

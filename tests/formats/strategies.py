@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hwsim.errors import SpecError
 from hwsim.formats import FixedFormat, FloatFormat, Format, IntFormat
+from hwsim.formats.p3109 import SPECIALS as P3109
 from hwsim.formats.types import SPECIALS, ZERO_FIELDS
 
 
@@ -25,6 +26,8 @@ def float_formats(draw: st.DrawFn, /, **fixed: Any) -> FloatFormat:
         "zero_field": draw(st.sampled_from(ZERO_FIELDS)),
         "has_zero": draw(st.sampled_from([True, True, True, False])),
     }
+    if fields["specials"] in P3109:
+        fields |= {"bias": None, "zero_field": "subnormal", "has_zero": True}
     try:
         return FloatFormat(**fields | fixed)
     except SpecError:

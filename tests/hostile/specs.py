@@ -166,6 +166,10 @@ def check_format(fmt: Any) -> None:
     again = hwsim.format(str(fmt))
     assert again == fmt
     assert hash(again) == hash(fmt)
+    if isinstance(fmt, hwsim.formats.BlockFormat):
+        x = [[0.5, -3.0, 0.0]]
+        assert np.array_equal(hwsim.encode(x, fmt).decode(), hwsim.round(x, fmt))
+        return
     codes = [0, 1, (1 << fmt.width) - 1]
     codes = [code for code in codes if code < 1 << fmt.width]
     wanted = attempt(lambda: reference.decode(codes, fmt))

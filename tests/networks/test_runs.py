@@ -256,3 +256,10 @@ def test_mini_batches_are_even(calls: int, most: int) -> None:
     sizes = {len(span) for span in spans} or {0}
     assert max(sizes) <= most
     assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("unit", ["mxfp8_e4m3xmxfp8_e4m3+fp32", "nvfp4xnvfp4+fp16:chunk16/fp32"])
+def test_blocks_run_and_verify(digits: Network, images: Any, unit: str) -> None:
+    report = digits.run(images[:12], unit, verify=5)
+    assert [layer.verified for layer in report.layers] == [5] * len(report.layers)
+    assert {scale for layer in report.layers for scale in layer.scales.values()} == {1.0}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -19,7 +20,7 @@ import hwsim.reference
 from hwsim.reference.codes import decode, encode
 from hwsim.reference.units import dot
 from hwsim.reference.values import Value, from_float, to_float
-from hwsim.units import MATRIX_UNITS, Fused, parse_unit
+from hwsim.units import MATRIX_UNITS, Fused, Staged, Tree, parse_unit
 
 Codes = npt.NDArray[np.uint64]
 DOTS, K = 20_000, 64
@@ -41,6 +42,7 @@ SHAPES = {
     "tf32": (32, 0x00800000, 0x807FFFFF, 115, 15, 23),
     "e4m3": (8, 0x08, 0x87, 4, 7, 3),
     "e5m2": (8, 0x04, 0x83, 11, 7, 2),
+    "e4m3fnuz": (8, 0x08, 0x87, 4, 7, 3),
 }
 
 
@@ -51,6 +53,8 @@ def shaped(words: Codes, name: str, mode: str) -> Codes:
     if mode == "N":
         field = ((p >> np.uint64(at)) & np.uint64(mask)) + np.uint64(start)
         p = (p & np.uint64(kept)) | (field << np.uint64(at))
+    elif name.endswith("fnuz"):
+        p = np.where(p == 0x80, 0, p)
     else:
         top = np.uint64({"e4m3": 0x7F}.get(name, ((1 << (width - 1)) - 1) // low * low))
         p = np.where((p & top) == top, p & ~np.uint64(low), p)
@@ -105,6 +109,12 @@ DIGESTS = {
     "blackwell.e4m3": ("01760ba0a67e7c41", "9c2838b9c0d636c0", "c4a3868a c3bbec64 c1b1f0c0"),
     "cdna1.fp16": ("b78d641022d22420", "4264df7e21f27e5e", "4249abe5 c3177457 c3a3a105"),
     "cdna1.bf16": ("69fee5359036653b", "20ef30db1ba33b66", "c3141d24 c2ac0f21 439ea9c1"),
+    "cdna2.fp16": ("0098e366364930c1", "13484982db8ef09e", "4249abe4 c3177457 c3a3a104"),
+    "cdna2.bf16": ("9a8e4086dd22ccdd", "e496c4b36eb551cb", "c3141d24 c2ac0f21 439ea9c1"),
+    "cdna3.fp16": ("86fbab84cb8ebb1c", "c81adee63d0bad5a", "4249abe3 c3177457 c3a3a105"),
+    "cdna3.bf16": ("c0035923639755e1", "23c405eca8e34ace", "c3141d24 c2ac0f1f 439ea9c0"),
+    "cdna3.xf32": ("06e58b3caff66de9", "761f465c87fcafed", "40847a3e c349fbd7 41558e71"),
+    "cdna3.e4m3fnuz": ("28c29071e1a714e0", "811022cd80172cf2", "c3a38afb c2bbea79 c0b83e30"),
 }
 
 
@@ -136,6 +146,10 @@ CANCELLED = {
     "hopper.e5m2": 0.0,
     "blackwell.e5m2": -0.75,
     "cdna1.fp16": -0.875,
+    **dict.fromkeys(("cdna2.fp16", "cdna2.bf16_1k"), 0.0),
+    "cdna2.bf16": -0.375,
+    **dict.fromkeys(("cdna3.fp16", "cdna3.bf16", "cdna3.xf32"), -0.5),
+    "cdna3.e5m2fnuz": -1.0,
     "fp64xfp64+fp64": -0.875,
 }
 
@@ -181,9 +195,9 @@ def test_half_output(unit: str) -> None:
 def test_names(name: str) -> None:
     """A name is its description."""
     unit = hwsim.mac(name)
-    assert isinstance(unit.order, Fused)
+    assert isinstance(unit.order, Fused | Staged | Tree)
     assert hwsim.mac(str(unit)) == unit
-    assert str(hwsim.mac(f"{name}:out=bf16")) == f"{unit}:out=bf16"
+    assert str(hwsim.mac(f"{name}:out=bf16")) == f"{replace(unit, nan=None)}:out=bf16"
 
 
 @pytest.mark.parametrize(
@@ -287,4 +301,4 @@ def test_many_products_of_the_reference_are_announced(monkeypatch: pytest.Monkey
     """Before the wait."""
     monkeypatch.setattr("hwsim.simulate.products.MANY", 7)
     with pytest.warns(RuntimeWarning, match="no kernel computes this; the exact reference multi"):
-        hwsim.matmul(np.ones((2, 2)), np.ones((2, 2)), "hopper.e4m3")
+        hwsim.matmul(np.ones((2, 2)), np.ones((2, 2)), "fp64xfp64+fp32:fused4f20")

@@ -70,7 +70,7 @@ def test_infinities(unit: str) -> None:
 
 def test_the_reference_serves_none_of_these(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is compared above is computed by kernels."""
-    monkeypatch.setattr(products, "_by_reference", None)
+    monkeypatch.setattr(products, "by_reference", None)
     for unit in UNITS:
         mac, generator = hwsim.mac(unit), np.random.default_rng(5)
         a, b = operand(mac.a, (3, 9), generator), operand(mac.b, (9, 4), generator)

@@ -48,7 +48,7 @@ def by_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(facts: Any, unit: MacUnit, level: int, draws: Any) -> Any:
         raise AssertionError(f"{unit} has no kernel")
 
-    monkeypatch.setattr(products, "_by_reference", refuse)
+    monkeypatch.setattr(products, "by_reference", refuse)
 
 
 @pytest.mark.usefixtures("by_kernels")

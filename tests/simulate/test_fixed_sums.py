@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hwsim_kernels.datapath import STEPS
+from hwsim_kernels.datapath import CLAMP, NOTHING, RING, STEPS
 
 import hwsim
 from hwsim import reference
@@ -31,7 +31,8 @@ def test_all_sums(overflow: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for c in reference.decode(np.arange(32), unit.accumulator):
         start = np.full((32, 32), c)
         check_matmul(x[:, None], x[None, :], unit, start, levels=(False,))
-    assert {path.rounding for path in paths} == {STEPS}
+    wanted = (NOTHING, RING) if overflow == "wrap" else (STEPS, CLAMP)
+    assert {(path.rounding, path.limit) for path in paths} == {wanted}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,8 @@ def test_all_sums(overflow: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "fixed1.6xfixed1.6+fixed7.8",
         "fixed1.6xfixed1.6+fixed2.3:chunk5/fixed4.1",
         "fixed0.7xint8+int12:wrap",
+        "fixed0.7xint8+uint7:wrap:chunk4/int9",
+        "int8xfixed1.2+int2:wrap",
         "fixed1.22xfixed1.22+fixed9.20",
         "e4m3xfixed1.6+fixed5.4",
     ],

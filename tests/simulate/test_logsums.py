@@ -18,7 +18,7 @@ from tests.simulate.comparison import check_matmul
 OPERANDS = ("log4.3", "lns8", "log2.3b8", "log3.0b3", "pow2_4", "log3.2b12_unsigned")
 OPERANDS += ("log1.4b5_nozero", "log5.6b700", "log0.4")
 SUMS = ("log6.6", "log6.6b2000", "log4.3b60", "log3.2b10", "pow2_6b16", "log0.3b2", "log1.2")
-SUMS += ("log7.8b16000", "log10.0b500", "log11.0b1022", "log5.10b16000")
+SUMS += ("log7.8b16000", "log10.0b500", "log10.0b1000", "log5.10b16000")
 ENDS = ("", "", ":out=fp16", ":saturate", ":out=int8:saturate")
 
 
@@ -52,7 +52,7 @@ def values(fmt: str, shape: tuple[int, ...], rng: np.random.Generator) -> npt.ND
     return rng.choice(found, shape)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(spec=specs(), seed=st.integers(0, 2**32 - 1), k=st.integers(0, 12), starts=st.booleans())
 def test_equals_the_reference(spec: str, seed: int, k: int, starts: bool) -> None:
     rng = np.random.default_rng(seed)

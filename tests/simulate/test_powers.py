@@ -28,7 +28,7 @@ def by_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(facts: Any, unit: Any, level: int, draws: Any) -> Any:
         raise AssertionError(f"{unit} has no kernel")
 
-    monkeypatch.setattr(products, "_by_reference", refuse)
+    monkeypatch.setattr(products, "by_reference", refuse)
 
 
 def all_values(fmt: Any) -> Array:
@@ -272,3 +272,32 @@ def test_nothing_is_shifted_out_of_infinities(unit: str, a: Any, b: Any) -> None
     got = hwsim.matmul(a, b, unit, telemetry=True)
     assert bits(got[0]) == bits(wanted[0])
     assert got[1].shifted_out == wanted[1].shifted_out == 1
+
+
+@pytest.mark.parametrize("spec", ["int8xpow2_4b7:shift2+fixed13.2", "e5m2xe4m0none:shift0+fp64"])
+def test_cuts_without_the_instruction(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every pair where no vector rounds toward zero: the cut comes of a sum and its error."""
+    from hwsim_kernels import _jit, blocked, vectors
+
+    unit = hwsim.mac(spec)
+    a, b = (all_values(fmt).astype(np.float32) for fmt in (unit.a, unit.b))
+    wanted = hwsim.matmul(a[:, None], b[None, :], unit)
+    monkeypatch.setattr(vectors, "ROUNDS", False)
+    monkeypatch.setattr(blocked, "kernel", _jit.helper)  # which nothing caches
+    made: list[Any] = []
+
+    def fresh(inner: Any, outer: Any) -> Any:
+        made.append(blocked.run_kernel.__wrapped__(inner, outer))
+        return made[-1]
+
+    monkeypatch.setattr("hwsim.simulate.orders.run_kernel", fresh)
+    monkeypatch.setattr("hwsim.simulate.blocks._known", _Everything())
+    assert bits(hwsim.matmul(a[:, None], b[None, :], unit)) == bits(wanted)
+    assert made
+
+
+class _Everything:
+    """A set that holds all kernels."""
+
+    def __contains__(self, kernel: Any) -> bool:
+        return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hwsim_kernels import _jit, trees
 from hwsim_kernels.tables import Bits
 from hwsim_kernels.vectors import GATHERS
 
@@ -37,7 +39,7 @@ NAMES = (
     *(_book(40), _book(100), _book(256), "log6.1b9_linear", "pow2_7b40"),
 )
 KERNELS = {"by_chain", "by_chain in octaves", "by_buckets", "by_search"}
-KERNELS |= {"by_chain of a tree", "by_chain of a tree of places"} if GATHERS else set()
+KERNELS |= {"by_tree", "by_tree of places"} if GATHERS else set()
 
 
 def same(got: Array, wanted: Array) -> bool:
@@ -80,13 +82,13 @@ def test_every_half(name: str) -> None:
 
 
 def _kind(name: str, numbers: tuple[Any, ...]) -> str:
-    """What else `chain_kernel` compiled."""
-    if name != "by_chain":
+    """What else a kernel was compiled for."""
+    if name not in ("by_chain", "by_tree"):
         return ""
-    steps, entries, fields = numbers
-    if steps.size == entries.size:
+    _, entries, fields = numbers
+    if name == "by_tree":
         placed = np.array_equal(np.unique(entries), np.arange(np.unique(entries).size))
-        return " of a tree" + " of places" * placed
+        return " of places" * placed
     return " in octaves" if fields.size > len(Bits._fields) else ""
 
 
@@ -102,6 +104,29 @@ def test_all_kernels_are_compared() -> None:
                 kernel, numbers = job.args
                 found.add(kernel.__name__ + _kind(kernel.__name__, numbers))
     assert found == KERNELS
+
+
+@pytest.mark.skipif(not GATHERS, reason="trees need 512-bit vectors")
+@pytest.mark.parametrize("count", [100, 256])
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 200])
+def test_trees_of_words(monkeypatch: pytest.MonkeyPatch, count: int, size: int) -> None:
+    """Where no instruction permutes bytes the same comes of words."""
+    monkeypatch.setattr(trees, "BYTES", False)
+    monkeypatch.setattr(trees, "kernel", _jit.helper)  # which nothing caches
+    fmt = as_format(_book(count))
+    assert isinstance(fmt, TableFormat)
+    job: Any = kernel_of(fmt, "rne", np.dtype("f4"), np.dtype("f4"))
+    steps, entries, fields = job.args[1]
+    x, out = points(fmt, "f4")[:size], np.empty(size, np.float32)
+    bits = x.view(np.int32)
+    slow = _words_alone(len(steps))
+    assert slow(bits, out.view(np.int32), steps, entries, fields) == 0
+    assert same(out, reference.round(x, fmt, "rne"))
+
+
+@cache
+def _words_alone(size: int) -> Any:
+    return trees.tree_kernel.__wrapped__(size, 0)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -36,7 +36,7 @@ OPERANDS_ONLY = ("e8m0", "e4m4_unsigned", "uint4")
 
 
 ORDERS = ("lanes1", "lanes2", "lanes3", "lanes4-tree", "lanes8-tree", "tree2", "tree3", "tree4")
-ORDERS += ("tree7", "tree16", "dot2", "dot4", "dot5")
+ORDERS += ("tree7", "tree16", "dot2", "dot4", "dot5", "rev2", "rev3")
 
 
 def _one_of(*groups: tuple[str, ...]) -> st.SearchStrategy[str]:
@@ -70,10 +70,12 @@ def units(draw: st.DrawFn) -> MacUnit:
         spec += draw(st.one_of(st.just(""), SUMS.map("/{}".format)))
     else:
         spec += f":{order}"
+        own = order.startswith("dot") and draw(st.booleans())
+        spec += f"/{draw(SUMS)}" if own else ""
     spec += draw(st.one_of(st.just(""), st.just(""), st.just(":mul_add")))
     if spec.endswith("mul_add"):
         spec += draw(st.one_of(st.just(""), SUMS.map("/{}".format)))
-    spec += draw(st.sampled_from(["", "", ":daz"]))
+    spec += draw(st.sampled_from(["", "", ":daz", ":ftz"]))
     spec += draw(st.one_of(st.just(""), st.just(""), SUMS.map(":out={}".format)))
     try:
         return hwsim.mac(spec)

@@ -182,7 +182,10 @@ MUTANTS = (
         ("observe, draw, steps.first_inner", "observe, draw, 0"),
         ("observe, draw, steps.first_outer", "observe, draw, steps.first_inner"),
         ("draw(steps.first_output) if", "draw(steps.first_outer) if"),
-        ("self.unit.rounding, overflow, self.draw(self.step))", "self.unit.rounding, overflow, 0)"),
+        (
+            "rounded(exact, self.fmt, self.unit, self.draw(self.step))",
+            "rounded(exact, self.fmt, self.unit)",
+        ),
         ("        self.step += 1\n", ""),
     ),
     *_family(
@@ -226,12 +229,12 @@ MUTANTS = (
     ),
     *_family(
         *("groups", "units.py", "e3m2xe3m2+e4m3:dot4"),
-        ("groups = parts(addends, width)", "groups = parts(addends, width - 1)"),
+        ("parts(addends, order.width), inner", "parts(addends, order.width - 1), inner"),
         (
-            "exact_total(group[1:], group[0], level.unit.rounding) for",
-            "sequential_sum(group, ZERO, level) for",
+            "exact_total(group[1:], group[0], rounding) for",
+            "sequential_sum(group, ZERO, inner) for",
         ),
-        ("return sequential_sum(sums, c, level)", "return sequential_sum(sums[::-1], c, level)"),
+        ("return sequential_sum(sums, c, inner)", "return sequential_sum(sums[::-1], c, inner)"),
     ),
     *_family(
         *("chunks", "units.py", "e3m2xe3m2+e4m3:chunk3/e5m2"),

@@ -31,21 +31,14 @@ def test_units_of_every_kind_are_drawn() -> None:
         parts = (unit.a, unit.accumulator, unit.order, unit.multiplier, unit.core)
         seen.update(type(part).__name__ for part in parts)
         seen.update((unit.rounding[:2], unit.overflow_of(unit.accumulator), "daz" * unit.daz))
+        seen.update(("ftz" * unit.ftz, "own NaN" * (unit.nan is not None)))
         seen.update(name for name in ("output", "requantization") if getattr(unit, name))
 
     draw()
     formats = {"FloatFormat", "FixedFormat", "IntFormat", "LogFormat", "CodebookFormat"}
-    orders = {
-        "Sequential",
-        "Chunked",
-        "Lanes",
-        "Tree",
-        "DotAdd",
-        "Bins",
-        "Exact",
-        "Kahan",
-        "DoubleWord",
-    }
+    orders = {"Sequential", "Chunked", "Lanes", "Tree", "DotAdd", "Bins", "Exact"}
+    orders |= {"Reversed", "Fused", "Staged", "Kahan", "DoubleWord", "LogSum"}
+    orders |= {"ftz", "own NaN"}
     cores = {"NoneType", "Mitchell", "Mbm", "Realm", "IterativeLog", "Drum", "Truncated"}
     cores |= {"TableMultiplier", "Shift", "Logarithmic"}
     words = {"rn", "rt", "ru", "rd", "sr", "inf", "saturate", "saturate_all", "nan", "wrap", "daz"}

@@ -1,0 +1,201 @@
+"""Products of units that take blocks, by the kernels of units that take numbers.
+
+Values, element times scale, are floats of few bits: where an order adds products of values, its
+kernels take them as such.  Where it scales sums (chunks, trees), each chunk is a product of
+elements; its sums times both scales are exact, and one more sum adds them up.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from hwsim_kernels.float64 import ALL, NONE
+
+from hwsim.formats import BlockFormat, FloatFormat, Format, stochastic_of
+from hwsim.simulate import products
+from hwsim.simulate.conversions import value_dtype
+from hwsim.simulate.facts import Facts
+from hwsim.simulate.grids import significant_bits
+from hwsim.simulate.microscaling import Parts, into_parts
+from hwsim.simulate.operands import carrier
+from hwsim.simulate.streams import Draws
+from hwsim.units import Chunked, Fused, MacUnit, Sequential, StepCounts, Telemetry
+
+Array = npt.NDArray[Any]
+ONE = FloatFormat(5, 3)  # whose 1 multiplies sums that are added
+AT_ONCE = 1 << 22  # sums that wait to be added
+FARTHEST = 900  # exponents that scaled sums reach
+
+
+class How(NamedTuple):
+    """What is counted, by how many threads, and whether operands must be values already; how
+    errors call them."""
+
+    level: int
+    threads: int
+    strict: bool = False
+    names: tuple[str, str] = ("a", "b")
+
+
+def multiply(
+    a: Array, b: Array, c: Array | None, unit: MacUnit, how: How, draws: Draws | None
+) -> tuple[Array, Telemetry]:
+    """(batch, m, k) × (batch, k, n) + c on a unit of blocks: any numbers where an operand comes in
+    blocks, which lie along k, else values of its format; as `hwsim.simulate.products.multiply`."""
+    if isinstance(unit.order, Fused):
+        return products.by_reference(a, b, c, unit, how.level, draws)
+    left = _parts(how.names[0], a, unit.a_block, how)
+    right = _parts(how.names[1], b.swapaxes(-1, -2), unit.b_block, how)
+    if unit.scales_sums:
+        done = None if draws else _scaled_sums(left, right, c, unit, how)
+        return done or products.by_reference(a, b, c, unit, how.level, draws)
+    x, y = (np.ascontiguousarray(p.values) for p in (left, right))
+    plain = unit.of_values
+    (first, x), (second, y) = _narrow(plain.a, x), _narrow(plain.b, y)
+    plain = replace(plain, a=first, b=second)
+    return products.multiply(
+        x, np.ascontiguousarray(y.swapaxes(-1, -2)), c, plain, how.level, how.threads, draws
+    )
+
+
+def _parts(name: str, x: Array, fmt: BlockFormat | None, how: How) -> Parts:
+    """An operand, k last, in blocks; numbers of another format are elements with the scale 1."""
+    if fmt is None:
+        return Parts(x, np.ones((*x.shape[:-1], 1)), max(1, x.shape[-1]))
+    parts = into_parts(x, fmt, 1.0)
+    if how.strict:
+        same = (parts.values == x) | (np.isnan(parts.values) & np.isnan(x))
+        if not same.all():
+            raise ValueError(f"{name}: not every number is a value of {fmt} in its block")
+    return parts
+
+
+def _narrow(fmt: Format, x: Array) -> tuple[Format, Array]:
+    """Values in the narrowest carrier that holds these."""
+    if not isinstance(fmt, FloatFormat) or fmt.precision > 24:
+        return fmt, x.astype(carrier(fmt), copy=False)
+    narrow = FloatFormat(8, fmt.precision)
+    sizes = np.abs(x)
+    sizes = sizes[(sizes > 0.0) & np.isfinite(sizes)]
+    if carrier(fmt) == np.float32:
+        return fmt, x.astype(np.float32)
+    least, most = sizes.min(initial=1.0), sizes.max(initial=1.0)
+    if least < float(narrow.smallest_normal) or most > float(narrow.largest):
+        return fmt, x.astype(np.float64, copy=False)
+    return narrow, x.astype(np.float32)
+
+
+def _scaled_sums(
+    a: Parts, b: Parts, c: Array | None, unit: MacUnit, how: How
+) -> tuple[Array, Telemetry] | None:
+    """Chunks or trees of elements, scaled and added up; None where the reference is needed."""
+    if how.level == ALL or not _is_exact(unit) or c is not None or unit.rounding == "rdn":
+        return None
+    length = unit.order.group
+    k = a.elements.shape[-1]
+    starts = range(0, k, length)
+    if not starts:
+        return None
+    total, counted, waiting = None, _Counts(how.level), []
+    inner = _inner(unit)
+    outputs = math.prod(a.elements.shape[:-1]) * b.elements.shape[-2]
+    for start in starts:
+        here = slice(start, start + length)
+        x = a.elements[..., here].astype(carrier(unit.a))
+        y = b.elements[..., here].swapaxes(-1, -2).astype(carrier(unit.b))
+        sums, telemetry = products.multiply(
+            np.ascontiguousarray(x), np.ascontiguousarray(y), None, inner, how.level, how.threads
+        )
+        counted.inner += telemetry
+        scales = a.each[..., start, None] * b.each[..., None, :, start]
+        waiting.append(sums.astype(np.float64) * scales)
+        last = start + length >= k
+        if last or len(waiting) * outputs >= AT_ONCE:
+            total = _added(waiting, total, unit, last, how, counted)
+            waiting = []
+    found = counted.all()
+    if found is None or total is None:
+        return None
+    if how.level != NONE:  # elements of a NaN block are zeros, its values are not
+        zeros = Facts(a.values, b.values.swapaxes(-1, -2), None).zero_products
+        found = replace(found, zero_operands=zeros)
+    return total, found
+
+
+class _Counts:
+    """What chunks and the sum of their sums counted."""
+
+    def __init__(self, level: int) -> None:
+        self.level, self.inner, self.outer = level, Telemetry(), Telemetry()
+
+    def all(self) -> Telemetry | None:
+        """Both together; None where outputs with an overflow cannot be told from the numbers."""
+        inner, outer = self.inner, self.outer
+        if self.level == NONE:
+            return Telemetry()
+        if inner.overflow_steps:
+            return None
+        names = vars(StepCounts())
+        return replace(
+            inner,
+            outer=StepCounts(**{name: getattr(outer, name) for name in names}),
+            outputs=outer.outputs,
+            overflow_converted=outer.overflow_converted,
+            overflow_outputs=outer.overflow_outputs,
+            complete=False,
+        )
+
+
+def _is_exact(unit: MacUnit) -> bool:
+    """Whether float64 holds every sum times both scales."""
+    fmt, bits = unit.accumulator, significant_bits(unit.accumulator)
+    high, low = math.frexp(float(fmt.largest))[1], fmt.quantum_exponent
+    for block in (unit.a_block, unit.b_block):
+        if block is not None:
+            bits += block.scale.precision if block.scale.precision > 1 else 0
+            high, low = high + block.scale.emax, low + block.scale.quantum_exponent
+    inside = high < FARTHEST and low > -FARTHEST and not fmt.carried_as_codes
+    return bits <= 53 and inside and stochastic_of(unit.rounding) is None
+
+
+def _inner(unit: MacUnit) -> MacUnit:
+    """The unit of one chunk or tree of elements."""
+    order = Sequential() if isinstance(unit.order, Chunked) else unit.order
+    return replace(unit.of_elements.summing, order=order)
+
+
+def _outer(unit: MacUnit, last: bool) -> MacUnit:
+    """The unit that adds scaled sums up, and, at last, converts them."""
+    bits = significant_bits(unit.accumulator) + sum(
+        block.scale.precision for block in (unit.a_block, unit.b_block) if block is not None
+    )
+    return MacUnit(
+        ONE,
+        FloatFormat(11, min(bits, 53)),
+        unit.outer_format,
+        unit.rounding,
+        unit.overflow,
+        output=unit.output if last else None,
+    )
+
+
+def _added(
+    sums: list[Array], start: Array | None, unit: MacUnit, last: bool, how: How, counted: _Counts
+) -> Array:
+    """start + Σ sums, in their order."""
+    shape = sums[0].shape
+    outer = _outer(unit, last)
+    stacked = np.stack([s.reshape(shape[0], -1) for s in sums], axis=1)
+    fmt, stacked = _narrow(outer.b, stacked)
+    outer = replace(outer, b=fmt)
+    ones = np.ones((shape[0], 1, len(sums)), carrier(ONE))
+    flat = None if start is None else start.reshape(shape[0], 1, -1)
+    values, telemetry = products.multiply(ones, stacked, flat, outer, how.level, how.threads)
+    before = counted.outer
+    both = before + telemetry
+    counted.outer = replace(both, outputs=telemetry.outputs)
+    return values.astype(value_dtype(outer.output_format), copy=False).reshape(shape)

@@ -1,0 +1,138 @@
+"""Units whose parts kernels need not know on this data: the same bits of another, plainer unit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.simulate.facts import Facts
+from hwsim.simulate.finish import holds_nan
+from hwsim.simulate.grids import magnitude, significant_bits
+from hwsim.simulate.sums import finest_bit
+from hwsim.units import (
+    Bins,
+    Chunked,
+    DotAdd,
+    ExactProduct,
+    MacUnit,
+    Reversed,
+    RoundedProduct,
+    Sequential,
+    has_subnormal_values,
+)
+
+Array = npt.NDArray[Any]
+FP32 = FloatFormat(8, 24)
+FP32_NOSUB = replace(FP32, zero_field="zero")
+FIELDS = {4: (8, 23), 8: (11, 52)}  # bits of a float's exponent and fraction, by its bytes
+
+
+def with_nan(values: Array, code: int, fmt: Format) -> Array:
+    """Every NaN as the one whose sign and leading fraction bits are those of a code of ``fmt``."""
+    assert isinstance(fmt, FloatFormat)
+    if not holds_nan(values):
+        return values
+    exponent, fraction = FIELDS[values.itemsize]
+    top = ((code & fmt.sign_code) > 0) << exponent | (1 << exponent) - 1
+    payload = (code & ((1 << fmt.fraction_bits) - 1)) << (fraction - fmt.fraction_bits)
+    word = np.array(top << fraction | payload, f"u{values.itemsize}")
+    values = values if values.flags.writeable else values.copy()
+    values.view(word.dtype)[np.isnan(values)] = word
+    return values
+
+
+def in_turn(unit: MacUnit, a: Array, b: Array) -> tuple[MacUnit, Array, Array]:
+    """Operands in the order in which their products are added, and a unit that takes them so."""
+    if not isinstance(unit.order, Reversed):
+        return unit, a, b
+    places = unit.order.places(a.shape[2])
+    return replace(unit, order=Sequential()), a[:, :, places], b[:, places]
+
+
+def flushed(values: Array, fmt: Format, unit: MacUnit) -> Array:
+    """What is under the smallest normal as zeros: under ``ftz`` +0, −0 too; under ``daz`` of their
+    sign, where ``fmt`` has −0."""
+    if not (unit.daz or unit.ftz) or not isinstance(fmt, FloatFormat):
+        return values
+    if unit.daz and not has_subnormal_values(fmt):
+        return values
+    signed = unit.daz and fmt.has_negative_zero
+    zeros = np.copysign(0.0, values) if signed else np.zeros(())
+    tiny = np.abs(values) < float(fmt.smallest_normal)
+    return np.where(tiny, zeros.astype(values.dtype), values)
+
+
+def plainer(unit: MacUnit, facts: Facts, drawn: bool) -> MacUnit:
+    """The unit without `ftz`, with subnormals, or with exact products, where this changes no bit
+    and no count on operands that were flushed already; ``drawn``: nor any number of a rounding."""
+    if not (unit.ftz or unit.accumulator == FP32_NOSUB) or not adds_products(unit):
+        return unit
+    if not _has_no_tiny(unit, facts):
+        return unit
+    unit = replace(unit, ftz=False)
+    if drawn:
+        return unit
+    if unit.accumulator == FP32_NOSUB:
+        unit = replace(unit, accumulator=FP32)
+    if unit.product_format is not None and _holds_products(unit.product_format, unit, facts):
+        unit = replace(unit, multiplier=ExactProduct())
+    return unit
+
+
+def adds_products(unit: MacUnit) -> bool:
+    """Whether what is added up are products, exact or rounded ones."""
+    known = isinstance(unit.multiplier, ExactProduct | RoundedProduct) and unit.core is None
+    return known and not isinstance(unit.order, Bins)
+
+
+def _has_no_tiny(unit: MacUnit, facts: Facts) -> bool:
+    """Whether every number that is rounded is a multiple of some 2^Q, and no format has a nonzero
+    value under its smallest normal one that is: rounding to a coarser grid keeps multiples, and so
+    does saturation, where the largest values are some."""
+    formats = [*unit.rounded_formats().values(), unit.block_format]
+    floats = [fmt for fmt in formats if isinstance(fmt, FloatFormat)]
+    if len(floats) < len(formats):
+        return False
+    quantum = min(_product_quantum(unit, facts), *(f.emax - f.precision + 1 for f in floats))
+    if facts.c is not None and 0.0 < facts.c_min < math.inf:
+        quantum = min(quantum, math.frexp(facts.c_min)[1] - significant_bits(unit.outer_format))
+    return all(quantum >= f.emin for f in floats)
+
+
+def _product_quantum(unit: MacUnit, facts: Facts) -> int:
+    return finest_bit(unit.a, facts.a_min) + finest_bit(unit.b, facts.b_min)
+
+
+def _holds_products(fmt: Format, unit: MacUnit, facts: Facts) -> bool:
+    """Whether every product is a value of ``fmt``."""
+    if not math.isfinite(facts.a_max + facts.b_max):
+        return False
+    bits = significant_bits(unit.a) + significant_bits(unit.b)
+    largest = Fraction(facts.a_max) * Fraction(facts.b_max)
+    fine = _product_quantum(unit, facts) >= fmt.quantum_exponent
+    return bits <= significant_bits(fmt) and fine and largest <= min(fmt.largest, -fmt.lowest)
+
+
+def pairs_in_chunks(unit: MacUnit, facts: Facts) -> MacUnit | None:
+    """Chunks of two for exact sums of two that saturate by themselves, where one product never
+    does, and what they are added to does not wrap; None elsewhere."""
+    order, acc = unit.order, unit.accumulator
+    assert isinstance(order, DotAdd)
+    fmt = order.partial
+    whole = all(isinstance(f, FixedFormat) and f.fraction_bits == 0 for f in (unit.a, unit.b, acc))
+    if order.width != 2 or not isinstance(fmt, FixedFormat) or not whole or fmt.fraction_bits:
+        return None
+    fits = magnitude(unit.a) * magnitude(unit.b) <= min(fmt.largest, -fmt.lowest)
+    if not fits or unit.core is not None or not isinstance(unit.multiplier, ExactProduct):
+        return None
+    if unit.overflow_of(acc) == "wrap":
+        most = -(-facts.length // 2) * magnitude(fmt) + Fraction(facts.c_max)
+        if most > min(acc.largest, -acc.lowest):
+            return None
+    return replace(unit, accumulator=fmt, overflow="saturate", order=Chunked(2, acc))

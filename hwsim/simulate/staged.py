@@ -1,0 +1,170 @@
+"""Products of `Staged` units by kernels: tiles over threads, in the narrowest carrier proved.
+
+docs/proofs-units.md has the conditions.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hwsim_kernels.staged import Stages, staged_tile
+
+from hwsim.formats import FloatFormat
+from hwsim.simulate.facts import Facts
+from hwsim.simulate.grids import significant_bits
+from hwsim.simulate.scheduler import run_tiles
+from hwsim.units import ExactProduct, MacUnit, Staged
+
+Array = npt.NDArray[Any]
+FP32 = FloatFormat(8, 24)
+NONE_AT_ALL = -(1 << 14)  # exponent of a zero
+LANES, ROWS = 512, 64
+SMALL = 1 << 18  # multiplications that are not worth a second thread
+NEVER = 1 << 20
+CARRIERS = ((np.float32, np.int32, 30, 127), (np.float64, np.int64, 51, 400))
+
+
+def staged_product(facts: Facts, unit: MacUnit, threads: int) -> Array | None:
+    """The results, float32; None where no carrier is proved, or the sum is not fp32 in rne."""
+    order = unit.order
+    assert isinstance(order, Staged)
+    found = _carrier(unit, order, facts)
+    if found is None:
+        return None
+    carrier, whole, _, largest_scale = found
+    stages = _stages(order, largest_scale, facts)
+    left, right = _prepared(facts.a, unit.a, carrier), _prepared(facts.b, unit.b, carrier)
+    shape = (*facts.a.shape[:2], facts.b.shape[2])
+    out = np.zeros(shape, np.float32)
+    if facts.c is not None:
+        out[...] = facts.c
+    tasks = []
+    for item in range(shape[0]):
+        for first in range(0, shape[2], LANES):
+            columns = slice(first, min(shape[2], first + LANES))
+            panel = tuple(_aligned(x[item][:, columns]) for x in right)
+            for row in range(0, shape[1], ROWS):
+                rows = slice(row, min(shape[1], row + ROWS))
+                mine = tuple(x[item, rows] for x in left)
+                tasks.append(partial(_tile, mine, panel, out[item, rows, columns], stages, whole))
+    run_tiles(tasks, threads if facts.a.size * shape[2] > SMALL else 1)
+    return out
+
+
+def _empty(shape: tuple[int, ...], dtype: Any) -> Array:
+    """An array whose data starts a cache line: vectors then cross none."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    found: Array = memory[start : start + size].view(dtype).reshape(shape)
+    return found
+
+
+def _aligned(x: Array) -> Array:
+    found = _empty(x.shape, x.dtype)
+    found[...] = x
+    return found
+
+
+def _tile(left: Any, right: Any, out: Array, stages: Stages, whole: Any) -> None:
+    """One tile, which starts as c."""
+    target, n = _aligned(out), out.shape[1]
+    scratch = (
+        _empty((stages.groups + 1, n), np.int16),
+        _empty((stages.groups + 1, n), whole),
+        _empty((n,), left[0].dtype),
+        _empty((n,), np.float32),
+    )
+    staged_tile(left, right, target, scratch, stages)
+    out[...] = target
+
+
+def staged_proof(unit: MacUnit) -> str:
+    """How such a unit is computed."""
+    order = unit.order
+    assert isinstance(order, Staged)
+    if not _is_known(unit, order):
+        return "the exact reference, slowly: the kernel's sums are fp32, rne, of a few bits more"
+    bits = significant_bits(unit.a) + significant_bits(unit.b)
+    narrow = "32-bit lanes where the products' exponents fit float32's, else " * (
+        bits <= 24 and _grown(order) <= 30
+    )
+    return f"{narrow}64-bit lanes: products of {bits} bits; counts by the exact reference, slowly"
+
+
+def _stages(order: Staged, largest_scale: int, facts: Facts) -> Stages:
+    """The kernel's numbers."""
+    fraction, kept = order.fraction, order.kept
+    reach = NEVER if order.reach is None else order.reach
+    bounded = facts.finite and facts.a_max * facts.b_max < 2.0**128
+    return Stages(
+        terms=order.terms,
+        groups=order.groups,
+        fraction=np.int32(fraction),
+        up=kept + 1 - fraction,
+        lift=max(fraction - 23, 0),
+        drop=np.int32(max(23 - fraction, 0)),
+        reach=np.int32(reach),
+        below=kept + 1,
+        mask=(1 << (52 - kept)) - 1,
+        largest_scale=np.int32(largest_scale),
+        special=not bounded,
+    )
+
+
+def _carrier(unit: MacUnit, order: Staged, facts: Facts) -> tuple[Any, Any, int, int] | None:
+    """The narrowest carrier that holds every product, scaled and not, and a group's sum."""
+    if not _is_known(unit, order):
+        return None
+    bits = significant_bits(unit.a) + significant_bits(unit.b)
+    low, high = _products(unit, facts)
+    for carrier in CARRIERS:
+        _, _, most, reach = carrier
+        significand = 24 if reach == 127 else 53
+        inside = order.fraction - low <= reach - 1 and high + 2 - order.fraction < reach - 1
+        finite = low > 2 - reach and high + 2 < reach
+        if bits <= significand and _grown(order) <= most and inside and finite:
+            return carrier
+    return None
+
+
+def _is_known(unit: MacUnit, order: Staged) -> bool:
+    """Whether the kernel does what the unit does, and int64 holds both stages."""
+    plain = unit.core is None and isinstance(unit.multiplier, ExactProduct) and not unit.ftz
+    rule = unit.overflow_of(unit.accumulator) in ("inf", "inf_always")
+    if unit.accumulator != FP32 or unit.rounding != "rne" or not plain or not rule:
+        return False
+    total = order.kept + 5 + order.terms.bit_length()
+    return total <= 51 and order.kept + 1 >= order.fraction and _grown(order) <= 51
+
+
+def _grown(order: Staged) -> int:
+    """Bits of a block's products' sum: each of them lies below 4·2^F."""
+    return order.fraction + 2 + (order.terms - 1).bit_length()
+
+
+def _products(unit: MacUnit, facts: Facts) -> tuple[int, int]:
+    """Exponents of products: the least and the largest there can be."""
+    low = high = 0
+    sides = ((unit.a, facts.a_min, facts.a_max), (unit.b, facts.b_min, facts.b_max))
+    for fmt, least, most in sides:
+        assert isinstance(fmt, FloatFormat)
+        bottom = math.frexp(least)[1] - 1 if 0.0 < least < math.inf else fmt.quantum_exponent
+        low += max(bottom, fmt.quantum_exponent)
+        high += math.frexp(most)[1] - 1 if 0.0 < most < math.inf else fmt.emax
+    return low, max(high, low)
+
+
+def _prepared(x: Array, fmt: Any, carrier: Any) -> tuple[Array, Array, Array]:
+    """Finite values, their exponents, and all values."""
+    every: Array = np.ascontiguousarray(x, carrier)
+    finite = np.isfinite(every)
+    values = every if finite.all() else np.where(finite, every, carrier(0))
+    exponents = np.frexp(values)[1].astype(np.int16) - np.int16(1)
+    exponents = np.maximum(exponents, np.int16(fmt.emin))
+    exponents[values == 0] = NONE_AT_ALL
+    return values, exponents, every

@@ -1,0 +1,93 @@
+"""Block formats: names, refusals, and the anchors of OCP MX 1.0."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import hwsim
+from hwsim.errors import SpecError
+from hwsim.formats import BLOCKS, any_format
+from hwsim.reference.blocks import decode_blocks, encode_blocks
+
+NAMES = [entry.name for entry in BLOCKS]
+CUSTOM = ["block7/e8m0/e2m1", "block16_amax/e8m0/e3m2", "block5_tensor/e5m2_unsigned/int4"]
+RAMP = {  # of i/8, i = 0 … 31: exponent of the scale, sum, largest error
+    "mxfp8_e5m2": (-14, 61.0, 0.375),
+    "mxfp8_e4m3": (-7, 61.25, 0.375),
+    "mxfp6_e3m2": (-3, 61.0, 0.375),
+    "mxfp6_e2m3": (-1, 61.75, 0.125),
+    "mxfp4": (-1, 58.0, 0.875),
+    "mxint8": (1, 62.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", NAMES + CUSTOM)
+def test_names_round_trip(name):
+    assert str(any_format(name)) == name
+
+
+@pytest.mark.parametrize("name", RAMP)
+def test_ramp(name):
+    x = np.arange(32) / 8
+    blocks = hwsim.encode(x, name)
+    values = blocks.decode()
+    error = np.abs(values - x).max()
+    assert (int(blocks.scales[0]) - 127, values.sum(), error) == RAMP[name]
+
+
+def numbers(seed: int) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    x = np.ldexp(generator.normal(size=(5, 70)), generator.integers(-140, 140, (5, 70)))
+    x[1] = np.round(generator.normal(size=70) * 8) / 4  # ties
+    x[2, 3], x[2, 40], x[2, 69] = np.nan, np.inf, -0.0
+    x[3] = 0.0
+    x[4] = generator.choice([6.0, 3.5, 2.5, -0.25, 0.75, 448.0, 464.0], 70)
+    return x
+
+
+@pytest.mark.parametrize("rounding", ["rne", "rna", "rtz", "rup"])
+@pytest.mark.parametrize("name", NAMES + CUSTOM)
+def test_equals_the_reference(name, rounding):
+    fmt = any_format(name)
+    for axis in (-1, 0):
+        x = numbers(axis + 5)
+        fast, slow = (
+            hwsim.encode(x, fmt, rounding, axis=axis),
+            encode_blocks(x, fmt, axis, rounding),
+        )
+        assert np.array_equal(fast.codes, slow.codes)
+        assert np.array_equal(fast.scales, slow.scales)
+        assert fast.tensor_scale == slow.tensor_scale
+        expected = decode_blocks(slow, fmt, axis)
+        assert np.array_equal(fast.decode(), expected, equal_nan=True)
+        assert np.array_equal(np.signbit(fast.decode()), np.signbit(expected))
+        assert np.isnan(fast.decode()).any()  # the block of NaN
+
+
+@pytest.mark.parametrize("length", [0, 1, 31, 32, 33])
+def test_short_blocks(length):
+    blocks = hwsim.encode(np.ones((2, length)), "mxfp4")
+    assert blocks.codes.shape == (2, length)
+    assert blocks.scales.shape == (2, -(-length // 32))
+    assert np.array_equal(blocks.decode(), np.ones((2, length)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["block0/e8m0/e2m1", "block32/e4m3/e2m1", "block32/e8m0/uint8", "block32/e8m0", "mxfp9"],
+)
+def test_refused(name):
+    with pytest.raises(SpecError):
+        hwsim.format(name)
+
+
+def test_axis_and_draws_are_refused():
+    with pytest.raises(ValueError, match="axis=2"):
+        hwsim.round(np.ones((2, 2)), "mxfp4", axis=2)
+    with pytest.raises(ValueError, match="axis=0"):
+        hwsim.round(np.ones((2, 2)), "e4m3", axis=0)
+    with pytest.raises(SpecError, match="draws"):
+        hwsim.round(np.ones(2), "mxfp4", "sr")
+    with pytest.raises(SpecError, match="saturate"):
+        hwsim.round(np.ones(2), "mxfp4", overflow="inf")
