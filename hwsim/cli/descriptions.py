@@ -312,7 +312,7 @@ def _order(unit: MacUnit) -> str:
         case DoubleWord():
             return (
                 "two words, c or +0 and +0; each product enters as two, by TwoSum and Fast2Sum, "
-                f"twelve roundings; at last R(upper + lower) in {unit.output_format}"
+                f"thirteen roundings; at last R(upper + lower) in {unit.output_format}"
             )
         case LogSum(places):
             bits = unit.log_accumulator.fraction_bits if places is None else places

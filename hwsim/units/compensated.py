@@ -49,7 +49,7 @@ class DoubleWord:
     """
 
     group: ClassVar[int] = 1
-    operations: ClassVar[int] = 12
+    operations: ClassVar[int] = 13
 
     def __str__(self) -> str:
         return "double"

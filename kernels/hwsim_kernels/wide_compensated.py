@@ -15,7 +15,7 @@ from hwsim_kernels.project import NO_DRAW, pack, project
 from hwsim_kernels.wide import IN_OUTER, IN_SUM, INNER, OUTER, Tallies, next_draw
 from hwsim_kernels.wide_orders import added, finish, load, origin, product, start
 
-KAHAN, DOUBLE_WORD = 4, 12  # roundings of a product
+KAHAN, DOUBLE_WORD = 4, 13  # roundings of a product
 
 
 @helper

@@ -10,6 +10,8 @@ import pytest
 
 import hwsim
 from hwsim import reference
+from hwsim.reference.units import dot
+from hwsim.reference.values import from_float
 from hwsim.units import steps_of
 
 Array = npt.NDArray[np.float32]
@@ -119,12 +121,27 @@ def test_ends(order: str) -> None:
 
 
 def test_step_numbers() -> None:
-    """Four and twelve roundings a product; what two words become is the output's."""
+    """Four and thirteen roundings a product; what two words become is the output's."""
     unit = hwsim.mac("bf16xbf16+bf16:sr8:kahan:mul_add:out=fp16")
     assert steps_of(unit, 5) == (5, 20, 0, 1)
     unit = hwsim.mac("bf16xbf16+bf16:sr8:double")
-    assert steps_of(unit, 5) == (0, 60, 0, 1)
+    assert steps_of(unit, 5) == (0, 65, 0, 1)
     assert steps_of(unit, 0) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("order", ["kahan", "double"])
+@pytest.mark.parametrize("ends", ["", ":mul_add", ":out=fp16"])
+def test_every_number_of_a_rounding_is_used_once(order: str, ends: str) -> None:
+    unit = hwsim.mac(f"bf16xbf16+bf16:sr8:{order}{ends}")
+    for k in (0, 1, 3):
+        used: list[int] = []
+
+        def draw(number: int, used: list[int] = used) -> int:
+            used.append(number)
+            return 0
+
+        dot([from_float(1.25)] * k, [from_float(3.0)] * k, unit, observe=False, draw=draw)
+        assert used == list(range(steps_of(unit, k).total))
 
 
 @pytest.mark.parametrize("spec", ["int8xint8+int32:kahan", "fp16xfp16+fixed8.8:double"])

@@ -57,7 +57,7 @@ def test_units_shrink_to_simple_ones(kind: type, wanted: str) -> None:
     unit = find(
         strategies.mac_units(),
         lambda u: isinstance(u.order, kind),
-        settings=settings(FEW, max_examples=40),
+        settings=settings(FEW, max_examples=100),
     )
     assert str(unit) == f"e3m4xe3m4+e3m4{wanted}"
 
