@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim_kernels._jit import inlined, kernel
+from hwsim_kernels._jit import helper, inlined, kernel
 from hwsim_kernels.float64 import (
     ALL,
     DOMINATED,
@@ -94,14 +94,6 @@ def settled(larger, minus, entry, u):
     return np.int32(0) if log < LEAST else field
 
 
-@inlined
-def added(s, s_minus, p, p_minus, table, u):
-    """(field, sign, whether it overflowed) of a sum."""
-    larger, minus, at = place(s, s_minus, p, p_minus, u)
-    field = settled(larger, minus, table[at], u)
-    return min(field, u.last), minus, field > u.last
-
-
 @kernel
 def log_sums(a, a_minus, b, b_minus, s, s_minus, table, u):
     """s ← s + a·b: int32 logarithms (m, k), (k, n) and signs, 0 or 1; fields (m, n) and signs.
@@ -128,41 +120,86 @@ def log_sums(a, a_minus, b, b_minus, s, s_minus, table, u):
 
 
 @inlined
-def value(field, minus, values):
-    """What a number stands for."""
-    x = values[field]
-    return -x if minus != 0 and field != 0 else x
+def signed(x, minus):
+    """x, or −x where there is a sign; whether a zero has one does not matter here."""
+    return -x if minus != 0 else x
+
+
+@helper
+def count(accs, addends, ys, hits, i, tally):
+    """Overflows and swamping of a row of steps y ← acc + p; hits: 1 where p did overflow, 2 where y
+    did."""
+    flags, counts, _, _ = tally
+    row = flags[i]
+    struck, overs = np.int64(0), np.int64(0)
+    full, partial = np.int64(0), np.int64(0)
+    for j in range(ys.size):
+        acc, p, y = accs[j], addends[j], ys[j]
+        exact, e = exact_sum(acc, p)
+        inexact = (y != exact) | (e != 0.0)
+        over = np.int64(hits[j] >> 1)
+        struck += np.int64(hits[j] & 1)
+        overs += over
+        row[j] |= np.int64(hits[j])
+        full += np.int64((p != 0.0) & (y == acc) & (over == 0))
+        partial += np.int64((y != acc) & inexact & (over == 0))
+    counts[PRODUCT_OVERFLOW] += struck
+    counts[OVERFLOW] += overs
+    counts[FULL] += full
+    counts[PARTIAL] += partial
+
+
+@helper
+def count_more(accs, addends, ys, hits, least, i, tally):
+    """The other counts, what is lost of addends, and their mass."""
+    _, counts, lost, mass = tally
+    lost_row, mass_row = lost[i], mass[i]
+    dominated, underflow, largest = np.int64(0), np.int64(0), 0.0
+    for j in range(ys.size):
+        acc, p, y = accs[j], addends[j], ys[j]
+        exact, e = exact_sum(acc, p)
+        inexact = (y != exact) | (e != 0.0)
+        alone = (acc != 0.0) & (p != 0.0) & (y == p)
+        small = (abs(exact) < least) & (abs(exact) > 0.0)
+        dominated += np.int64(alone & inexact & (hits[j] < 2))
+        underflow += np.int64(small & inexact)
+        largest = max(largest, abs(y))
+        lost_row[j] += lost_term(y, exact, e)
+        mass_row[j] += abs(p)
+    counts[DOMINATED] += dominated
+    counts[UNDERFLOW] += underflow
+    counts[LARGEST] = max(counts[LARGEST], finite_bits(largest))
 
 
 @kernel
 def counted_sums(a, a_minus, b, b_minus, s, s_minus, table, u, values, level, tally):
     """The same, counted on the numbers that fields stand for (``values``, float64, whose sums do
     not overflow); tally = (flags, counts, lost, mass)."""
-    flags, counts, lost, mass = tally
-    least = values[1]
+    n = b.shape[1]
+    places, entries = np.empty(n, np.int32), np.empty(n, np.int32)
+    ps, p_minuses, hits = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    accs, addends, ys = np.empty(n), np.empty(n), np.empty(n)
     for i in range(a.shape[0]):
-        for j in range(b.shape[1]):
-            acc = value(s[i, j], s_minus[i, j], values)
-            for k in range(a.shape[1]):
-                p_field, p_minus, struck = product(
-                    a[i, k], a_minus[i, k], b[k, j], b_minus[k, j], u
-                )
-                field, minus, over = added(s[i, j], s_minus[i, j], p_field, p_minus, table, u)
-                s[i, j], s_minus[i, j] = field, minus
-                p, y = value(p_field, p_minus, values), value(field, minus, values)
-                exact, e = exact_sum(acc, p)
-                inexact = (y != exact) | (e != 0.0)
-                counts[PRODUCT_OVERFLOW] += np.int64(struck)
-                counts[OVERFLOW] += np.int64(over)
-                flags[i, j] |= np.int64(struck | over)
-                counts[FULL] += np.int64((p != 0.0) & (y == acc) & (not over))
-                counts[PARTIAL] += np.int64((y != acc) & inexact & (not over))
-                if level == ALL:
-                    alone = (acc != 0.0) & (p != 0.0) & (y == p)
-                    counts[DOMINATED] += np.int64(alone & inexact & (not over))
-                    small = (abs(exact) < least) & (abs(exact) > 0.0)
-                    counts[UNDERFLOW] += np.int64(small & inexact)
-                    counts[LARGEST] = max(counts[LARGEST], finite_bits(y))
-                    lost[i, j] += lost_term(y, exact, e)
-                    mass[i, j] += abs(p)
-                acc = y
+        sums, minuses = s[i], s_minus[i]
+        for j in range(n):
+            ys[j] = signed(values[np.uint32(sums[j])], minuses[j])
+        for k in range(a.shape[1]):
+            x, x_minus = a[i, k], a_minus[i, k]
+            for j in range(n):
+                p, p_minus, struck = product(x, x_minus, b[k, j], b_minus[k, j], u)
+                larger, minus, at = place(sums[j], minuses[j], p, p_minus, u)
+                sums[j], minuses[j], places[j] = larger, minus, at
+                ps[j], p_minuses[j], hits[j] = p, p_minus, np.int32(struck)
+            for j in range(n):
+                entries[j] = table[np.uint32(places[j])]
+            for j in range(n):
+                field = settled(sums[j], minuses[j], entries[j], u)
+                sums[j] = min(field, u.last)
+                hits[j] = np.int32(hits[j] + np.int32(2) * np.int32(field > u.last))
+            for j in range(n):
+                accs[j] = ys[j]
+                addends[j] = signed(values[np.uint32(ps[j])], p_minuses[j])
+                ys[j] = signed(values[np.uint32(sums[j])], minuses[j])
+            count(accs, addends, ys, hits, i, tally)
+            if level == ALL:
+                count_more(accs, addends, ys, hits, values[1], i, tally)
