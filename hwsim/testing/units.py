@@ -89,7 +89,10 @@ def _float_sums(s: Product) -> bool:
     fmt = s.unit.accumulator
     wide = isinstance(fmt, FloatFormat) and fmt.largest >= 2**15 and fmt.has_subnormals
     wide = wide and not s.unit.daz and not s.unit.ftz
-    return _one_step(s) and wide and all(f.largest >= 16 for f in (s.unit.a, s.unit.b))
+    a, b = s.unit.a, s.unit.b
+    if isinstance(a, TableFormat) or isinstance(b, TableFormat):  # any of their values are drawn
+        wide = wide and 64 * a.largest * b.largest <= fmt.largest
+    return _one_step(s) and wide and all(f.largest >= 16 for f in (a, b))
 
 
 def _has_ones(s: Product) -> bool:
