@@ -33,7 +33,7 @@ def compensated(draw: st.DrawFn) -> MacUnit:
         raise
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_equals_the_reference(data: st.DataObject) -> None:
     unit = data.draw(compensated())
