@@ -46,10 +46,13 @@ if TYPE_CHECKING:
     from hwsim.units import Bins as Bins
     from hwsim.units import Chunked as Chunked
     from hwsim.units import DotAdd as DotAdd
+    from hwsim.units import DoubleWord as DoubleWord
     from hwsim.units import Exact as Exact
     from hwsim.units import ExactProduct as ExactProduct
     from hwsim.units import Fused as Fused
+    from hwsim.units import Kahan as Kahan
     from hwsim.units import Lanes as Lanes
+    from hwsim.units import LogSum as LogSum
     from hwsim.units import MacUnit as MacUnit
     from hwsim.units import Requantization as Requantization
     from hwsim.units import Rescaling as Rescaling
@@ -89,10 +92,13 @@ _WHERE = {
             "Bins",
             "Bins",
             "DotAdd",
+            "DoubleWord",
             "Exact",
             "ExactProduct",
             "Fused",
+            "Kahan",
             "Lanes",
+            "LogSum",
             "MacUnit",
             "Requantization",
             "Rescaling",
@@ -135,6 +141,7 @@ __all__ = [
     "CodebookFormat",
     "Cost",
     "DotAdd",
+    "DoubleWord",
     "Exact",
     "ExactProduct",
     "FixedFormat",
@@ -142,8 +149,10 @@ __all__ = [
     "Fused",
     "HwsimError",
     "IntFormat",
+    "Kahan",
     "Lanes",
     "LogFormat",
+    "LogSum",
     "MacUnit",
     "Network",
     "Requantization",

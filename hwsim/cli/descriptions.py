@@ -241,8 +241,10 @@ def _operands(unit: MacUnit) -> str:
 
 def _product(unit: MacUnit) -> str:
     """What is multiplied, and whether it is rounded."""
-    from hwsim.units import StoredProduct
+    from hwsim.units import LogSum, StoredProduct
 
+    if isinstance(unit.order, LogSum):
+        return f"the sum of two logarithms, rounded to a field of {unit.accumulator}"
     if isinstance(unit.multiplier, StoredProduct):
         return f"looked up: rounded to {unit.multiplier.format} (rne, saturate) in a table"
     core = f"{unit.core} of {unit.core.bits}-bit {unit.core.MEETS}" if unit.core else ""
@@ -253,7 +255,20 @@ def _product(unit: MacUnit) -> str:
 
 def _order(unit: MacUnit) -> str:
     """How products become a sum."""
-    from hwsim.units import Bins, Chunked, DotAdd, Exact, Fused, Lanes, Reversed, Staged, Tree
+    from hwsim.units import (
+        Bins,
+        Chunked,
+        DotAdd,
+        DoubleWord,
+        Exact,
+        Fused,
+        Kahan,
+        Lanes,
+        LogSum,
+        Reversed,
+        Staged,
+        Tree,
+    )
 
     match unit.order:
         case Chunked() | Tree() if unit.scales_sums:
@@ -289,6 +304,22 @@ def _order(unit: MacUnit) -> str:
             return _fused(order, unit)
         case Staged() as order:
             return _staged(order)
+        case Kahan():
+            return (
+                "Kahan: s = c or +0, e = +0, then y = R(p − e), t = R(s + y), "
+                "e = R(R(t − s) − y), s = t for ascending k"
+            )
+        case DoubleWord():
+            return (
+                "two words, c or +0 and +0; each product enters as two, by TwoSum and Fast2Sum, "
+                f"thirteen roundings; at last R(upper + lower) in {unit.output_format}"
+            )
+        case LogSum(places):
+            bits = unit.log_accumulator.fraction_bits if places is None else places
+            return (
+                "logarithms: s = c or 0, then log|s| = R(max + table(distance)) for ascending k, "
+                f"entries of log2(1 ± 2^−d) to {bits} fraction bits"
+            )
         case Exact():
             return f"exact: one rounding of the whole sum, c included; {_register(unit)}"
     return "sequential: s = c or +0, then s = R(s + p) for ascending k"

@@ -15,6 +15,8 @@ Choices, the same for every unit (none is fitted to a price):
 * a tree of W leaves has W multipliers, W − 1 adders that work once per W products, and the
   accumulator's; a dot instruction the same, but its W − 1 adders keep every bit: they are as wide
   as the products span;
+* a sum of logarithms is made of integers (`hwsim.costs.logsums`);
+* a compensated sum (of two words) has an adder for each of its additions, and two registers;
 * a unit of bins has one adder and as many registers as bins, and a multiplier and an adder that
   work once for each bin and output;
 * an exact unit has a register as wide as the products span plus `EXACT_GUARD_BITS`; rounding
@@ -45,20 +47,25 @@ from hwsim.costs.blocks import (
     out_of_range,
     placement,
 )
+from hwsim.costs.compensated import compensated_pieces
 from hwsim.costs.cores import core_pieces
 from hwsim.costs.fused import fused_pieces, staged_pieces
+from hwsim.costs.logsums import log_sum_pieces
 from hwsim.costs.powers import pieces_of_powers, product_of_powers
 from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, shifts, sign_flip
 from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, stochastic_of
 from hwsim.formats.stochastic import TAPS
 from hwsim.units import (
+    COMPENSATED,
     Bins,
     Chunked,
     DotAdd,
+    DoubleWord,
     Exact,
     Fused,
     IntegerMultiplier,
     Lanes,
+    LogSum,
     MacUnit,
     Requantization,
     Sequential,
@@ -200,6 +207,8 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     """The parts of ``unit``, in the order data meets them."""
     if isinstance(unit.order, Bins):
         return _bins(unit, unit.order)
+    if isinstance(unit.order, LogSum):
+        return log_sum_pieces(unit, unit.order)
     unit = _as_masked(unit)
     order, exact = unit.order, isinstance(unit.order, Exact)
     stored = isinstance(unit.multiplier, StoredProduct)
@@ -229,6 +238,8 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     elif isinstance(order, Staged):
         pieces = [replace(piece, copies=order.terms) for piece in pieces]
         pieces += staged_pieces(unit, product, order)
+    elif isinstance(order, COMPENSATED):
+        pieces += compensated_pieces(unit, product, order)
     elif isinstance(order, Tree | DotAdd):
         pieces = [replace(piece, copies=order.width) for piece in pieces]
         pieces += _tree(unit, product, order) if isinstance(order, Tree) else []
@@ -243,7 +254,9 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     if how and any(piece.name.endswith("rounding") and piece.transistors for piece in pieces):
         width = f"{how.bits} bits of a register of {how.lfsr or max(TAPS)}"
         pieces.append(Piece("random generator", t.random_generator(how), width))
-    if unit.requantization is not None:
+    if isinstance(order, DoubleWord):
+        pass  # both words are rounded into the output's format at once
+    elif unit.requantization is not None:
         pieces += requantizer(unit.requantization, unit.outer_format, unit.output_format)
     elif unit.output is not None:
         value = number_of(unit.outer_format)

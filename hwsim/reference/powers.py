@@ -58,12 +58,12 @@ def logarithmic_product(x: Value, y: Value, unit: MacUnit) -> Value:
 
 def _logarithm(x: Value, fmt: LogFormat, bits: int) -> int:
     """The logarithm that a value stands for, with ``bits`` fraction bits."""
-    field = _fields(fmt)[x._replace(negative=False)]
+    field = fields_of(fmt)[x._replace(negative=False)]
     return (field - fmt.exponent_bias) << (bits - fmt.fraction_bits)
 
 
 @lru_cache(maxsize=16)
-def _fields(fmt: LogFormat) -> dict[Value, int]:
+def fields_of(fmt: LogFormat) -> dict[Value, int]:
     """The field of each positive value."""
     fields = range(fmt.first_field, fmt.last_field + 1)
     return {from_ratio(fmt.magnitude(field)): field for field in fields}

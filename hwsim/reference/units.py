@@ -16,9 +16,11 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
-from hwsim.formats import FloatFormat, Format, TableFormat
+from hwsim.formats import FloatFormat, Format, LogFormat, TableFormat
+from hwsim.reference.compensated import double_word_sum, kahan_sum
 from hwsim.reference.draws import Draw, no_draw
 from hwsim.reference.fused import Term, block_sum, term_of
+from hwsim.reference.logsums import Table, add_logs, log_of, product_log, value_of
 from hwsim.reference.multipliers import multiply as core_product
 from hwsim.reference.powers import logarithmic_product, shifted, shifts_out, significand
 from hwsim.reference.rounding import Rounded, finite_range, round_value
@@ -41,10 +43,13 @@ from hwsim.units import (
     Bins,
     Chunked,
     DotAdd,
+    DoubleWord,
     Exact,
     Fused,
     IntegerMultiplier,
+    Kahan,
     Lanes,
+    LogSum,
     MacUnit,
     Order,
     Reversed,
@@ -97,6 +102,24 @@ class Level:
             self._count(acc, p, exact, y, overflowed)
         self.step += 1
         return y
+
+    def took(self, acc: Value, p: Value, y: Value, overflowed: bool) -> None:
+        """A step that was done elsewhere."""
+        if self.observe:
+            self._count(acc, p, add(acc, p, self.unit.rounding), y, overflowed)
+        self.step += 1
+
+    def rest(self, x: Value, y: Value) -> Value:
+        """R(x + y) of a step that serves another one: only an overflow is counted."""
+        return self.alone(add(x, y, self.unit.rounding))
+
+    def alone(self, exact: Value) -> Value:
+        """R(exact), of which only an overflow is counted."""
+        z, overflowed = self.round(exact)
+        self.step += 1
+        if self.observe and overflowed:
+            self.counts = replace(self.counts, overflow_steps=self.counts.overflow_steps + 1)
+        return z
 
     def round(self, exact: Value) -> tuple[Value, bool]:
         """R(exact) by the draw of this step, and whether it overflowed."""
@@ -169,7 +192,10 @@ def dot(
     c = operand(c, unit.outer_format, unit) if unit.ftz and a else c
     exact_products = [product(x, y, unit) for x, y in zip(a, b, strict=True)]
     steps = steps_of(unit, len(a))
-    addends, overflow_products = rounded_products(exact_products, unit, draw)
+    if isinstance(unit.order, LogSum):
+        addends, overflow_products = log_products(a, b, unit)
+    else:
+        addends, overflow_products = rounded_products(exact_products, unit, draw)
     inner = Level(unit, unit.block_format, observe, draw, steps.first_inner)
     outer = Level(unit, unit.outer_format, observe, draw, steps.first_outer)
     if isinstance(unit.order, Bins):
@@ -202,7 +228,9 @@ def finished(
 ) -> Dot:
     """The output of a sum, and everything that was counted."""
     (inner, outer), steps = levels, steps_of(unit, len(entered.a))
-    result, converted = convert(total, unit, draw(steps.first_output) if steps.output else 0)
+    result, converted = total, False
+    if steps.output:
+        result, converted = convert(total, unit, draw(steps.first_output))
     if not inner.observe:
         return Dot(result)
     overflows = inner.counts.overflow_steps + outer.counts.overflow_steps
@@ -289,6 +317,23 @@ def rounded_products(
     return [r.value for r in found], sum(r.overflowed for r in found)
 
 
+def log_products(a: list[Value], b: list[Value], unit: MacUnit) -> tuple[list[Value], int]:
+    """The addends of a sum of logarithms, and how many of them overflowed."""
+    formats, table = (unit.a, unit.b), table_of(unit)
+    assert isinstance(formats[0], LogFormat)
+    assert isinstance(formats[1], LogFormat)
+    found = [product_log(x, y, (formats[0], formats[1]), table) for x, y in zip(a, b, strict=True)]
+    return [value_of(log, table.fmt) for log, _ in found], sum(over for _, over in found)
+
+
+def table_of(unit: MacUnit) -> Table:
+    """What sums of logarithms need of a unit."""
+    order, fmt = unit.order, unit.log_accumulator
+    assert isinstance(order, LogSum)
+    places = fmt.fraction_bits if order.places is None else order.places
+    return Table(fmt, places, unit.rounding)
+
+
 # --- sums -----------------------------------------------------------------------------------------
 def accumulate(addends: list[Value], c: Value, order: Order, inner: Level, outer: Level) -> Value:
     """c + Σ addends, in the given order.  Without addends it is c."""
@@ -302,6 +347,12 @@ def accumulate(addends: list[Value], c: Value, order: Order, inner: Level, outer
         return tree_sum(addends, c, order.width, inner, outer)
     if isinstance(order, DotAdd):
         return dot_sum(addends, c, order, inner, outer)
+    if isinstance(order, LogSum):
+        return log_sum(addends, c, inner)
+    if isinstance(order, Kahan):
+        return kahan_sum(addends, c, inner)
+    if isinstance(order, DoubleWord):
+        return double_word_sum(addends, c, inner, inner.unit.rounding)
     return sequential_sum(addends, c, inner)
 
 
@@ -310,6 +361,17 @@ def sequential_sum(addends: list[Value], start: Value, level: Level) -> Value:
     s = start
     for p in addends:
         s = level.add(s, p)
+    return s
+
+
+def log_sum(addends: list[Value], start: Value, level: Level) -> Value:
+    """s = start, then s + p by the tables; telemetry takes the values that logarithms stand for."""
+    table, s = table_of(level.unit), start
+    for p in addends:
+        log, overflowed = add_logs(log_of(s, table.fmt), log_of(p, table.fmt), table)
+        y = value_of(log, table.fmt)
+        level.took(s, p, y, overflowed)
+        s = y
     return s
 
 
@@ -451,10 +513,8 @@ def exact_total(addends: list[Value], c: Value, rounding: str) -> Value:
 
 # --- output and counts ----------------------------------------------------------------------------
 def convert(x: Value, unit: MacUnit, draw: int = 0) -> tuple[Value, bool]:
-    """The output conversion, where there is one, and whether it overflowed."""
-    if unit.output is None:
-        return x, False
-    return rounded(x, unit.output, unit, draw)
+    """The output conversion, and whether it overflowed."""
+    return rounded(x, unit.output_format, unit, draw)
 
 
 def is_out_of_range(products: list[Value], c: Value, unit: MacUnit) -> bool:

@@ -78,7 +78,7 @@ def _narrow(fmt: Format, x: Array) -> tuple[Format, Array]:
     """Values in the narrowest carrier that holds these."""
     if not isinstance(fmt, FloatFormat) or fmt.precision > 24:
         return fmt, x.astype(carrier(fmt), copy=False)
-    narrow = FloatFormat(8, fmt.precision)
+    narrow = FloatFormat(8, max(2, fmt.precision))  # 1 bit leaves no code for NaN
     sizes = np.abs(x)
     sizes = sizes[(sizes > 0.0) & np.isfinite(sizes)]
     if carrier(fmt) == np.float32:

@@ -17,6 +17,7 @@ from hwsim_kernels.scalars import Grid64
 
 from hwsim.formats import FixedFormat, FloatFormat, GridFormat, stochastic_of
 from hwsim.simulate.bins import parts
+from hwsim.simulate.compensated import CompensatedStage
 from hwsim.simulate.core_products import summing_unit
 from hwsim.simulate.cores import kind, rewritten
 from hwsim.simulate.datapaths import plan
@@ -30,6 +31,7 @@ from hwsim.simulate.grids import (
     rounding_mode,
     significant_bits,
 )
+from hwsim.simulate.logsums import log_proof
 from hwsim.simulate.powers import never_loses
 from hwsim.simulate.preparations import FP32_NOSUB, adds_products
 from hwsim.simulate.staged import staged_proof
@@ -40,13 +42,17 @@ from hwsim.simulate.stages import (
 )
 from hwsim.simulate.stored import by_codes
 from hwsim.units import (
+    COMPENSATED,
     Bins,
     Chunked,
     DotAdd,
+    DoubleWord,
     Exact,
     ExactProduct,
     Fused,
+    Kahan,
     Lanes,
+    LogSum,
     MacUnit,
     Reversed,
     Sequential,
@@ -110,6 +116,8 @@ def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Sta
     """The stages of ``unit`` on this data, inner and outer; or why there are none."""
     if how := stochastic_of(unit.rounding):
         return f"{how}: no vector of sums that leaves room for its bits is proved"
+    if isinstance(unit.order, COMPENSATED):
+        return _compensated(unit, unit.order, facts, level)
     laned = isinstance(unit.order, Lanes) and level != ALL
     if not laned and not isinstance(unit.order, Sequential | Chunked):
         return f"no carrier is proved for {unit.order}"
@@ -134,6 +142,35 @@ def lower(unit: MacUnit, facts: Facts | Unknown, level: int) -> tuple[Stage, Sta
     addends = addends and _stays_finite(unit, fmt, inner_addend, facts)
     outer = _stage(Level(unit, unit.outer_format, sums, level, addends), facts)
     return outer if isinstance(outer, str) else (inner, outer)
+
+
+def _compensated(
+    unit: MacUnit, order: Kahan | DoubleWord, facts: Facts | Unknown, level: int
+) -> tuple[Stage, Stage | None] | str:
+    """The stage of a sequential sum, and what holds of sums of two values of its format."""
+    found = lower(replace(unit, order=Sequential(), output=None), facts, level)
+    if isinstance(found, str):
+        return found
+    first, last = found[0], unit.output_format
+    assert isinstance(first, Float64Stage)
+    if isinstance(order, DoubleWord) and (reason := _two_words_end(unit)):
+        return reason
+    fmt = unit.accumulator
+    value = Addend(
+        significant_bits(fmt), fmt.quantum_exponent, magnitude(fmt), 2.0, f"{fmt} + {fmt}"
+    )
+    sums, why = Level(unit, fmt, value, level, facts.finite).sums(53)
+    proof = f"{first.proof}; of two values of {fmt}: {why}"
+    grid = _grid(unit, last if isinstance(order, DoubleWord) else fmt)
+    return CompensatedStage(first, sums, order, last, grid, proof), None
+
+
+def _two_words_end(unit: MacUnit) -> str:
+    """Why float64 does not round two words into the output's format; empty where it does."""
+    fmt = unit.output_format
+    if unit.overflow_of(fmt) == "wrap":
+        return f"two words may lie beyond the circle of {fmt} that float64 holds"
+    return fits_float64_grid(fmt)
 
 
 def _stays_finite(
@@ -263,6 +300,8 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
         return _describe_core(unit)
     if isinstance(unit.order, Fused):
         return _describe_fused(unit)
+    if isinstance(unit.order, LogSum):
+        return (log_proof(unit),)
     if isinstance(unit.order, Exact) and stochastic_of(unit.rounding):
         return ("integers of any width, slowly: the sum's one rounding draws",)
     if isinstance(unit.order, Exact):
@@ -285,7 +324,7 @@ def _describe_plainer(unit: MacUnit) -> tuple[str, ...]:
     order = unit.order
     if isinstance(order, Reversed):
         return describe(replace(unit, order=Sequential()))
-    if unit.ftz and not adds_products(unit):
+    if unit.ftz and (isinstance(order, LogSum) or not adds_products(unit)):
         return ("the exact reference, slowly",)
     if unit.ftz:
         why = "where the data shows no number under the smallest normal one, ftz changes no bit"

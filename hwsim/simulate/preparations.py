@@ -113,6 +113,8 @@ def _holds_products(fmt: Format, unit: MacUnit, facts: Facts) -> bool:
     """Whether every product is a value of ``fmt``."""
     if not math.isfinite(facts.a_max + facts.b_max):
         return False
+    if not fmt.has_negative_zero and all(isinstance(f, FloatFormat) for f in (unit.a, unit.b)):
+        return False  # a product may be −0
     bits = significant_bits(unit.a) + significant_bits(unit.b)
     largest = Fraction(facts.a_max) * Fraction(facts.b_max)
     fine = _product_quantum(unit, facts) >= fmt.quantum_exponent

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.datapath import MITCHELL, lossless
-from hwsim_kernels.float64 import ALL, NONE, PRODUCT_OVERFLOW
+from hwsim_kernels.float64 import ALL, NONE, OVERFLOW, PRODUCT_OVERFLOW
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format
@@ -30,6 +30,7 @@ from hwsim.simulate.finish import holds_nan
 from hwsim.simulate.fused import fused_product
 from hwsim.simulate.grids import fits_float64_grid
 from hwsim.simulate.inputs import carrier_exact
+from hwsim.simulate.logsums import log_product
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.powers import plain, shifted_out
 from hwsim.simulate.preparations import flushed, in_turn, pairs_in_chunks, plainer, with_nan
@@ -43,8 +44,10 @@ from hwsim.simulate.tiles import tiled_product
 from hwsim.units import (
     Bins,
     DotAdd,
+    DoubleWord,
     Exact,
     Fused,
+    LogSum,
     MacUnit,
     Sequential,
     Staged,
@@ -84,6 +87,8 @@ def multiply(
         zeros = Facts(a, b, None).zero_products if level != NONE else 0
         values, found = multiply(looked[1], looked[2], c, looked[0], level, threads, draws)
         return values, replace(found, zero_operands=zeros)
+    if isinstance(unit.order, DoubleWord) and a.shape[2] == 0:
+        unit = replace(unit, order=Sequential())  # there is but one word
     unit, a, b = rewritten(unit, a, b)
     facts = Facts(a, b, c)
     unit = plainer(plain(unit, facts), facts, draws is not None)
@@ -156,6 +161,11 @@ def _by_kernels(
     if isinstance(unit.order, DotAdd) and unit.order.partial is not None:
         chunks = None if draws or level == ALL else pairs_in_chunks(unit, facts)
         return None if chunks is None else _by_kernels(facts, chunks, level, threads, None)
+    if isinstance(unit.order, LogSum):
+        done = log_product(facts, unit, level, threads)
+        if done is not None and level != NONE:
+            done[1].zeros = facts.zero_products
+        return done
     if unit.core is not None:
         return None if draws else _by_core(facts, unit, level, threads)
     if _in_codes(unit):
@@ -308,6 +318,8 @@ def _convert(
     """Results in the output format, and how many overflowed on the way; by ``draws`` where the
     rounding takes any."""
     fmt = unit.output
+    if isinstance(unit.order, DoubleWord):
+        return values, _converted_already(totals)
     if fmt is None:
         return values, 0
     if is_integer(unit.outer_format):
@@ -320,6 +332,13 @@ def _convert(
         rules = (unit.rounding, rule)
         return wide.round_array(values, unit.outer_format, fmt, rules, totals.struck, draws)
     return round_values(carrier_exact(values), fmt, unit.rounding, rule, totals.struck, draws)
+
+
+def _converted_already(totals: Totals) -> int:
+    """Overflows of conversions that a kernel did, which its last format counted."""
+    count = int(totals.outer[OVERFLOW])
+    totals.outer[OVERFLOW] = 0
+    return count
 
 
 def _telemetry(

@@ -7,17 +7,18 @@ The kernels take every format as scalars; this module makes the scalars, lays ou
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels import project, register, wide, wide_orders
+from hwsim_kernels import project, register, wide, wide_compensated, wide_orders
 from hwsim_kernels.float64 import COUNTS, NONE
 from hwsim_kernels.wide import Machine, Operand
 
-from hwsim.formats import FloatFormat, Format, stochastic_of
+from hwsim.formats import FloatFormat, Format, GridFormat, stochastic_of
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import magnitude
 from hwsim.simulate.inputs import nan_reached
@@ -28,8 +29,10 @@ from hwsim.simulate.tally import Tally, Totals
 from hwsim.units import (
     Chunked,
     DotAdd,
+    DoubleWord,
     Exact,
     ExactProduct,
+    Kahan,
     Lanes,
     MacUnit,
     Order,
@@ -50,8 +53,14 @@ MODES = {
 }
 DRAWN = {"a": project.DRAWN_A, "b": project.DRAWN_B, "c": project.DRAWN_C}
 MULTIPLIERS = (ExactProduct, RoundedProduct)
-ORDERS = (Sequential, Chunked, Lanes, Tree, DotAdd, Exact)
-KERNELS = {Lanes: wide_orders.lanes, Tree: wide_orders.trees, DotAdd: wide_orders.dots}
+ORDERS = (Sequential, Chunked, Lanes, Tree, DotAdd, Kahan, DoubleWord, Exact)
+KERNELS = {
+    Lanes: wide_orders.lanes,
+    Tree: wide_orders.trees,
+    DotAdd: wide_orders.dots,
+    Kahan: wide_compensated.kahan,
+    DoubleWord: wide_compensated.double_words,
+}
 WINDOW = 2**128  # steps of a grid on which exact sums of two stay exact
 ANY = 1 << 20  # beyond every exponent
 BLOCK = 1 << 18  # steps of a task: some hundredths of a second
@@ -238,11 +247,13 @@ def wide_product(
     run_tiles(job.tasks(), threads)
     for where, tally in job.tallies:
         job.totals.add(tally, where)
-    return _values(job.out, unit.outer_format), job.totals
+    return _values(job.out, _last(unit)), job.totals
 
 
 def out_of_range(facts: Facts, unit: MacUnit, threads: int) -> int:
     """Outputs whose exact c + Σ a·b is finite and outside the outer format's range."""
+    if isinstance(unit.order, DoubleWord):  # its last format is that of the output
+        unit = replace(unit, order=Sequential())
     job = _Job(facts, unit, NONE)
     counts: list[int] = []
 
@@ -314,17 +325,22 @@ class _Job:
         if wrong:
             unit = self.unit
             product = unit.product_format or unit.accumulator
-            raise nan_reached((product, unit.accumulator, unit.outer_format)[wrong - 1])
+            raise nan_reached((product, unit.accumulator, _last(unit))[wrong - 1])
         self.out[where] = out
         if self.level != NONE:
             tally.inner, tally.outer = counts
             self.tallies.append((where, tally))
 
 
+def _last(unit: MacUnit) -> GridFormat:
+    """Format of what the kernels give: two words are rounded into the output's."""
+    return unit.output_format if isinstance(unit.order, DoubleWord) else unit.outer_format
+
+
 def _formats(unit: MacUnit) -> Array:
     """The targets at `wide.INNER`, `OUTER`, `PRODUCT`, `DOUBLE`."""
     inner = unit.accumulator
-    formats = (inner, unit.outer_format, unit.product_format or inner)
+    formats = (inner, _last(unit), unit.product_format or inner)
     targets = [target(fmt, unit.rounding, unit.overflow_of(fmt)) for fmt in formats]
     return np.array([*targets, target(FloatFormat(11, 53), "rne", "inf")], project.TARGET)
 

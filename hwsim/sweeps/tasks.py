@@ -22,7 +22,7 @@ from hwsim.networks.source import ModelLike
 from hwsim.sweeps.metadata import describe_run, sha256_of
 from hwsim.sweeps.result import Sweep
 from hwsim.sweeps.rows import YARDSTICK, Row, Subject, failed_row, is_within, make_row
-from hwsim.units import MacUnit, as_unit, parse_unit
+from hwsim.units import LogSum, MacUnit, as_unit, parse_unit
 from hwsim.units.multipliers import Logarithmic
 
 LOG = logging.getLogger("hwsim")
@@ -87,8 +87,8 @@ def _patient(unit: MacUnit) -> MacUnit:
     Logarithms have products by a table alone, whose sums get more bits than ever show.
     """
     operands = "x".join(map(str, unit.operands))
-    if isinstance(unit.core, Logarithmic):
-        return parse_unit(f"{operands}:{unit.core}+e10m40:out=fp32")
+    if isinstance(unit.core, Logarithmic) or isinstance(unit.order, LogSum):
+        return parse_unit(f"{operands}:{unit.core or 'log30'}+e10m40:out=fp32")
     return replace(parse_unit(f"{operands}+exact"), daz=unit.daz or unit.ftz)
 
 

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 
-from hwsim.formats import stochastic_of
+from hwsim.formats import FixedFormat, FloatFormat, stochastic_of
 from hwsim.testing.products import Array, Case, Judge, Product, compared
+from hwsim.testing.unit_laws import within
 from hwsim.testing.verdicts import Finding, Law
-from hwsim.units import Bins, Chunked, DotAdd, Exact, Lanes, Order, Tree, codebook_side
+from hwsim.units import (
+    COMPENSATED,
+    Bins,
+    Chunked,
+    DotAdd,
+    Exact,
+    ExactProduct,
+    Kahan,
+    Lanes,
+    Order,
+    Tree,
+    codebook_side,
+)
 
 
 def _backwards(subject: Product) -> Finding:
@@ -87,7 +101,18 @@ def _sorted_terms(subject: Product) -> Finding:
     return compared(subject, subject.draws(), judge, "the terms by the codebook's value give")
 
 
-def _has(kind: type, why: str, also: Callable[[Product], bool] = bool) -> Callable[[Product], str]:
+def _kept(subject: Product) -> Finding:
+    """Of K terms, (2u + 10·K·u²)·Σ|terms| of Kahan's sum (Higham 2002, (4.8)); of two words their
+    own error, 10·K·u² of it (Joldes et al. 2017, algorithm 5), and one rounding."""
+    fmt, first = subject.unit.accumulator, 2 if isinstance(subject.unit.order, Kahan) else 1
+    assert isinstance(fmt, FloatFormat)
+    u = Fraction(1, 2**fmt.precision)
+    return within(subject, fmt, lambda steps: first * u + 10 * steps * u * u)
+
+
+def _has(
+    kind: type | tuple[type, ...], why: str, also: Callable[[Product], bool] = bool
+) -> Callable[[Product], str]:
     """Why a law of an order does not apply."""
 
     def applies(subject: Product) -> str:
@@ -103,6 +128,17 @@ def _has(kind: type, why: str, also: Callable[[Product], bool] = bool) -> Callab
 def _not_rounded(subject: Product) -> bool:
     order = subject.unit.order
     return isinstance(order, DotAdd) and order.partial is None
+
+
+def _plain_floats(subject: Product) -> bool:
+    """Whether sums to nearest err by what they round: nothing overflows, little underflows."""
+    u, fmt = subject.unit, subject.unit.accumulator
+    if not isinstance(fmt, FloatFormat) or u.rounding not in ("rne", "rna"):
+        return False
+    wide = fmt.largest >= 2**15 and fmt.has_subnormals and fmt.precision >= 8
+    exact = isinstance(u.multiplier, ExactProduct) and u.core is None and not (u.daz or u.ftz)
+    known = all(isinstance(f, FloatFormat | FixedFormat) and f.largest >= 16 for f in (u.a, u.b))
+    return wide and exact and known
 
 
 def _ascending(subject: Product) -> bool:
@@ -123,6 +159,12 @@ ORDER_LAWS = (
         "one rounding of c and each group, which an exact accumulator gives in turn",
         _exact_groups,
         _has(DotAdd, "no exact groups", _not_rounded),
+    ),
+    Law(
+        "kept",
+        "|f − Σ| ≤ (2u + 10·K·u²)·Σ|terms| + K·η, of two words with u in the place of 2u",
+        _kept,
+        _has(COMPENSATED, "no compensated sum to nearest of wide floats", _plain_floats),
     ),
     Law(
         "wider trees",

@@ -198,6 +198,12 @@ def bounded(subject: Product) -> Finding:
     fmt = subject.unit.accumulator
     assert isinstance(fmt, FloatFormat)
     u = Fraction(1, 2 ** (fmt.precision - (subject.unit.rounding not in ("rne", "rna"))))
+    return within(subject, fmt, lambda steps: (1 + u) ** (steps + 1) - 1)
+
+
+def within(subject: Product, fmt: FloatFormat, share: Callable[[int], Fraction]) -> Finding:
+    """|f − Σ| ≤ share(terms)·Σ|terms| + terms·η, η the smallest value of the accumulator's format,
+    ``fmt``."""
 
     def near(case: Case) -> Array:
         """The results; where one is too far away, the exact sum."""
@@ -208,7 +214,7 @@ def bounded(subject: Product) -> Finding:
             terms = [Fraction(p) * Fraction(q) for p, q in pairs]
             terms += [] if one.c is None else [Fraction(one.c.item())]
             exact, steps = sum(terms, Fraction(0)), len(terms)
-            most = sum(map(abs, terms), Fraction(0)) * ((1 + u) ** (steps + 1) - 1)
+            most = sum(map(abs, terms), Fraction(0)) * share(steps)
             most += steps * fmt.smallest
             if not np.isfinite(y[i, j]) or abs(Fraction(float(y[i, j])) - exact) > most:
                 y[i, j] = float(exact)

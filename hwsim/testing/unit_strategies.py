@@ -27,15 +27,18 @@ from hwsim.formats import (
 )
 from hwsim.formats.stochastic import MOST_BITS, TAPS, VARIANTS
 from hwsim.testing.format_strategies import fixed, floats, grids, logarithmic, named, tables
+from hwsim.testing.log_strategies import NARROWEST, log_units
 from hwsim.units import (
     REQUANT_ROUNDINGS,
     Bins,
     Chunked,
     DotAdd,
+    DoubleWord,
     Exact,
     ExactProduct,
     Fused,
     IntegerMultiplier,
+    Kahan,
     Lanes,
     MacUnit,
     Multiplier,
@@ -70,15 +73,17 @@ def mac_units(draw: DrawFn, max_width: int = 16) -> MacUnit:
 
     max_width : bits of every format, 2 … 64.
     """
+    if max_width >= NARROWEST and draw(st.integers(0, 15)) == 15:
+        return draw(log_units(max_width))
     a, b = draw(_pairs(max_width))
-    core = draw(cores(a, b))
+    core, accumulator = draw(cores(a, b)), draw(_sums(max_width))
     flushes = draw(st.sampled_from(("", "daz", "ftz")))
     plain = MacUnit(
         a,
         b,
-        draw(_sums(max_width)),
+        accumulator,
         draw(roundings()),
-        order=draw(orders(max_width)),
+        order=draw(_orders(accumulator, max_width)),
         multiplier=draw(products(max_width)),
         output=draw(st.one_of(st.none(), st.none(), _sums(max_width))),
         daz=flushes == "daz",
@@ -203,6 +208,14 @@ def orders(max_width: int = 16) -> SearchStrategy[Order]:
         st.builds(Reversed, st.integers(2, 9)),
         st.just(Exact()),
     )
+
+
+def _orders(accumulator: GridFormat, max_width: int) -> SearchStrategy[Order]:
+    """Those that an accumulator can obey: only floats round what they add."""
+    found = orders(max_width)
+    if not isinstance(accumulator, FloatFormat):
+        return found
+    return st.one_of(found, found, found, st.sampled_from([Kahan(), DoubleWord()]))
 
 
 def products(max_width: int = 16) -> SearchStrategy[Multiplier]:

@@ -16,6 +16,7 @@ from hwsim.units import (
     DotAdd,
     ExactProduct,
     Fused,
+    LogSum,
     MacUnit,
     Sequential,
     Staged,
@@ -44,6 +45,8 @@ def _multiplies(unit: MacUnit) -> bool:
 def _loses_more(unit: MacUnit) -> bool:
     """Whether sums that every format holds may lose bits in the order's own blocks."""
     order, formats = unit.order, (unit.a, unit.b, unit.accumulator)
+    if isinstance(order, LogSum):
+        return True
     if isinstance(order, Fused) and order.fraction is not None:
         small = all(isinstance(f, FloatFormat) and f.emin <= 0 for f in formats)
         return not (small and order.fraction >= 6 and (order.zero or -1) <= 0)
@@ -86,7 +89,10 @@ def _float_sums(s: Product) -> bool:
     fmt = s.unit.accumulator
     wide = isinstance(fmt, FloatFormat) and fmt.largest >= 2**15 and fmt.has_subnormals
     wide = wide and not s.unit.daz and not s.unit.ftz
-    return _one_step(s) and wide and all(f.largest >= 16 for f in (s.unit.a, s.unit.b))
+    a, b = s.unit.a, s.unit.b
+    if isinstance(a, TableFormat) or isinstance(b, TableFormat):  # any of their values are drawn
+        wide = wide and 64 * a.largest * b.largest <= fmt.largest
+    return _one_step(s) and wide and all(f.largest >= 16 for f in (a, b))
 
 
 def _has_ones(s: Product) -> bool:

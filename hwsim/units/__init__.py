@@ -1,6 +1,8 @@
 """MAC units: types, and the grammar of their names."""
 
+from hwsim.units.compensated import COMPENSATED, DoubleWord, Kahan
 from hwsim.units.grammar import INSTRUCTIONS, as_unit, names_unit, parse_unit
+from hwsim.units.logsums import LogSum
 from hwsim.units.matrix_units import MATRIX_UNITS
 from hwsim.units.multipliers import IntegerMultiplier, parse_multiplier
 from hwsim.units.orders import (
@@ -34,6 +36,7 @@ from hwsim.units.types import (
 )
 
 __all__ = [
+    "COMPENSATED",
     "INSTRUCTIONS",
     "MATRIX_UNITS",
     "REQUANT_ROUNDINGS",
@@ -41,11 +44,14 @@ __all__ = [
     "Bins",
     "Chunked",
     "DotAdd",
+    "DoubleWord",
     "Exact",
     "ExactProduct",
     "Fused",
     "IntegerMultiplier",
+    "Kahan",
     "Lanes",
+    "LogSum",
     "MacUnit",
     "Multiplier",
     "Order",

@@ -38,6 +38,9 @@ UNITS = (
     UnitEntry("pow2_4xint8+int32", "power-of-two operands", "Miyashita et al. 2016"),
     UnitEntry("nf4xnf4+fp16:products/e5m2", "stored products", "Han, Mao, Dally 2016"),
     UnitEntry("int8xnf4+int16:bins16/fp32", "one bin for each value", "Garland, Gregg 2018, PASM"),
+    UnitEntry("bf16xbf16+bf16:kahan", "compensated sums", "Kahan 1965"),
+    UnitEntry("bf16xbf16+bf16:double", "sums of two words", "Joldes et al. 2017, algorithm 5"),
+    UnitEntry("log4.3xlog4.3+log6.6:lns", "sums of logarithms", "Swartzlander 1975"),
     UnitEntry("fp16xfp16+fp32", "native sums", "IEEE 754-2019"),
     UnitEntry("e4m3xe4m3+fp16:mul_add", "rounded products", "IEEE 754-2019 §5.4.1"),
     UnitEntry(
@@ -71,7 +74,7 @@ UNITS = (
     UnitEntry("log4.3xlog4.3:log8+fp32", "log, by a table", "Zhao et al. 2021, LNS-Madam"),
 )
 MISSING = (
-    "posits; sums of logarithms; compensated sums",
+    "posits",
     "units of blocks (`mxfp4xmxfp4+fp32`): a row here, the cost of scales, kernels of "
     "scaled blocks in `fused` and of chunks that start at c",
     "counts of `staged` and of partial sums, and sums that are really flushed, by kernels",

@@ -5,7 +5,7 @@
     option = rounding | overflow | order | "mul_add" [ "/" FMT ] | "products/" FMT
          | "daz" | "ftz" | "out=" FMT | requant | "nan=" CODE
     order  = "seq" | "rev" N | "chunk" N [ "/" FMT ] | "lanes" N [ "-tree" ] | "tree" N | "exact"
-           | "dot" N [ "/" FMT ] | "bins" N [ "/" FMT ]
+           | "dot" N [ "/" FMT ] | "bins" N [ "/" FMT ] | "kahan" | "double" | "lns" [ N ]
            | "fused" L [ "f" F [ "n" ] [ "z" [ "-" ] E ] ] [ "p" N ] [ "g" N ]
               [ "/" FMT ]
            | "staged" L "f" F "s" S [ "g" G ] [ "c" C ]
@@ -44,6 +44,8 @@ from hwsim.formats import (
     parse_format,
     stochastic_of,
 )
+from hwsim.units.compensated import DoubleWord, Kahan
+from hwsim.units.logsums import LogSum
 from hwsim.units.matrix_units import MATRIX_UNITS
 from hwsim.units.multipliers import MOST_BITS, IntegerMultiplier, core_bits, parse_multiplier
 from hwsim.units.orders import (
@@ -80,6 +82,9 @@ ORDERS = (
     "bins16",
     "fused16f25",
     "staged8f24s31",
+    "kahan",
+    "double",
+    "lns",
     "exact",
 )
 OPTIONS = (
@@ -107,6 +112,7 @@ INSTRUCTIONS = {
     "tpu1.int8": "int8xint8+int32",
 }
 NAMED = INSTRUCTIONS | MATRIX_UNITS
+_PLAIN_ORDERS = {"seq": Sequential, "kahan": Kahan, "double": DoubleWord, "exact": Exact}
 _COUNTED = {
     "rev": Reversed,
     "chunk": Chunked,
@@ -347,12 +353,12 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "rounding", how
     if word in OVERFLOWS and reader.take(word):
         return "overflow", word
-    if word == "seq" and reader.take(word):
-        return "order", Sequential()
-    if word == "exact" and reader.take(word):
-        return "order", Exact()
+    if word in _PLAIN_ORDERS and reader.take(word):
+        return "order", _PLAIN_ORDERS[word]()
     if found := _COUNTED_ORDER.fullmatch(word):
         return "order", _counted_order(reader, *found.groups())
+    if found := re.fullmatch("lns([0-9]{1,2})?", word):
+        return "order", _log_sum(reader, word, found[1])
     if found := _FUSED_ORDER.fullmatch(word):
         return "order", _fused_order(reader, word, *found.groups())
     if found := _STAGED_ORDER.fullmatch(word):
@@ -389,6 +395,17 @@ def _counted_order(reader: _Reader, kind: str, digits: str, tree: str | None) ->
         return replace(order, outer=reader.grid())
     if isinstance(order, DotAdd) and reader.take("/"):
         return replace(order, partial=reader.grid())
+    return order
+
+
+def _log_sum(reader: _Reader, word: str, places: str | None) -> Order:
+    """Sums of logarithms, and the fraction bits of their tables."""
+    order = LogSum(None if places is None else int(places))
+    try:
+        order.check()
+    except SpecError as error:
+        reader.fail(error.message, len(word))
+    reader.take(word)
     return order
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from hwsim.errors import SpecError
-from hwsim.formats import FloatFormat, Format, GridFormat, TableFormat
+from hwsim.formats import FloatFormat, Format, GridFormat, LogFormat, TableFormat
 from hwsim.units.checks import require_count as _require_count
+from hwsim.units.compensated import DoubleWord, Kahan
+from hwsim.units.logsums import LogSum
 from hwsim.units.staged import Staged
 
 LONGEST_CHUNK = 999_999_999
@@ -285,7 +287,21 @@ class Fused:
 
 # Orders in which sums start at +0 and enter the sum that c starts.
 SPLIT = (Chunked, Lanes, Tree)
-Order = Sequential | Reversed | Chunked | Lanes | Tree | DotAdd | Bins | Fused | Staged | Exact
+Order = (
+    Sequential
+    | Reversed
+    | Chunked
+    | Lanes
+    | Tree
+    | DotAdd
+    | Bins
+    | Fused
+    | Staged
+    | Kahan
+    | DoubleWord
+    | LogSum
+    | Exact
+)
 
 
 def canonical(order: Order, accumulator: Format) -> Order:
@@ -296,6 +312,8 @@ def canonical(order: Order, accumulator: Format) -> Order:
         return Bins(order.count)
     if isinstance(order, Fused) and order.result == accumulator:
         return replace(order, result=None)
+    if isinstance(order, LogSum) and isinstance(accumulator, LogFormat):
+        return LogSum(None if order.places == accumulator.fraction_bits else order.places)
     if isinstance(order, Lanes) and order.count <= 2:
         return Lanes(order.count)  # two lanes have but one sum
     return order

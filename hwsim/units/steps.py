@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hwsim.units.compensated import COMPENSATED, DoubleWord
 from hwsim.units.orders import Exact
 from hwsim.units.types import MacUnit
 
@@ -49,9 +50,12 @@ def steps_of(unit: MacUnit, k: int) -> Steps:
     Steps(products=70, inner=70, outer=3, output=1)
     """
     inner, outer = (min(k, 1), 0) if isinstance(unit.order, Exact) else unit.order.steps(k)
+    if isinstance(unit.order, COMPENSATED):
+        inner *= unit.order.operations
+    two_words = isinstance(unit.order, DoubleWord) and k > 0  # which become one at last
     return Steps(
         products=0 if unit.product_format is None else k,
         inner=inner,
         outer=outer,
-        output=int(unit.output is not None and unit.requantization is None),
+        output=int((unit.output is not None or two_words) and unit.requantization is None),
     )

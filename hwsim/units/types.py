@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import UnionType
-from typing import get_args
+from typing import cast, get_args
 
 from hwsim.errors import SpecError
 from hwsim.formats import (
@@ -20,11 +20,15 @@ from hwsim.formats import (
     Format,
     GridFormat,
     IntFormat,
+    LogFormat,
     TableFormat,
     check_overflow,
     check_rounding,
     plain_overflow,
+    stochastic_of,
 )
+from hwsim.units.compensated import COMPENSATED
+from hwsim.units.logsums import LogSum
 from hwsim.units.multipliers import ExactMultiplier, IntegerMultiplier, Logarithmic, core_bits
 from hwsim.units.orders import (
     Bins,
@@ -74,13 +78,13 @@ class MacUnit:
     Parameters
     ----------
     a, b : formats of the left (M×K) and right (K×N) operands.
-    accumulator : format of the running sum.
+    accumulator : format of the running sum; of a `LogSum` a logarithmic one.
     rounding : rne, rna, rtz, rup, rdn, rto or sr (`Stochastic`); used by product, inner sum, outer
         sum and output.
     overflow : inf, inf_always, saturate, saturate_all, sat_none, nan or wrap; None gives each of
         these formats its own default (Inf where it exists, else saturate; integers wrap).
     order : `Sequential`, `Reversed`, `Chunked`, `Lanes`, `Tree`, `DotAdd`, `Bins`, `Fused`,
-        `Staged` or `Exact`.
+        `Staged`, `Kahan`, `DoubleWord`, `LogSum` or `Exact`.
     multiplier : `ExactProduct`, `RoundedProduct` or `StoredProduct`.
     output : format of the result; None for that of the (outer) accumulator.
     daz : subnormal operands a and b count as zeros of their sign; c does not.
@@ -121,10 +125,13 @@ class MacUnit:
     def __post_init__(self) -> None:
         _require("a", self.a, Format)
         _require("b", self.b, Format)
-        _require_grid("accumulator", self.accumulator)
         _require("order", self.order, Order)
+        if not isinstance(self.order, LogSum):
+            _require_grid("accumulator", self.accumulator)
         _require("multiplier", self.multiplier, Multiplier)
         self._check_parts()
+        if isinstance(self.order, LogSum):
+            self._check_log_sum(self.order)
         object.__setattr__(self, "rounding", check_rounding(self.rounding))
         if self.overflow is not None and not isinstance(self.overflow, str):
             raise SpecError(f"overflow={self.overflow!r}: a rule's name or None is needed")
@@ -151,6 +158,11 @@ class MacUnit:
         if isinstance(self.order, Fused | Staged):
             self._check_fused(self.order)
         self._check_nan()
+        if isinstance(self.order, COMPENSATED) and not isinstance(self.accumulator, FloatFormat):
+            message = (
+                f"{self.order}: accumulator {self.accumulator}: only floats round what they add"
+            )
+            raise SpecError(message, part="accumulator")
 
     def _check_nan(self) -> None:
         """A code that stands for NaN."""
@@ -181,7 +193,7 @@ class MacUnit:
         for name, flag in (("daz", self.daz), ("ftz", self.ftz)):
             if flag:
                 raise SpecError(f"blocks: their elements keep subnormals, no {name}", part=name)
-        if isinstance(self.order, Bins | Staged):
+        if isinstance(self.order, Bins | Staged | LogSum):
             raise SpecError(f"{self.order}: an order that blocks do not have", part="order")
         if isinstance(self.order, Fused) and self.order.exact:
             self._check_groups(self.order.exact)
@@ -214,6 +226,25 @@ class MacUnit:
             message = f"{order}: not every value of {result} is one of {acc}"
             raise SpecError(message, part="order")
 
+    def _check_log_sum(self, order: LogSum) -> None:
+        """Logarithms in, and out of every step."""
+        sums = self.log_accumulator
+        parts: tuple[tuple[str, Format], ...] = (("a", self.a), ("b", self.b))
+        for name, fmt in (*parts, ("accumulator", sums)):
+            if not isinstance(fmt, LogFormat):
+                raise SpecError(f"{order}: {name} {fmt}: a logarithmic format is needed", part=name)
+        if not sums.signed or not sums.has_zero or sums.domain != "log":
+            message = f"{order}: accumulator {sums}: sums need a sign, a zero and the log domain"
+            raise SpecError(message, part="accumulator")
+        if self.core is not None:
+            raise SpecError(f"{order}: logarithms are added; nothing is {self.core}", part="core")
+        if not isinstance(self.multiplier, ExactProduct):
+            message = f"{order}: logarithms are added, and rounded to the accumulator's field"
+            raise SpecError(message, part="multiplier")
+        if stochastic_of(check_rounding(self.rounding)):
+            message = f"{order}: rounding {self.rounding}: no draw is defined between logarithms"
+            raise SpecError(message, part="rounding")
+
     def _check_requantization(self) -> None:
         if self.requantization is None:
             return
@@ -237,7 +268,8 @@ class MacUnit:
     def _check_products(self) -> None:
         """Values that float64 only comes near to have no exact products."""
         for name, fmt in (("a", self.a), ("b", self.b)):
-            if not fmt.has_exact_values and not isinstance(self.core, Logarithmic):
+            adds = isinstance(self.core, Logarithmic) or isinstance(self.order, LogSum)
+            if not fmt.has_exact_values and not adds:
                 message = (
                     f"operand format {fmt}: most of its values are irrational, so an exact "
                     "multiplier has no product of them; a logarithmic multiplier is needed, as in "
@@ -393,6 +425,11 @@ class MacUnit:
     def output_format(self) -> GridFormat:
         """Format of the results."""
         return self.output or self.outer_format
+
+    @property
+    def log_accumulator(self) -> LogFormat:
+        """The accumulator of a `LogSum`, the only order whose sums lie on no grid."""
+        return cast(LogFormat, self.accumulator)
 
     @property
     def summing(self) -> MacUnit:

@@ -24,6 +24,7 @@ UNITS = [
     "nvfp4xmxfp4+bf16:rtz:chunk16",
     "mxfp4xmxfp4+exact",
     "mxfp4xmxfp4+fp32:sr8",
+    "mxfp4xbinary8p1se+fp32:kahan",
     "block7/e8m0/e2m1xblock7/e8m0/e2m1+fp32",
     "blackwell.mxfp8_e4m3",
     "blackwell.mxfp4",

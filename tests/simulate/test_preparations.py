@@ -185,3 +185,12 @@ def test_tiles_of_two_stages(threads: int) -> None:
     for item, i, j in ((0, 0, 0), (1, 69, 529), (0, 63, 511), (1, 64, 512), (0, 5, 100)):
         one = reference.dot(a[item, i], b[item, :, j], "cdna3.e4m3fnuz", c=c[i, j])
         assert bits(got[item, i, j]) == bits(one)
+
+
+@pytest.mark.parametrize("accumulator", ["e8m23_nosub:rdn", "fp32:rdn:ftz"])
+@pytest.mark.parametrize("product", ["e8m10fnuz", "fixed7.8"])
+def test_products_lose_the_sign_of_zero_with_their_format(accumulator: str, product: str) -> None:
+    """A rounded product is no exact one where its format has no −0."""
+    for c in (None, np.array([[-0.0]])):
+        unit = f"e4m3xe4m3+{accumulator}:mul_add/{product}"
+        check_matmul(np.array([[-1.0, 0.0]]), np.array([[0.0], [-2.0]]), unit, c)

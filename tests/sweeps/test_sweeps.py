@@ -188,6 +188,7 @@ def test_scale_reaches_every_task(data):
 
 def test_what_operands_lose_is_found_by_kernels() -> None:
     """Of logarithms too, which no exact multiplier takes."""
-    for spec in ("log4.3b64xlog4.3b64:log4+fp16", "e4m3xe4m3:mitchell+fp16", "int8xint8+int16"):
+    specs = ("log4.3b64xlog4.3b64:log4+fp16", "e4m3xe4m3:mitchell+fp16", "int8xint8+int16")
+    for spec in (*specs, "log4.3b64xpow2_5+log6.6:lns"):
         unit = _patient(hwsim.mac(spec))
         assert "reference" not in "".join(describe(unit))

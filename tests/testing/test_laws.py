@@ -346,6 +346,20 @@ def test_a_law_alone_is_an_assertion() -> None:
     assert UNITS["wraps"](Product("int8xint8+int12", outputs=50)).cases >= 50
 
 
+@pytest.mark.parametrize(
+    "unit", ["bf16xbf16+bf16:kahan", "e4m3xe4m3+fp16:double", "pow2_6xbf16+bf16:kahan"]
+)
+def test_what_sums_keep(unit: str) -> None:
+    """A plain sum in the place of one that keeps what it loses is too far away."""
+    plain = other_unit(order=hwsim.Sequential(), rounding="rtz")
+    law, known = UNITS["kept"], "pow2" not in unit
+    assert (law.applies(Product(unit)) == "") == known
+    if known:
+        assert law(Product(unit, outputs=200)).cases >= 50
+        with pytest.raises(AssertionError, match="too far from the exact sum"):
+            law(Product(unit, plain, outputs=400))
+
+
 def test_counterexamples_are_short() -> None:
     """Terms are left out while the difference stays; the simplest number is named."""
     report = check("int8xint8+int32", a_term_less, cases=300)

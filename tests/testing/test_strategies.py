@@ -37,7 +37,8 @@ def test_units_of_every_kind_are_drawn() -> None:
     draw()
     formats = {"FloatFormat", "FixedFormat", "IntFormat", "LogFormat", "CodebookFormat"}
     orders = {"Sequential", "Chunked", "Lanes", "Tree", "DotAdd", "Bins", "Exact"}
-    orders |= {"Reversed", "Fused", "Staged", "ftz", "own NaN"}
+    orders |= {"Reversed", "Fused", "Staged", "Kahan", "DoubleWord", "LogSum"}
+    orders |= {"ftz", "own NaN"}
     cores = {"NoneType", "Mitchell", "Mbm", "Realm", "IterativeLog", "Drum", "Truncated"}
     cores |= {"TableMultiplier", "Shift", "Logarithmic"}
     words = {"rn", "rt", "ru", "rd", "sr", "inf", "saturate", "saturate_all", "nan", "wrap", "daz"}
@@ -56,7 +57,7 @@ def test_units_shrink_to_simple_ones(kind: type, wanted: str) -> None:
     unit = find(
         strategies.mac_units(),
         lambda u: isinstance(u.order, kind),
-        settings=settings(FEW, max_examples=40),
+        settings=settings(FEW, max_examples=100),
     )
     assert str(unit) == f"e3m4xe3m4+e3m4{wanted}"
 
