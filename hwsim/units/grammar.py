@@ -130,6 +130,14 @@ _STAGED_ORDER = re.compile(
     r"staged([1-9][0-9]{0,8})f([0-9]{1,9})s([0-9]{1,9})(?:g([1-9][0-9]{0,8}))?(?:c([0-9]{1,9}))?"
 )
 
+# What options with numbers look like, for those that have others.
+_FORMS = {kind: f"{kind}N, N from 1 up" for kind in _COUNTED} | {
+    "fused": "fusedL or fusedLfF[n][zE], then [pN][gG]: L terms from 1, F fraction bits, n to "
+    "nearest, E the exponent of zero, promoted every N, groups of G",
+    "staged": "stagedLfFsS[gG][cC]: L terms from 1, F and S fraction bits, G groups, C the reach",
+    "nan": "nan=0x and the code in hexadecimal digits",
+    "sr": "srN[b|c][-lfsrW]: N from 1 to 32 random bits",
+}
 _FILES = re.compile("codebook=|tables?=")
 _FIELD_OF_ROLE = {"product": "multiplier", "outer": "order"}
 
@@ -376,6 +384,9 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "output", reader.format()
     if re.fullmatch(r"requant[1-9][0-9]?", word):
         return "requantization", _requantization(reader, word)
+    kind = re.split("[^a-z]", word)[0]
+    if kind in _FORMS:
+        return reader.fail(f"option {word!r}: allowed is {_FORMS[kind]}", len(word))
     allowed = ", ".join(OPTIONS)
     return reader.fail(f"unknown option {word!r}; allowed are {allowed}", len(word), OPTIONS)
 

@@ -104,6 +104,8 @@ def test_canonical_spelling(text: str, canonical: str):
         ("e4m3xe4m3+fp16:dot1", "dot1", ""),
         ("e4m3xe4m3+fp16:lanes8/fp32", "/", ""),
         ("vpdpbusd:seq", "seq", ""),
+        *((f"e4m3xe4m3+fp32:{word}", word, "") for word in ("fused0", "fused4z-5", "staged8f24")),
+        *((f"e4m3xe4m3+fp32:{word}", word, "") for word in ("rev0", "tree", "nan=12", "sr8x")),
         ("hopper.e4m4", "hopper.e4m4", "hopper.e4m3"),
         ("Volta.fp16:rtz", "Volta.fp16", "volta.fp16"),
         ("e4m3xe4m3+fp16:rtz:rne", "rne", ""),
