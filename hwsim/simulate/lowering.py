@@ -339,7 +339,7 @@ def _describe_plainer(unit: MacUnit) -> tuple[str, ...]:
     if isinstance(order, Staged):
         return (staged_proof(unit),)
     if isinstance(order, DotAdd) and order.partial is not None:
-        why = "sums of two integers as saturating chunks, where what they enter does not wrap"
+        why = "sums of two integers, clamped, in floats that hold every sum, or as saturating chunks"
         return (f"{why}; else, and where everything is counted, the reference, slowly",)
     return ()
 

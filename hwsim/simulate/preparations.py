@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FloatFormat, Format
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import holds_nan
-from hwsim.simulate.grids import magnitude, significant_bits
+from hwsim.simulate.grids import significant_bits
 from hwsim.simulate.sums import finest_bit
 from hwsim.units import (
     Bins,
-    Chunked,
-    DotAdd,
     ExactProduct,
     MacUnit,
     Reversed,
@@ -119,22 +117,3 @@ def _holds_products(fmt: Format, unit: MacUnit, facts: Facts) -> bool:
     largest = Fraction(facts.a_max) * Fraction(facts.b_max)
     fine = _product_quantum(unit, facts) >= fmt.quantum_exponent
     return bits <= significant_bits(fmt) and fine and largest <= min(fmt.largest, -fmt.lowest)
-
-
-def pairs_in_chunks(unit: MacUnit, facts: Facts) -> MacUnit | None:
-    """Chunks of two for exact sums of two that saturate by themselves, where one product never
-    does, and what they are added to does not wrap; None elsewhere."""
-    order, acc = unit.order, unit.accumulator
-    assert isinstance(order, DotAdd)
-    fmt = order.partial
-    whole = all(isinstance(f, FixedFormat) and f.fraction_bits == 0 for f in (unit.a, unit.b, acc))
-    if order.width != 2 or not isinstance(fmt, FixedFormat) or not whole or fmt.fraction_bits:
-        return None
-    fits = magnitude(unit.a) * magnitude(unit.b) <= min(fmt.largest, -fmt.lowest)
-    if not fits or unit.core is not None or not isinstance(unit.multiplier, ExactProduct):
-        return None
-    if unit.overflow_of(acc) == "wrap":
-        most = -(-facts.length // 2) * magnitude(fmt) + Fraction(facts.c_max)
-        if most > min(acc.largest, -acc.lowest):
-            return None
-    return replace(unit, accumulator=fmt, overflow="saturate", order=Chunked(2, acc))

@@ -32,8 +32,9 @@ from hwsim.simulate.grids import fits_float64_grid
 from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.logsums import log_product
 from hwsim.simulate.lowering import lower
+from hwsim.simulate.pairs import pair_sums, pairs_in_chunks
 from hwsim.simulate.powers import plain, shifted_out
-from hwsim.simulate.preparations import flushed, in_turn, pairs_in_chunks, plainer, with_nan
+from hwsim.simulate.preparations import flushed, in_turn, plainer, with_nan
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.staged import staged_product
 from hwsim.simulate.stages import refuse_nan
@@ -160,6 +161,9 @@ def _by_kernels(
         return _in_stages(facts, unit, level, threads)
     if isinstance(unit.order, DotAdd) and unit.order.partial is not None:
         chunks = None if draws or level == ALL else pairs_in_chunks(unit, facts)
+        sums = pair_sums(unit, facts, threads) if chunks and level == NONE else None
+        if sums is not None:
+            return sums, Totals(sums.shape, level)
         return None if chunks is None else _by_kernels(facts, chunks, level, threads, None)
     if isinstance(unit.order, LogSum):
         done = log_product(facts, unit, level, threads)

@@ -149,6 +149,20 @@ def test_kernels_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert taken[-1] == "float64"
 
 
+@pytest.mark.parametrize("spec", ["avx2.vpmaddubsw", "int8xint8+int40:saturate:dot2/int15"])
+def test_pairs_in_floats(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs that clamp at both ends; sums that float32 holds, and that float64 does."""
+    monkeypatch.setattr(products, "run_plan", None)
+    monkeypatch.setattr(products, "by_reference", None)
+    generator, unit = np.random.default_rng(5), hwsim.mac(spec)
+    for k in (1, 2, 3, 8, 13, 64, 1100):
+        a = generator.integers(int(unit.a.lowest), int(unit.a.largest) + 1, (3, k))
+        b = generator.choice([-128, -127, 1, 90, 127], (k, 7))
+        for c in (None, generator.integers(-9999, 9999, (3, 7))):
+            wanted = reference.matmul(a, b, unit, c=c)
+            assert bits(hwsim.matmul(a, b, unit, c=c)) == bits(wanted)
+
+
 STAGED = ("cdna3.fp16", "cdna3.xf32", "cdna3.e4m3fnuz", "fp16xfp16+fp32:staged6f25s29g3c10")
 STAGED += ("fp16xfp16+fp32:staged3f26s34", "e5m2xe5m2+fp32:staged5f24s25g2")
 
