@@ -17,7 +17,15 @@ from hwsim_kernels.powers import Powers
 from hwsim_kernels.rounding64 import NEAREST, ODD, THRESHOLD
 from hwsim_kernels.scalars import Grid64, IntRange
 
-from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, TableFormat, stochastic_of
+from hwsim.formats import (
+    FixedFormat,
+    FloatFormat,
+    Format,
+    GridFormat,
+    PositFormat,
+    TableFormat,
+    stochastic_of,
+)
 from hwsim.formats.stochastic import VARIANTS
 
 ONE64 = 1 << 52  # one step of a float64's exponent field
@@ -30,7 +38,7 @@ FIXED_NARROW = 22  # the same in float32
 @cache
 def significant_bits(fmt: Format) -> int:
     """Most bits a significand of ``fmt`` has, trailing zeros not counted."""
-    if isinstance(fmt, FloatFormat):
+    if isinstance(fmt, FloatFormat | PositFormat):
         return fmt.precision
     if isinstance(fmt, TableFormat):
         return fmt.significant_bits
@@ -61,6 +69,8 @@ def fits_float64_grid(fmt: Format, rounding: str = "rne") -> str:
         return "" if fmt.width <= FIXED_PRECISION else f"{fmt} is wider than 50 bits"
     if isinstance(fmt, TableFormat):
         return f"{fmt} is a table"
+    if isinstance(fmt, PositFormat):
+        return f"{fmt} is no grid"
     if not fmt.has_zero:
         return f"{fmt} has no zero"
     if not 2 <= fmt.precision <= 51:

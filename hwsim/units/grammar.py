@@ -30,12 +30,11 @@ from hwsim.errors import SpecError
 from hwsim.formats import (
     ALIASES,
     CATALOGUE,
-    LATER,
     OVERFLOWS,
     ROUNDINGS,
     FloatFormat,
     Format,
-    GridFormat,
+    SumFormat,
     TableFormat,
     block_length,
     format_length,
@@ -155,9 +154,6 @@ class _Reader:
     def format(self) -> Format:
         """Step over the longest format name."""
         length = format_length(self.text, self.at)
-        later = LATER.match(self.text, self.at)
-        if later and len(later[0]) > length:  # binary8p4se is no binary
-            self.fail(f"format {later[0]!r} is not simulated yet", len(later[0]))
         if not length:
             word = self.word("x+:/")
             message = f"{word!r} is no format" if word else "the name of a format is expected"
@@ -188,13 +184,13 @@ class _Reader:
             raise SpecError(error.message, self.text, start, length) from None
         return {name: block.element, f"{name}_block": block}
 
-    def grid(self) -> GridFormat:
+    def grid(self) -> SumFormat:
         """Step over the format of a sum."""
         start = self.at
         fmt = self.format()
         if isinstance(fmt, TableFormat):
             self.at, length = start, self.at - start
-            self.fail(f"format {fmt}: sums are floats, integers or fixed point", length)
+            self.fail(f"format {fmt}: sums are floats, posits, integers or fixed point", length)
         return fmt
 
     def fail(self, message: str, length: int = 1, known: Any = ()) -> NoReturn:

@@ -1,0 +1,133 @@
+"""Posits: the scalars that their kernels take, and whole arrays rounded, encoded and decoded."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hwsim_kernels.posits import (
+    CODED,
+    NARROW,
+    SCALED,
+    Posit,
+    convert_kernel,
+    decode_posits,
+    round_drawn,
+)
+
+from hwsim.formats import PositFormat, stochastic_of
+from hwsim.formats.stochastic import VARIANTS
+from hwsim.reference.containers import to_values
+from hwsim.reference.rounding import round_value
+from hwsim.reference.values import to_float
+from hwsim.simulate.inputs import carrier_exact
+
+Array = npt.NDArray[Any]
+# near, span, of_odd, of_sign, of_one: see `Posit`.
+RULES = {
+    "rne": (-1, 1, 1, 0, 0),
+    "rna": (-1, 1, 0, 0, 1),
+    "rtz": (0, -1, 0, 0, 0),
+    "rup": (0, -1, 0, 1, 1),
+    "rdn": (0, -1, 0, 1, 0),
+    "rto": (0, -1, 1, 0, 1),
+}
+
+
+def is_narrow(fmt: PositFormat) -> bool:
+    """Whether float32's normal numbers are enough, with a bias that is whole regimes."""
+    return fmt.precision <= 24 and fmt.emax <= 126 and fmt.exponent_bits <= 6
+
+
+@cache
+def posit_numbers(fmt: PositFormat, rounding: str, width: int) -> Posit:
+    """The fields of `Posit` in floats of 32 or 64 bits; of draws, the place alone counts."""
+    fraction, bias = (23, 127) if width == 32 else (52, 1023)
+    regime = fraction + fmt.exponent_bits
+    rule = RULES["rtz" if stochastic_of(rounding) else rounding]
+    return Posit(
+        (bias - fmt.emax) << fraction,
+        (bias + fmt.emax) << fraction,
+        1 << fraction,
+        regime,
+        (bias + 1) >> fmt.exponent_bits,
+        regime + 3 - fmt.width,
+        *rule,
+        fmt.width - 3,
+        1 << (fmt.width - 1),
+        1 << fmt.width,
+    )
+
+
+@cache
+def posit_array(fmt: PositFormat, rounding: str, width: int) -> Array:
+    """The same as an array of integers."""
+    numbers = np.array(posit_numbers(fmt, rounding, width), f"i{width // 8}")
+    numbers.flags.writeable = False
+    return numbers
+
+
+@cache
+def posit_scalars(fmt: PositFormat) -> Posit:
+    """The same for scalar kernels of float64."""
+    return Posit(*map(np.int64, posit_numbers(fmt, "rtz", 64)))  # type: ignore[arg-type]
+
+
+def convert_posits(
+    x: Array, out: Array, fmt: PositFormat, rounding: str, coded: bool, scale: float = 1.0
+) -> int:
+    """out ← R(x / scale), values or codes; how many became NaR.
+
+    x, out : flat, contiguous, of one size; x float32 or float64, ``rounding`` no draw.
+    """
+    narrow = x.itemsize == 4 and scale == 1.0 and is_narrow(fmt)
+    flags = CODED * coded + SCALED * (scale != 1.0) + NARROW * narrow
+    numbers = posit_array(fmt, rounding, 32 if narrow else 64)
+    view = x.view()
+    view.flags.writeable = False  # one type to Numba, whoever owns it
+    divisor = np.float32(scale) if narrow else np.float64(scale)
+    return int(convert_kernel(flags)(view, out, numbers, divisor))
+
+
+def round_posits(x: Array, fmt: PositFormat, rounding: str, draws: Array | None) -> Array:
+    """x rounded, as float64; any real array.  draws : random bits of every element."""
+    if x.dtype.itemsize >= 8 and x.dtype != np.float64 and not _is_enough(x, fmt, rounding):
+        return _exactly(x, fmt, rounding, draws)
+    flat = np.ascontiguousarray(carrier_exact(x)).reshape(-1)
+    out = np.empty(flat.shape)
+    if draws is None:
+        convert_posits(flat, out, fmt, rounding, False)
+    else:
+        how = stochastic_of(rounding)
+        assert how is not None
+        rule = np.int64(VARIANTS.index(how.variant)), np.int64(how.bits)
+        random = np.ascontiguousarray(draws).reshape(-1)
+        round_drawn(flat, random, out, posit_scalars(fmt), *rule)
+    return out.reshape(x.shape)
+
+
+def _is_enough(x: Array, fmt: PositFormat, rounding: str) -> bool:
+    """Whether float64, rounded to odd, says all that counts of wide integers and longdoubles: two
+    bits under the last place, or, where nothing was rounded, anything."""
+    if fmt.precision <= 51 and not stochastic_of(rounding):
+        return True
+    with np.errstate(all="ignore"):
+        return x.dtype.kind in "iu" and bool((np.abs(x.astype(np.float64)) < 2.0**53).all())
+
+
+def _exactly(x: Array, fmt: PositFormat, rounding: str, draws: Array | None) -> Array:
+    """By the reference, slowly."""
+    random = [0] * x.size if draws is None else draws.reshape(-1).tolist()
+    pairs = zip(to_values(x, "x"), random, strict=True)
+    numbers = [to_float(round_value(v, fmt, rounding, "saturate", r).value) for v, r in pairs]
+    return np.array(numbers, np.float64).reshape(x.shape)
+
+
+def decode_all(codes: Array, fmt: PositFormat) -> Array:
+    """Values, float64, of flat codes."""
+    out = np.empty(codes.shape)
+    flat = np.ascontiguousarray(codes, np.uint64)
+    decode_posits(flat, out, np.int64(fmt.width), np.int64(fmt.exponent_bits))
+    return out

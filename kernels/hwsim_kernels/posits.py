@@ -1,0 +1,246 @@
+"""Posits in the bits of floats.
+
+Behind its leading bit a float has an exponent field and a fraction.  Where the field's bias is a
+multiple of 2^es, its low es bits and the fraction are the end of the number's string (regime,
+exponent, fraction), and what is above them, less a constant, is the regime k.  k has k + 2 bits, or
+1 − k where it is negative; so n − 1 places end so many bits above the float's last one, and rounding
+is an addition at that place whose carry may run into the exponent, as it runs into the regime.
+Where no bit is left behind the regime, the last bit of the code is the regime's: 0 for k ≥ 0, else 1.
+
+Limits: minpos and maxpos are normal floats, and codes to be encoded have no more bits than a lane.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from hwsim_kernels._jit import helper, kernel, leading_zeros
+from hwsim_kernels.elementwise import EXPONENT, LANES, load_lanes, store_lanes
+from hwsim_kernels.vectors import (
+    I64,
+    Vector,
+    bits,
+    counted_loop,
+    floats,
+    inverted,
+    maximum,
+    minimum,
+    population,
+    select,
+    shifted,
+    shifted_left,
+    sign_mask,
+    splat,
+    widened,
+)
+
+# Flags of a job: x is divided (in float64); codes are written; lanes are float32.
+SCALED, CODED, NARROW = 1, 2, 4
+NAN = float("nan")
+
+
+class Posit(NamedTuple):
+    """A posit format and a rounding, in the bits of a float of P bits; all are integers."""
+
+    least: int  # the bits of minpos
+    most: int  # the bits of maxpos
+    lift: int  # one exponent step: the bias becomes a power of two
+    regime: int  # P − 1 + es: bits under the regime
+    one: int  # the regime's number there of values from 1 on
+    cut: int  # regime + 3 − n: bits behind the last place where k is 0 or −1
+    # What is added to the bits: half a step less one where ``near``, and, where u = 1, one more, or
+    # (``span`` is all ones then) a step less one.
+    near: int
+    span: int
+    # u = (last bit & of_odd) ^ (sign & of_sign) ^ of_one
+    of_odd: int
+    of_sign: int
+    of_one: int
+    left: int  # n − 3: bits behind the regime where k is 0 or −1
+    top: int  # 2^(n − 1), NaR
+    turn: int  # 2^n
+
+
+def to_posit(v: Vector, q: Posit) -> Vector:
+    """The lifted bits of |v| rounded, v a finite number but 0."""
+    b = bits(v)
+    m = minimum(maximum(b & ~sign_mask(v.width), q.least), q.most) + q.lift
+    k = shifted(m, q.regime) - q.one
+    below = k >> (v.width - 1)
+    zero = k.constant(0)
+    cut = minimum(maximum((k ^ below) + q.cut, zero), q.regime)
+    ones = shifted_left(zero - 1, cut)
+    behind = inverted(ones)
+    odd = select(cut.eq(q.regime), below & 1, shifted(m, cut) & 1)
+    minus = shifted(b, k.constant(v.width - 1))
+    u = (odd & q.of_odd) ^ (minus & q.of_sign) ^ q.of_one
+    half = shifted(behind, k.constant(1)) & q.near
+    return (m + half + (behind & (zero - u) & q.span)) & ones
+
+
+def valued(y: Vector, v: Vector, q: Posit) -> Vector:
+    """The values of what `to_posit` made of v: +0 of zeros, NaN of what is not finite."""
+    sign = bits(v) & sign_mask(v.width)
+    r = floats((y - q.lift) | sign)
+    r = select(v.eq(0.0), r.constant(0.0), r)
+    return select(_is_nar(v), r.constant(NAN), r)
+
+
+def encoded(y: Vector, v: Vector, q: Posit) -> Vector:
+    """Their codes."""
+    k = shifted(y, q.regime) - q.one
+    below = k >> (v.width - 1)
+    run = k ^ below
+    zero = k.constant(0)
+    one, left, place = k.constant(1), q.left - run, q.cut + run
+    tail = y & inverted(shifted_left(zero - 1, q.regime))
+    tail = shifted(tail, maximum(place, zero))
+    tail = shifted_left(tail, maximum(zero - place, zero))
+    high = q.top - shifted_left(one, maximum(left + 1, zero))  # k + 1 ones and a zero
+    low = shifted_left(one, maximum(left, zero))  # −k zeros and a one
+    code = tail + select(below.ne(0), low, high)
+    code = select(bits(v) < 0, q.turn - code, code)
+    code = select(v.eq(0.0), zero, code)
+    return select(_is_nar(v), q.top, code)
+
+
+def _is_nar(v: Vector) -> Vector:
+    """±Inf and NaN."""
+    return (bits(v) & ~sign_mask(v.width)) >= EXPONENT[v.width]
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def posit_block(typing_context, flags, x, out, numbers, scale, start, stop):  # type: ignore[no-untyped-def]
+    """Convert elements LANES·start … LANES·stop − 1 of flat arrays; how many became NaR."""
+    if not isinstance(flags, types.IntegerLiteral):
+        return None
+    what = flags.literal_value
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        kinds = signature.args
+        source, target, table = (
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(kinds[1:4], values[1:4], strict=True)
+        )
+        posit = loaded(builder, table.data, LANES)
+        divisor = splat(builder, values[4], LANES)
+
+        def body(i: Any, state: Any) -> list[Any]:
+            at = builder.mul(i, I64(LANES))
+            v = load_lanes(builder, source.data, at)
+            if not what & NARROW:
+                v = widened(v)
+            if what & SCALED:
+                v = Vector(builder, builder.fdiv(v.value, divisor.value))
+            y = to_posit(v, posit)
+            result = encoded(y, v, posit) if what & CODED else valued(y, v, posit)
+            store_lanes(builder, result.value, target.data, at)
+            return [builder.add(state[0], population(_is_nar(v)))]
+
+        return counted_loop(builder, values[5], values[6], [I64(0)], body)[0]
+
+    return types.int64(flags, x, out, numbers, scale, start, stop), codegen
+
+
+def loaded(builder: Any, data: Any, lanes: int) -> Posit:
+    """The fields of a `Posit`, each in all lanes, from an array of integers."""
+    places = range(len(Posit._fields))
+    scalars = (builder.load(builder.gep(data, [ir.Constant(I64, i)])) for i in places)
+    return Posit(*(splat(builder, scalar, lanes) for scalar in scalars))  # type: ignore[arg-type]
+
+
+@cache
+def convert_kernel(flags: int) -> Any:
+    """convert(x, out, numbers, scale): the kernel for a job; how many became NaR.
+
+    x flat float32 or float64; out flat: float32 or float64 values, or unsigned codes; numbers : the
+    fields of `Posit`, integers as wide as a lane.
+    """
+
+    @kernel
+    def convert(x, out, numbers, scale):  # type: ignore[no-untyped-def]
+        whole = x.shape[0] // LANES
+        lost = posit_block(flags, x, out, numbers, scale, 0, whole)
+        rest = x.shape[0] - whole * LANES
+        if rest:
+            last = np.zeros(LANES, x.dtype)
+            last[:rest] = x[whole * LANES :]
+            end = np.empty(LANES, out.dtype)
+            lost += posit_block(flags, last, end, numbers, scale, 0, 1)
+            out[whole * LANES :] = end[:rest]
+        return lost
+
+    return convert
+
+
+# --- decoding, and draws: scalars of 64 bits ------------------------------------------------------
+ONE = np.int64(1)
+ZERO = np.int64(0)
+FIELD = np.int64(52)
+BIAS = np.int64(1023)
+
+
+@kernel
+def decode_posits(codes, out, width, exponent_bits):  # type: ignore[no-untyped-def]
+    """Values of codes (uint64, below 2^width); out float64."""
+    places = width - ONE
+    for i in range(codes.shape[0]):
+        code = np.int64(codes[i])
+        negative = (code >> places) & ONE
+        a = (ONE << width) - code if negative else code
+        first = (a >> (places - ONE)) & ONE
+        # The run's bits turned to zeros: as many as are missing from what is left.
+        rest = a ^ (((ONE << places) - ONE) & -first)
+        kept = np.int64(64) - leading_zeros(np.uint64(rest))
+        run = places - kept
+        left = max(kept - ONE, ZERO)
+        regime = run - ONE if first else -run
+        tail = (a & ((ONE << left) - ONE)) << (FIELD + exponent_bits - left)
+        field = ((regime << exponent_bits) + BIAS) << FIELD
+        y = np.int64((field + tail) | (negative << np.int64(63))).view(np.float64)
+        y = 0.0 if code == ZERO else y
+        out[i] = np.nan if code == ONE << places else y
+
+
+@helper
+def drawn(rest, cut, draw, rule, random):  # type: ignore[no-untyped-def]
+    """1 where ν = rest / 2^cut and R = ``draw`` go away from zero, 0 where not: P3109's StochasticA,
+    B, C (``rule`` 0, 1, 2) of ``random`` bits.  cut ≤ 62: rest may be shifted by one more."""
+    kept = random + np.int64(rule == 1)
+    right, left = max(cut - kept, ZERO), max(kept - cut, ZERO)
+    share = (rest >> right) << left
+    if rule == 1:
+        return np.int64(share + ONE + (draw << ONE) >= ONE << kept)
+    if rule == 2:
+        behind = (ONE << right) - ONE
+        share = (rest + (behind >> ONE) + ((rest >> right) & behind & ONE)) >> right << left
+    return np.int64(share + draw >= ONE << kept)
+
+
+@helper
+def posit_drawn(x, draw, q, rule, random):  # type: ignore[no-untyped-def]
+    """x rounded by random bits."""
+    b = np.float64(x).view(np.int64)
+    sign = b & ~np.int64(0x7FFFFFFFFFFFFFFF)
+    a = b ^ sign
+    m = min(max(a, q.least), q.most) + q.lift
+    k = (m >> q.regime) - q.one
+    cut = min(max((k ^ (k >> np.int64(63))) + q.cut, ZERO), q.regime)
+    behind = (ONE << cut) - ONE
+    away = drawn(m & behind, cut, draw, rule, random)
+    y = np.int64(((m & ~behind) + (away << cut) - q.lift) | sign).view(np.float64)
+    y = 0.0 if a == ZERO else y
+    return np.nan if not np.isfinite(x) else y
+
+
+@kernel
+def round_drawn(x, draws, out, q, rule, random):  # type: ignore[no-untyped-def]
+    """out ← R(x) for flat float64 arrays; ``draws``: R of each element."""
+    for i in range(x.shape[0]):
+        out[i] = posit_drawn(x[i], np.int64(draws[i]), q, rule, random)
