@@ -75,17 +75,12 @@ class PositFormat:
 
     def magnitude(self, code: int) -> Fraction:
         """Value of a code from 0 to ``largest_code``."""
-        if code == 0:
-            return Fraction(0)
-        places = self.width - 1
-        first = code >> (places - 1)
-        run = places - ((code ^ ((1 << places) - 1) if first else code).bit_length())
-        regime = run - 1 if first else -run
-        left = max(places - run - 1, 0)  # bits behind the one that ends the run
-        tail = (code & ((1 << left) - 1)) << self.exponent_bits  # what was cut off counts as zeros
-        e, f = tail >> left, tail & ((1 << left) - 1)
-        scale = power_of_two((regime << self.exponent_bits) + e - left)
-        return ((1 << left) + f) * scale
+        return _value(code, self.width - 1, self.exponent_bits)
+
+    def threshold(self, code: int) -> Fraction:
+        """Where rounding to nearest goes on from a code but 0 to the next: the value of the code
+        with a one behind it, of n + 1 bits."""
+        return _value(2 * code + 1, self.width, self.exponent_bits)
 
     # --- range --------------------------------------------------------------------------------
     @property
@@ -131,3 +126,16 @@ class PositFormat:
 
     def __str__(self) -> str:
         return f"posit{self.width}_{self.exponent_bits}"
+
+
+def _value(code: int, places: int, exponent_bits: int) -> Fraction:
+    """What a code of ``places`` bits, without its sign, stands for."""
+    if code == 0:
+        return Fraction(0)
+    first = code >> (places - 1)
+    run = places - ((code ^ ((1 << places) - 1) if first else code).bit_length())
+    regime = run - 1 if first else -run
+    left = max(places - run - 1, 0)  # bits behind the one that ends the run
+    tail = (code & ((1 << left) - 1)) << exponent_bits  # what was cut off counts as zeros
+    e, f = tail >> left, tail & ((1 << left) - 1)
+    return ((1 << left) + f) * power_of_two((regime << exponent_bits) + e - left)

@@ -83,13 +83,11 @@ def _between(fmt: TableFormat) -> Iterable[Fraction]:
 def _posits(fmt: PositFormat) -> Iterable[Fraction]:
     """Nonnegative values of a posit format, where roundings to nearest part (the codes with one bit
     more), what lies between, and beyond both ends."""
-    finer = PositFormat(fmt.width + 1, fmt.exponent_bits) if fmt.width < 32 else None
     for code in _posit_codes(fmt):
         low = fmt.magnitude(code)
         high = fmt.magnitude(code + 1) if code < fmt.largest_code else 2 * low
         yield from (low + (high - low) * k / 8 for k in EIGHTHS)
-        if finer is not None:
-            yield finer.magnitude(2 * code + 1)
+        yield fmt.threshold(code) if code else fmt.smallest / 2
     yield from (fmt.smallest * k / 8 for k in range(13))
     yield from (fmt.largest * k for k in (1, 2, 3))
 
