@@ -23,6 +23,7 @@ from hwsim.formats import (
     Format,
     GridFormat,
     PositFormat,
+    SumFormat,
     TableFormat,
     stochastic_of,
 )
@@ -131,7 +132,7 @@ def cut64(fmt: GridFormat, rounding: str) -> Cut:
     )
 
 
-def draw_place(fmt: GridFormat, width: int, random: int) -> int:
+def draw_place(fmt: SumFormat, width: int, random: int) -> int:
     """How far up the bits of a carrier a draw is added; 0 where there is no room for one."""
     bits = 24 if width == 32 else 53
     return max(0, bits - fmt.precision - random) if isinstance(fmt, FloatFormat) else 0

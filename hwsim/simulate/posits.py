@@ -17,11 +17,11 @@ from hwsim_kernels.posits import (
     round_drawn,
 )
 
-from hwsim.formats import PositFormat, stochastic_of
+from hwsim.formats import FloatFormat, Format, PositFormat, stochastic_of
 from hwsim.formats.stochastic import VARIANTS
 from hwsim.reference.containers import to_values
 from hwsim.reference.rounding import round_value
-from hwsim.reference.values import to_float
+from hwsim.reference.values import Value, from_int, to_float
 from hwsim.simulate.inputs import carrier_exact
 
 Array = npt.NDArray[Any]
@@ -70,9 +70,9 @@ def posit_array(fmt: PositFormat, rounding: str, width: int) -> Array:
 
 
 @cache
-def posit_scalars(fmt: PositFormat) -> Posit:
+def posit_scalars(fmt: PositFormat, rounding: str) -> Posit:
     """The same for scalar kernels of float64."""
-    return Posit(*map(np.int64, posit_numbers(fmt, "rtz", 64)))  # type: ignore[arg-type]
+    return Posit(*map(np.int64, posit_numbers(fmt, rounding, 64)))  # type: ignore[arg-type]
 
 
 def convert_posits(
@@ -104,8 +104,30 @@ def round_posits(x: Array, fmt: PositFormat, rounding: str, draws: Array | None)
         assert how is not None
         rule = np.int64(VARIANTS.index(how.variant)), np.int64(how.bits)
         random = np.ascontiguousarray(draws).reshape(-1)
-        round_drawn(flat, random, out, posit_scalars(fmt), *rule)
+        round_drawn(flat, random, out, posit_scalars(fmt, rounding), *rule)
     return out.reshape(x.shape)
+
+
+def to_output(
+    x: Array, source: Format, fmt: PositFormat, how: tuple[str, Array], draws: Array | None
+) -> tuple[Array, int]:
+    """Values of ``source`` (codes, where arrays hold those) rounded to ``fmt``, and how many are
+    beyond it; how : rounding, and what gets 1 there."""
+    rounding, flags = how
+    if source.carried_as_codes:
+        wide = [from_int(int(code), source.quantum_exponent) for code in x.reshape(-1).tolist()]
+        values, odd = _one_by_one(wide, fmt, rounding, draws), _as_odd(wide)
+        return values.reshape(x.shape), beyond(odd.reshape(x.shape), fmt, flags)
+    return round_posits(x, fmt, rounding, draws), beyond(carrier_exact(x), fmt, flags)
+
+
+def beyond(x: Array, fmt: PositFormat, flags: Array) -> int:
+    """How many finite numbers, float64, are larger than maxpos; ``flags``, of x's shape or empty,
+    gets 1 there."""
+    far = np.isfinite(x) & (np.abs(x) > float(fmt.largest))
+    if flags.size:
+        flags[far] = 1
+    return int(np.count_nonzero(far))
 
 
 def _is_enough(x: Array, fmt: PositFormat, rounding: str) -> bool:
@@ -119,10 +141,20 @@ def _is_enough(x: Array, fmt: PositFormat, rounding: str) -> bool:
 
 def _exactly(x: Array, fmt: PositFormat, rounding: str, draws: Array | None) -> Array:
     """By the reference, slowly."""
-    random = [0] * x.size if draws is None else draws.reshape(-1).tolist()
-    pairs = zip(to_values(x, "x"), random, strict=True)
+    return _one_by_one(to_values(x, "x"), fmt, rounding, draws).reshape(x.shape)
+
+
+def _one_by_one(x: list[Value], fmt: PositFormat, rounding: str, draws: Array | None) -> Array:
+    random = [0] * len(x) if draws is None else draws.reshape(-1).tolist()
+    pairs = zip(x, random, strict=True)
     numbers = [to_float(round_value(v, fmt, rounding, "saturate", r).value) for v, r in pairs]
-    return np.array(numbers, np.float64).reshape(x.shape)
+    return np.array(numbers, np.float64)
+
+
+def _as_odd(x: list[Value]) -> Array:
+    """Rounded to odd: on x's side of every number of few bits."""
+    odd = (round_value(v, FloatFormat(11, 53), "rto", "inf").value for v in x)
+    return np.array([to_float(v) for v in odd])
 
 
 def decode_all(codes: Array, fmt: PositFormat) -> Array:

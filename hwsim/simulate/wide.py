@@ -21,6 +21,7 @@ from hwsim.formats import FloatFormat, Format, stochastic_of
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import magnitude
 from hwsim.simulate.inputs import nan_reached
+from hwsim.simulate.posit_stages import has_posits
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.streams import NO_WORDS, Draws, drawing
 from hwsim.simulate.sums import Bounds, finest_bit, product_of
@@ -62,7 +63,7 @@ NO_DRAWS = np.empty(0, np.uint32)
 def knows(unit: MacUnit, facts: Facts) -> bool:
     """Whether the kernels know every part of the unit, on this data."""
     known = isinstance(unit.multiplier, MULTIPLIERS) and isinstance(unit.order, ORDERS)
-    plain = unit.core is None and not unit.ftz
+    plain = unit.core is None and not unit.ftz and not has_posits(unit)
     if isinstance(unit.order, DotAdd) and unit.order.partial is not None:
         return False
     return known and plain and _fits_window(unit, facts)

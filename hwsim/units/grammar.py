@@ -34,6 +34,7 @@ from hwsim.formats import (
     ROUNDINGS,
     FloatFormat,
     Format,
+    GridFormat,
     SumFormat,
     TableFormat,
     block_length,
@@ -193,6 +194,14 @@ class _Reader:
             self.fail(f"format {fmt}: sums are floats, posits, integers or fixed point", length)
         return fmt
 
+    def entry(self) -> GridFormat:
+        """Step over the format of a table's entries."""
+        start, fmt = self.at, self.grid()
+        if not isinstance(fmt, GridFormat):
+            self.at, length = start, self.at - start
+            self.fail(f"format {fmt}: entries are floats, integers or fixed point", length)
+        return fmt
+
     def fail(self, message: str, length: int = 1, known: Any = ()) -> NoReturn:
         raise SpecError(message, self.text, self.at, length, known)
 
@@ -344,7 +353,7 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "multiplier", RoundedProduct(reader.grid() if reader.take("/") else None)
     if word == "products" and reader.take("products"):
         reader.expect("/", "products")
-        return "multiplier", StoredProduct(reader.grid())
+        return "multiplier", StoredProduct(reader.entry())
     if word in ("daz", "ftz") and reader.take(word):
         return word, True
     if re.fullmatch("nan=0x[0-9a-f]{1,16}", word) and reader.take(word):

@@ -12,6 +12,7 @@ Limits: minpos and maxpos are normal floats, and codes to be encoded have no mor
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from hwsim_kernels._jit import helper, kernel, leading_zeros
+from hwsim_kernels._jit import helper, inlined, kernel, leading_zeros
 from hwsim_kernels.elementwise import EXPONENT, LANES, load_lanes, store_lanes
 from hwsim_kernels.vectors import (
     I64,
@@ -184,6 +185,8 @@ ONE = np.int64(1)
 ZERO = np.int64(0)
 FIELD = np.int64(52)
 BIAS = np.int64(1023)
+TOP = np.int64(63)
+MAGNITUDE = np.int64(0x7FFFFFFFFFFFFFFF)
 
 
 @kernel
@@ -223,20 +226,45 @@ def drawn(rest, cut, draw, rule, random):  # type: ignore[no-untyped-def]
     return np.int64(share + draw >= ONE << kept)
 
 
+@inlined
+def placed(x, q):  # type: ignore[no-untyped-def]
+    """The lifted bits of |x| within range, the bits behind the last place, and all ones where the
+    regime is negative."""
+    a = np.float64(x).view(np.int64) & MAGNITUDE
+    m = min(max(a, q.least), q.most) + q.lift
+    k = (m >> q.regime) - q.one
+    below = k >> TOP
+    return m, min(max((k ^ below) + q.cut, ZERO), q.regime), below
+
+
+@helper
+def settled(y, x, q):  # type: ignore[no-untyped-def]
+    """The value of lifted bits that came from x: +0 of zeros, NaN of what is not finite."""
+    sign = np.float64(x).view(np.int64) & ~MAGNITUDE
+    r = np.int64((y - q.lift) | sign).view(np.float64)
+    r = 0.0 if x == 0.0 else r
+    return r if abs(x) < math.inf else math.nan
+
+
+@helper
+def nearest_posit(x, q):  # type: ignore[no-untyped-def]
+    """x rounded, as `to_posit` does it."""
+    m, cut, below = placed(x, q)
+    behind = (ONE << cut) - ONE
+    odd = below & ONE if cut == q.regime else (m >> cut) & ONE
+    minus = np.int64(x < 0.0)
+    u = (odd & q.of_odd) ^ (minus & q.of_sign) ^ q.of_one
+    y = m + ((behind >> ONE) & q.near) + (behind & -u & q.span)
+    return settled(y & ~behind, x, q)
+
+
 @helper
 def posit_drawn(x, draw, q, rule, random):  # type: ignore[no-untyped-def]
     """x rounded by random bits."""
-    b = np.float64(x).view(np.int64)
-    sign = b & ~np.int64(0x7FFFFFFFFFFFFFFF)
-    a = b ^ sign
-    m = min(max(a, q.least), q.most) + q.lift
-    k = (m >> q.regime) - q.one
-    cut = min(max((k ^ (k >> np.int64(63))) + q.cut, ZERO), q.regime)
+    m, cut, _ = placed(x, q)
     behind = (ONE << cut) - ONE
     away = drawn(m & behind, cut, draw, rule, random)
-    y = np.int64(((m & ~behind) + (away << cut) - q.lift) | sign).view(np.float64)
-    y = 0.0 if a == ZERO else y
-    return np.nan if not np.isfinite(x) else y
+    return settled((m & ~behind) + (away << cut), x, q)
 
 
 @kernel
