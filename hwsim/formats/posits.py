@@ -23,9 +23,10 @@ MOST_EXPONENT = 1022  # of a value: minpos is then a normal float64, too
 class PositFormat:
     """Posits of n = ``width`` bits and es = ``exponent_bits``; codes are two's complement.
 
-    A positive code is, from its sign bit 0 down, a run of equal bits and the bit that ends it (k + 1
-    ones and a zero: k ≥ 0; −k zeros and a one: k < 0), es bits of e, and fraction bits f; what does
-    not fit is cut off at the end, and counts as zeros.  Its value is 2^(k·2^es + e)·(1 + f).
+    A positive code is, from its sign bit 0 down, a run of equal bits and the bit that ends it
+    (k + 1 ones and a zero: k ≥ 0; −k zeros and a one: k < 0), es bits of e, and fraction bits f;
+    what does not fit is cut off at the end, and counts as zeros.  Its value is
+    2^(k·2^es + e)·(1 + f).
 
     Parameters
     ----------
@@ -48,8 +49,8 @@ class PositFormat:
         require_int("exponent_bits", self.exponent_bits, 0, MOST_EXPONENT_BITS)
         if self.precision > 53:
             raise SpecError(
-                f"format {self}: its significands near 1 have {self.precision} bits, float64's have "
-                "53, so no carrier holds them"
+                f"format {self}: its significands near 1 have {self.precision} bits, float64's "
+                "have 53, so no carrier holds them"
             )
         if self.emax > MOST_EXPONENT:
             raise SpecError(
@@ -121,8 +122,9 @@ class PositFormat:
 
     @property
     def quire_bits(self) -> int:
-        """Width of the standard's quire: 16·n."""
-        return 16 * self.width
+        """Width of the quire: a sign, 31 bits of carries, and as many before and behind the point
+        as the square of maxpos and of minpos need; with es = 2, the standard's 16·n."""
+        return 32 + 4 * self.emax
 
     def __str__(self) -> str:
         return f"posit{self.width}_{self.exponent_bits}"

@@ -1,9 +1,9 @@
 """Posits as strings of bits (`hwsim.formats.PositFormat`).
 
-Every positive number has one string that never ends: its regime, es bits of exponent, its fraction.
-Strings are in the order of their numbers.  A code is a string cut off after n − 1 bits, and rounding
-is to the codes as whole numbers, by the share of a step that stands behind the cut; but nothing
-beyond minpos and maxpos is rounded to 0 or to NaR.
+Every positive number has one string that never ends: its regime, es bits of exponent, its
+fraction.  Strings are in the order of their numbers.  A code is a string cut off after n − 1 bits,
+and rounding is to the codes as whole numbers, by the share of a step that stands behind the cut;
+but nothing beyond minpos and maxpos is rounded to 0 or to NaR.
 
 Source: Posit Working Group, Standard for Posit Arithmetic (2022) §3, §4.1; Gustafson & Yonemoto
 2017, §2.

@@ -155,9 +155,7 @@ def _outer(inner: Sum, choice: Choice) -> Sum:
     mass = inner.bound if inner.bounded else math.inf
     sums = Addend(inner.precision, inner.quantum, largest, mass, f"chunk sum in {fmt}")
     finite = stays_finite(inner, choice)
-    return replace(
-        inner, fmt=into, addend=sums, inner=False, steps=chunks, finite=finite
-    )
+    return replace(inner, fmt=into, addend=sums, inner=False, steps=chunks, finite=finite)
 
 
 def drawn_family(level: int, rounding: int) -> list[Path]:

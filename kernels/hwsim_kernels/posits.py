@@ -1,11 +1,11 @@
 """Posits in the bits of floats.
 
-Behind its leading bit a float has an exponent field and a fraction.  Where the field's bias is a
-multiple of 2^es, its low es bits and the fraction are the end of the number's string (regime,
-exponent, fraction), and what is above them, less a constant, is the regime k.  k has k + 2 bits, or
-1 − k where it is negative; so n − 1 places end so many bits above the float's last one, and rounding
-is an addition at that place whose carry may run into the exponent, as it runs into the regime.
-Where no bit is left behind the regime, the last bit of the code is the regime's: 0 for k ≥ 0, else 1.
+Behind its sign a float has an exponent field and a fraction.  Where the field's bias is a multiple
+of 2^es, its low es bits and the fraction are the end of the number's string (regime, exponent,
+fraction), and what is above them, less a constant, is the regime k.  k takes k + 2 bits, or 1 − k
+where it is negative; so n − 1 places end so many bits above the float's last one, and rounding is
+an addition at that place whose carry may run into the exponent, as it runs into the regime.  Where
+no bit is left behind the regime, the last bit of the code is the regime's: 0 for k ≥ 0, else 1.
 
 Limits: minpos and maxpos are normal floats, and codes to be encoded have no more bits than a lane.
 """
@@ -213,8 +213,8 @@ def decode_posits(codes, out, width, exponent_bits):  # type: ignore[no-untyped-
 
 @helper
 def drawn(rest, cut, draw, rule, random):  # type: ignore[no-untyped-def]
-    """1 where ν = rest / 2^cut and R = ``draw`` go away from zero, 0 where not: P3109's StochasticA,
-    B, C (``rule`` 0, 1, 2) of ``random`` bits.  cut ≤ 62: rest may be shifted by one more."""
+    """1 where ν = rest / 2^cut and R = ``draw`` go away from zero, 0 where not: P3109's
+    StochasticA, B, C (``rule`` 0, 1, 2) of ``random`` bits.  No number has more than 62 bits."""
     kept = random + np.int64(rule == 1)
     right, left = max(cut - kept, ZERO), max(kept - cut, ZERO)
     share = (rest >> right) << left
