@@ -20,13 +20,22 @@ from hwsim.formats import (
     FixedFormat,
     FloatFormat,
     Format,
-    GridFormat,
+    PositFormat,
     Stochastic,
+    SumFormat,
     TableFormat,
     check_overflow,
 )
 from hwsim.formats.stochastic import MOST_BITS, TAPS, VARIANTS
-from hwsim.testing.format_strategies import fixed, floats, grids, logarithmic, named, tables
+from hwsim.testing.format_strategies import (
+    fixed,
+    floats,
+    grids,
+    logarithmic,
+    named,
+    posits,
+    tables,
+)
 from hwsim.units import (
     REQUANT_ROUNDINGS,
     Bins,
@@ -146,11 +155,12 @@ def _of_tables(draw: DrawFn, a: Format, b: Format, max_width: int) -> dict[str, 
     if 2 <= count <= MOST_INPUTS and not (narrow and draw(st.booleans())):
         outer = draw(st.one_of(st.none(), _sums(max_width)))
         return {"order": Bins(count, outer), "multiplier": ExactProduct()}
-    return {"multiplier": StoredProduct(draw(_sums(max_width)))} if narrow else {}
+    entries = _of_any_width(grids, max_width)
+    return {"multiplier": StoredProduct(draw(entries))} if narrow else {}
 
 
 def operands(max_width: int = 16) -> SearchStrategy[Format]:
-    """Formats that can be multiplied exactly: floats, fixed point, tables."""
+    """Formats that can be multiplied exactly: floats, posits, fixed point, tables."""
     return _of_any_width(_operands, max_width)
 
 
@@ -160,14 +170,17 @@ def _operands(width: int) -> SearchStrategy[Format]:
         "float": floats(width),
         "fixed": fixed(width),
         "table": tables(min(8, width), exact=True),
+        "posit": posits(min(32, width)),
     }
-    return st.sampled_from(("named", "float", "fixed", "float", "table")).flatmap(
+    return st.sampled_from(("named", "float", "fixed", "float", "table", "posit")).flatmap(
         lambda kind: choice[kind]
     )
 
 
-def _sums(max_width: int) -> SearchStrategy[GridFormat]:
-    return _of_any_width(grids, max_width)
+def _sums(max_width: int) -> SearchStrategy[SumFormat]:
+    """Floats and fixed point seven times in eight, else posits."""
+    grid, posit = _of_any_width(grids, max_width), posits(min(32, max_width))
+    return st.integers(0, 7).flatmap(lambda kind: grid if kind < 7 else posit)
 
 
 def _of_any_width(strategy: Callable[[int], SearchStrategy[T]], most: int) -> SearchStrategy[T]:
@@ -220,9 +233,9 @@ def cores(draw: DrawFn, a: Format, b: Format) -> IntegerMultiplier | None:
     if bits > kinds.MOST_BITS or not draw(st.booleans()):
         return None
     powers = [kinds.has_powers_alone(fmt) for fmt in (a, b)]
-    if sum(powers) == 1 and not isinstance((a, b)[powers[0]], TableFormat):
+    if sum(powers) == 1 and not isinstance((a, b)[powers[0]], TableFormat | PositFormat):
         return kinds.Shift(bits, draw(st.integers(0, 6)))
-    if isinstance(a, TableFormat) or isinstance(b, TableFormat):
+    if isinstance(a, TableFormat | PositFormat) or isinstance(b, TableFormat | PositFormat):
         return None
     signed = all(isinstance(fmt, FixedFormat) and fmt.signed for fmt in (a, b))
     return draw(integer_multipliers(bits, signed))
