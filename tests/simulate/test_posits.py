@@ -26,25 +26,25 @@ WIDE += [PositFormat(*f) for f in ((24, 0), (3, 9), (2, 10), (17, 6), (12, 3))]
 
 
 def same(got: Array, wanted: Array) -> bool:
-    """All bits but those of NaN, and the dtype."""
-    if got.dtype != wanted.dtype or not np.array_equal(
-        got, wanted, equal_nan=got.dtype.kind == "f"
-    ):
-        return False
-    signs = np.array_equal(np.signbit(got), np.signbit(wanted))
-    return signs or bool(np.isnan(got).any())
+    """All bits, but those of NaN; and the dtype."""
+    if got.dtype != wanted.dtype or got.dtype.kind != "f":
+        return got.dtype == wanted.dtype and bool(np.array_equal(got, wanted))
+    lost, signs = np.isnan(wanted), np.signbit(got) == np.signbit(wanted)
+    return np.array_equal(got, wanted, equal_nan=True) and bool((signs | lost).all())
 
 
 @cache
 def points(fmt: PositFormat, dtype: str) -> Array:
     """Values, thresholds, midpoints, their neighbours; specials; random bits."""
-    hard = hard_numbers(fmt)[:: max(1, hard_numbers(fmt).size // 600)]
+    hard = hard_numbers(fmt)
+    hard = hard if fmt in SMALL else hard[:: max(1, hard.size // 400)]
     whole = np.dtype(f"u{np.dtype(dtype).itemsize}")
     generator = np.random.default_rng(SEED)
     random = generator.integers(0, np.iinfo(whole).max, 200, whole, True).view(dtype)
     with np.errstate(all="ignore"):
-        x = hard.astype(dtype)
+        x = np.unique(hard.astype(dtype))
         ends = [np.nextafter(x, np.dtype(dtype).type(s)) for s in (-np.inf, np.inf)]
+        ends = ends if fmt not in SMALL else []  # hard numbers have neighbours
     specials = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0], dtype)
     found: Array = np.concatenate([x, *ends, random, specials])
     return found
@@ -54,7 +54,7 @@ def points(fmt: PositFormat, dtype: str) -> Array:
 @pytest.mark.parametrize("fmt", SMALL + WIDE, ids=str)
 def test_conversions(fmt: PositFormat, dtype: str) -> None:
     x = points(fmt, dtype)
-    modes = ROUNDINGS if fmt.width in (6, 16, 17) else ("rne", "rup")
+    modes = ROUNDINGS if fmt.width in (5, 16) else ("rne",)
     for rounding in modes:
         wanted = reference.round(x, fmt, rounding)
         assert same(hwsim.round(x, fmt, rounding), wanted)
@@ -149,7 +149,7 @@ def test_every_pair_and_sum() -> None:
     every = hwsim.decode(np.arange(256), "posit8")
     unit = "posit8xposit8+posit8"
     pairs = hwsim.matmul(every[:, None], every[None], unit)
-    some = slice(None, None, 7)
+    some = slice(None, None, 17)
     assert same(pairs[some], reference.matmul(every[some, None], every[None], unit))
     assert same(pairs, pairs.T.copy())
     left, start = hwsim.decode(np.arange(16), "posit4_1"), hwsim.decode(np.arange(64), "posit6_1")
