@@ -45,7 +45,7 @@ from hwsim.simulate.grids import (
     within_float32,
 )
 from hwsim.simulate.inputs import as_codes, as_whole, carrier_exact, check_out, result_array
-from hwsim.simulate.posits import convert_posits, decode_all, round_posits
+from hwsim.simulate.posits import convert_posits, decode_all, decode_into, round_posits
 from hwsim.simulate.streams import PIECE, Elements
 from hwsim.simulate.tables import decode_codes, round_numbers, table_codes
 
@@ -224,6 +224,9 @@ def decode(
     if isinstance(fmt, TableFormat):
         values = target(array, out, default)
         decode_codes(np.ascontiguousarray(array).reshape(-1), values.reshape(-1), fmt)
+    elif isinstance(fmt, PositFormat) and array.dtype.kind == "u":
+        values = target(array, out, default)
+        decode_into(np.ascontiguousarray(array).reshape(-1), values.reshape(-1), fmt)
     elif has_table(fmt):
         values = target(array, out, default)
         look_up(np.ascontiguousarray(array).reshape(-1), _table(fmt), values.reshape(-1))

@@ -157,9 +157,21 @@ def _as_odd(x: list[Value]) -> Array:
     return np.array([to_float(v) for v in odd])
 
 
+def decode_into(codes: Array, out: Array, fmt: PositFormat) -> None:
+    """out ← the values of codes: flat, contiguous, unsigned; out float64, or float32 where that is
+    the format's dtype."""
+    if out.itemsize == 4 and not is_narrow(fmt):
+        wide = np.empty(out.shape)
+        decode_into(codes, wide, fmt)
+        out[...] = wide
+        return
+    view = codes.view()
+    view.flags.writeable = False
+    decode_posits(view, out, posit_array(fmt, "rne", 8 * out.itemsize))
+
+
 def decode_all(codes: Array, fmt: PositFormat) -> Array:
     """Values, float64, of flat codes."""
     out = np.empty(codes.shape)
-    flat = np.ascontiguousarray(codes, np.uint64)
-    decode_posits(flat, out, np.int64(fmt.width), np.int64(fmt.exponent_bits))
+    decode_into(np.ascontiguousarray(codes, np.uint64), out, fmt)
     return out

@@ -178,9 +178,7 @@ def _operands(width: int) -> SearchStrategy[Format]:
 
 
 def _sums(max_width: int) -> SearchStrategy[SumFormat]:
-    """Floats and fixed point seven times in eight, else posits."""
-    grid, posit = _of_any_width(grids, max_width), posits(min(32, max_width))
-    return st.integers(0, 7).flatmap(lambda kind: grid if kind < 7 else posit)
+    return _of_any_width(lambda w: st.one_of(grids(w), posits(min(32, w))), max_width)
 
 
 def _of_any_width(strategy: Callable[[int], SearchStrategy[T]], most: int) -> SearchStrategy[T]:

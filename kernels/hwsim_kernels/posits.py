@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from hwsim_kernels._jit import helper, inlined, kernel, leading_zeros
+from hwsim_kernels._jit import helper, inlined, kernel
 from hwsim_kernels.elementwise import EXPONENT, LANES, load_lanes, store_lanes
 from hwsim_kernels.vectors import (
     I64,
@@ -111,6 +111,35 @@ def encoded(y: Vector, v: Vector, q: Posit) -> Vector:
     return select(_is_nar(v), q.top, code)
 
 
+def decoded(code: Vector, q: Posit) -> Vector:
+    """The values of codes, integers of a lane below 2^n, as bits of floats."""
+    zero = code.constant(0)
+    one, ones = code.constant(1), code.constant(-1)
+    minus = code > q.top
+    a = select(minus, q.turn - code, code)
+    first = zero - (shifted(a, q.left + 1) & 1)  # all ones where the regime has ones
+    # The run's bits turned to zeros: as many as are missing from what is left.
+    rest = a ^ (first & (q.top - 1))
+    kept = code.constant(code.width) - leading_zeros(rest)
+    run = q.left + 2 - kept
+    k = select(first < 0, run - 1, zero - run)
+    left = maximum(kept - 1, zero)
+    tail = shifted_left(a & inverted(shifted_left(ones, left)), q.regime - left)
+    y = shifted_left(k + q.one, q.regime) - q.lift + tail
+    y = y | select(minus, one * sign_mask(code.width), zero)
+    y = select(code.eq(0), zero, y)
+    return select(code.eq(q.top), (one * EXPONENT[code.width]) | (q.lift >> 1), y)
+
+
+def leading_zeros(x: Vector) -> Vector:
+    """Zeros above the first one (llvm.ctlz); all bits of 0."""
+    kind = x.value.type
+    signature = ir.FunctionType(kind, [kind, ir.IntType(1)])
+    name = f"llvm.ctlz.v{kind.count}i{x.width}"
+    function = cgutils.get_or_insert_function(x.builder.module, signature, name)
+    return x.like(x.builder.call(function, [x.value, ir.Constant(ir.IntType(1), 0)]))
+
+
 def _is_nar(v: Vector) -> Vector:
     """±Inf and NaN."""
     return (bits(v) & ~sign_mask(v.width)) >= EXPONENT[v.width]
@@ -149,6 +178,49 @@ def posit_block(typing_context, flags, x, out, numbers, scale, start, stop):  # 
     return types.int64(flags, x, out, numbers, scale, start, stop), codegen
 
 
+@intrinsic
+def decode_block(typing_context, codes, out, numbers, start, stop):  # type: ignore[no-untyped-def]
+    """Decode elements LANES·start … LANES·stop − 1 of flat arrays; 0."""
+    width = out.dtype.bitwidth
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        source, target, table = (
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args[:3], values[:3], strict=True)
+        )
+        posit = loaded(builder, table.data, LANES)
+
+        def body(i: Any, state: Any) -> list[Any]:
+            at = builder.mul(i, I64(LANES))
+            code = load_lanes(builder, source.data, at)
+            wide = ir.VectorType(ir.IntType(width), LANES)
+            if code.width != width:
+                change = builder.zext if code.width < width else builder.trunc
+                code = Vector(builder, change(code.value, wide))
+            store_lanes(builder, floats(decoded(code, posit)).value, target.data, at)
+            return list(state)
+
+        return counted_loop(builder, values[3], values[4], [I64(0)], body)[0]
+
+    return types.int64(codes, out, numbers, start, stop), codegen
+
+
+@kernel
+def decode_posits(codes, out, numbers):  # type: ignore[no-untyped-def]
+    """out ← the values of codes: flat arrays, unsigned integers and float32 or float64.
+
+    numbers : the fields of `Posit`, as wide as out's elements."""
+    whole = codes.shape[0] // LANES
+    decode_block(codes, out, numbers, 0, whole)
+    rest = codes.shape[0] - whole * LANES
+    if rest:
+        last = np.zeros(LANES, codes.dtype)
+        last[:rest] = codes[whole * LANES :]
+        end = np.empty(LANES, out.dtype)
+        decode_block(last, end, numbers, 0, 1)
+        out[whole * LANES :] = end[:rest]
+
+
 def loaded(builder: Any, data: Any, lanes: int) -> Posit:
     """The fields of a `Posit`, each in all lanes, from an array of integers."""
     places = range(len(Posit._fields))
@@ -180,35 +252,11 @@ def convert_kernel(flags: int) -> Any:
     return convert
 
 
-# --- decoding, and draws: scalars of 64 bits ------------------------------------------------------
+# --- draws: scalars of 64 bits --------------------------------------------------------------------
 ONE = np.int64(1)
 ZERO = np.int64(0)
-FIELD = np.int64(52)
-BIAS = np.int64(1023)
 TOP = np.int64(63)
 MAGNITUDE = np.int64(0x7FFFFFFFFFFFFFFF)
-
-
-@kernel
-def decode_posits(codes, out, width, exponent_bits):  # type: ignore[no-untyped-def]
-    """Values of codes (uint64, below 2^width); out float64."""
-    places = width - ONE
-    for i in range(codes.shape[0]):
-        code = np.int64(codes[i])
-        negative = (code >> places) & ONE
-        a = (ONE << width) - code if negative else code
-        first = (a >> (places - ONE)) & ONE
-        # The run's bits turned to zeros: as many as are missing from what is left.
-        rest = a ^ (((ONE << places) - ONE) & -first)
-        kept = np.int64(64) - leading_zeros(np.uint64(rest))
-        run = places - kept
-        left = max(kept - ONE, ZERO)
-        regime = run - ONE if first else -run
-        tail = (a & ((ONE << left) - ONE)) << (FIELD + exponent_bits - left)
-        field = ((regime << exponent_bits) + BIAS) << FIELD
-        y = np.int64((field + tail) | (negative << np.int64(63))).view(np.float64)
-        y = 0.0 if code == ZERO else y
-        out[i] = np.nan if code == ONE << places else y
 
 
 @helper
