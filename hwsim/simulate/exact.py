@@ -24,6 +24,7 @@ from hwsim.simulate.grids import (
     within_float32,
 )
 from hwsim.simulate.posit_stages import MOST_BITS, once
+from hwsim.simulate.posits import round_posits
 from hwsim.simulate.scheduler import one_blas_thread, run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals
@@ -228,8 +229,21 @@ def _exact_sums(facts: Facts, unit: MacUnit, quantum: int, threads: int) -> Arra
     arrays = (facts.a, facts.b, _NO_START if facts.c is None else facts.c)
     a, b, c = (np.ascontiguousarray(x, np.float64) for x in arrays)
     sums = _Sums(a, b, c, _digits(unit, facts, quantum), threads)
-    posits = isinstance(unit.accumulator, PositFormat)
-    return sums.settled(unit) if _is_bounded(unit) and not posits else sums.by_digits()
+    if not _is_bounded(unit):
+        return sums.by_digits()
+    if isinstance(unit.accumulator, PositFormat):
+        return sums.settled_posits(unit.accumulator, unit.rounding)
+    return sums.settled(unit)
+
+
+def product_error(a: Array, b: Array) -> Array:
+    """How much a float64 product errs at most: k products and additions, three conversions of
+    integers, and this bound's own errors, each relative to max|a|·Σ|b| of an output."""
+    with np.errstate(all="ignore"):
+        rows = np.abs(a).max(axis=2, initial=0.0)[:, :, None]
+        columns = np.abs(b).sum(axis=1)[:, None, :]
+        bound: Array = rows * columns * ((a.shape[2] + 8) * 2.0**-52) + 2.0**-1000
+    return bound
 
 
 @dataclass(frozen=True)
@@ -267,6 +281,23 @@ class _Sums:
             exact_rows(a, b, c, x, open, first, last, self.digits)
 
         self._by_rows(rows)
+        return x
+
+    def settled_posits(self, fmt: PositFormat, rounding: str) -> Array:
+        """The same for posits: where both ends of the bound round alike, and both, or neither, lie
+        beyond maxpos."""
+        a, b, c = self.a, self.b, self.c
+        x = gemm(a, b, self.threads)
+        with np.errstate(all="ignore"):
+            error = product_error(a, b)
+            if c.size:
+                error = error + (np.abs(x) + np.abs(c)) * 2.0**-51
+                x = x + c
+            ends = x - error, x + error
+            low, high = (round_posits(end, fmt, rounding, None) for end in ends)
+            top = float(fmt.largest)
+            open = (low != high) | ((np.abs(ends[0]) > top) != (np.abs(ends[1]) > top))
+        self._by_rows(partial(exact_rows, a, b, c, x, open), self.digits)
         return x
 
     def _by_rows(self, task: Callable[..., None], *rest: Any) -> None:
