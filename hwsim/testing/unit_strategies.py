@@ -22,7 +22,6 @@ from hwsim.formats import (
     Format,
     PositFormat,
     Stochastic,
-    SumFormat,
     TableFormat,
     check_overflow,
 )
@@ -33,7 +32,6 @@ from hwsim.testing.format_strategies import (
     grids,
     logarithmic,
     named,
-    posits,
     tables,
 )
 from hwsim.units import (
@@ -155,8 +153,7 @@ def _of_tables(draw: DrawFn, a: Format, b: Format, max_width: int) -> dict[str, 
     if 2 <= count <= MOST_INPUTS and not (narrow and draw(st.booleans())):
         outer = draw(st.one_of(st.none(), _sums(max_width)))
         return {"order": Bins(count, outer), "multiplier": ExactProduct()}
-    entries = _of_any_width(grids, max_width)
-    return {"multiplier": StoredProduct(draw(entries))} if narrow else {}
+    return {"multiplier": StoredProduct(draw(_sums(max_width)))} if narrow else {}
 
 
 def operands(max_width: int = 16) -> SearchStrategy[Format]:
@@ -170,15 +167,14 @@ def _operands(width: int) -> SearchStrategy[Format]:
         "float": floats(width),
         "fixed": fixed(width),
         "table": tables(min(8, width), exact=True),
-        "posit": posits(min(32, width)),
     }
-    return st.sampled_from(("named", "float", "fixed", "float", "table", "posit")).flatmap(
+    return st.sampled_from(("named", "float", "fixed", "float", "table")).flatmap(
         lambda kind: choice[kind]
     )
 
 
-def _sums(max_width: int) -> SearchStrategy[SumFormat]:
-    return _of_any_width(lambda w: st.one_of(grids(w), posits(min(32, w))), max_width)
+def _sums(max_width: int) -> SearchStrategy[GridFormat]:
+    return _of_any_width(grids, max_width)
 
 
 def _of_any_width(strategy: Callable[[int], SearchStrategy[T]], most: int) -> SearchStrategy[T]:
