@@ -20,6 +20,7 @@ from hwsim.formats import (
     FixedFormat,
     FloatFormat,
     Format,
+    GridFormat,
     PositFormat,
     Stochastic,
     TableFormat,
