@@ -327,12 +327,14 @@ def conversions() -> list[str]:
     tables = {name: hwsim.format(name) for name in named}
     tables["codebook of 256"] = hwsim.CodebookFormat(np.linspace(-4, 4, 256).astype(np.float32))
     grids = {name: hwsim.format(name) for name in ("e4m3", "e5m2", "e6m9", "bf16", "fp16")}
-    for name, fmt in (grids | tables).items():
+    posits = {name: hwsim.format(name) for name in ("posit8_2", "posit16_1", "posit32_2")}
+    floors = {**dict.fromkeys(tables, (0.3, 0.3)), **dict.fromkeys(posits, (0.1, 0.1))}
+    for name, fmt in (grids | tables | posits).items():
         codes = hwsim.encode(x, fmt)
-        back = np.empty_like(x)
-        first, then = (0.3, 0.3) if name in tables else (0.7, 0.4)
+        back, into = (np.empty(x.shape, hwsim.decode(codes[:1], fmt).dtype) for _ in range(2))
+        first, then = floors.get(name, (0.7, 0.4))
         jobs: list[tuple[str, float, Callable[[], object]]] = [
-            ("round", first, partial(hwsim.round, x, fmt, out=values)),
+            ("round", first, partial(hwsim.round, x, fmt, out=into)),
             ("encode", then, partial(hwsim.encode, x, fmt, out=codes)),
             ("decode", then, partial(hwsim.decode, codes, fmt, out=back)),
         ]

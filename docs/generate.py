@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.costs import NODES, compare_anchors
-from hwsim.formats import ALIASES, CATALOGUE, Entry, FixedFormat, FloatFormat, TableFormat
+from hwsim.formats import (
+    ALIASES,
+    CATALOGUE,
+    Entry,
+    FixedFormat,
+    FloatFormat,
+    PositFormat,
+    TableFormat,
+)
 
 ROOT = Path(__file__).parent.parent
 SHOWN_WIDTHS = (1, 4, 8, 16, 32)
@@ -79,6 +87,19 @@ def tables() -> str:
             smallest = "–" if fmt.largest == fmt.smallest else _shown(fmt.smallest)
             rows.append([f"`{entry.name}`", *map(str, cells), smallest, entry.source])
     return table(("name", "width", "values", "lowest", "largest", "smallest", "source"), rows)
+
+
+def posits() -> str:
+    """The catalogue's posits."""
+    rows = []
+    for entry in CATALOGUE.values():
+        fmt = entry.format
+        if isinstance(fmt, PositFormat):
+            numbers = (fmt.width, fmt.exponent_bits, fmt.precision)
+            ends = (number(fmt.smallest), number(fmt.largest), str(fmt.quire_bits))
+            rows.append([f"`{entry.name}`", *map(str, numbers), *ends, entry.source])
+    headings = ("name", "width", "es", "precision", "minpos", "maxpos", "quire", "source")
+    return table(headings, rows)
 
 
 def _shown(value: Fraction) -> str:
@@ -171,6 +192,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "floats": floats,
     "integers": integers,
     "tables": tables,
+    "posits": posits,
     "aliases": aliases,
     "disagreements": disagreements,
     "anchors": anchors,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hwsim.formats import FloatFormat as FloatFormat
     from hwsim.formats import IntFormat as IntFormat
     from hwsim.formats import LogFormat as LogFormat
+    from hwsim.formats import PositFormat as PositFormat
     from hwsim.formats import any_format as format
     from hwsim.networks import Network as Network
     from hwsim.networks import RunReport as RunReport
@@ -83,6 +84,7 @@ _WHERE = {
             "FloatFormat",
             "IntFormat",
             "LogFormat",
+            "PositFormat",
         )
     },
     **{
@@ -155,6 +157,7 @@ __all__ = [
     "LogSum",
     "MacUnit",
     "Network",
+    "PositFormat",
     "Requantization",
     "Rescaling",
     "Reversed",

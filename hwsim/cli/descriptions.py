@@ -20,7 +20,7 @@ MOST_CODES = 256  # formats of up to 8 bits are listed value by value
 @click.command("formats")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def formats_command(as_json: bool) -> None:
-    """List the named formats.  Any eXmY, intN, fixedI.F, logI.F, pow2_N works unlisted."""
+    """List the named formats.  Any eXmY, intN, fixedI.F, positN_ES, logI.F works unlisted."""
     from rich.table import Table
 
     from hwsim.formats import CATALOGUE, IntFormat
@@ -43,7 +43,8 @@ def formats_command(as_json: bool) -> None:
     screen = console()
     screen.print(table)
     screen.print(
-        "and every intN, uintN to 64 bits, fixedI.F, eXmY, logI.F, pow2_N, codebook_A_B_C: "
+        "and every intN, uintN to 64 bits, fixedI.F, eXmY, positN_ES, logI.F, pow2_N, "
+        "codebook_A_B_C: "
         "hwsim format NAME",
         highlight=False,
     )
@@ -60,6 +61,7 @@ def format_command(name: str, as_json: bool) -> None:
       hwsim format e4m3
       hwsim format e6m9
       hwsim format fixed3.4
+      hwsim format posit8
       hwsim format mxfp4
       hwsim format codebook_n1_n0.25_0_0.25_1
     """
@@ -113,7 +115,7 @@ def _value_text(reference: Any, code: int, fmt: Format) -> str:
 
 def fields(name: str, fmt: Format, source: str) -> dict[str, Any]:
     """What there is to say about a format, by name."""
-    from hwsim.formats import CodebookFormat, FixedFormat, FloatFormat, LogFormat
+    from hwsim.formats import CodebookFormat, FixedFormat, FloatFormat, LogFormat, PositFormat
 
     facts: dict[str, Any] = {"format": name, "width_bits": fmt.width, "signed": fmt.signed}
     if isinstance(fmt, FloatFormat):
@@ -123,6 +125,12 @@ def fields(name: str, fmt: Format, source: str) -> dict[str, Any]:
             "exponent_bias": fmt.exponent_bias,
             "specials": fmt.specials,
             "exponent_field_0": fmt.zero_field,
+        }
+    elif isinstance(fmt, PositFormat):
+        facts |= {
+            "exponent_bits": fmt.exponent_bits,
+            "precision_bits": fmt.precision,
+            "quire_bits": fmt.quire_bits,
         }
     elif isinstance(fmt, (FixedFormat, LogFormat)):
         facts |= {"integer_bits": fmt.integer_bits, "fraction_bits": fmt.fraction_bits}
@@ -136,7 +144,7 @@ def fields(name: str, fmt: Format, source: str) -> dict[str, Any]:
         "smallest_normal": number(fmt.smallest_normal),
         "smallest": number(fmt.smallest),
         "infinity": fmt.has_inf,
-        "nan": hex(fmt.nan_code) if isinstance(fmt, FloatFormat) and fmt.has_nan else False,
+        "nan": hex(getattr(fmt, "nan_code", 0)) if fmt.has_nan else False,
         "negative_zero": fmt.has_negative_zero,
         "zero": fmt.has_zero,
         "exact_values": fmt.has_exact_values,
@@ -326,11 +334,15 @@ def _order(unit: MacUnit) -> str:
 
 
 def _register(unit: MacUnit) -> str:
-    """How wide a register sums exactly."""
+    """How wide a register sums exactly, and the standard's of posits."""
     from hwsim.costs import register_bits
+    from hwsim.formats import PositFormat
 
     one, many = (register_bits(unit, 2**n) for n in (0, 16))
-    return f"a register of {one} + ⌈log2 K⌉ bits holds the products, {many} for K = 65536"
+    text = f"a register of {one} + ⌈log2 K⌉ bits holds the products, {many} for K = 65536"
+    if not isinstance(unit.a, PositFormat) or unit.a != unit.b:
+        return text
+    return f"{text}; the quire of {unit.a} has {unit.a.quire_bits}"
 
 
 def _fused(order: Fused, unit: MacUnit) -> str:

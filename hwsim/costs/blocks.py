@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hwsim.costs import posits
 from hwsim.costs import primitives as t
-from hwsim.formats import FixedFormat, FloatFormat, GridFormat, stochastic_of
+from hwsim.formats import FixedFormat, FloatFormat, PositFormat, SumFormat, stochastic_of
+
+Scaled = FloatFormat | PositFormat  # what has an exponent
 
 FLAGS = 4  # sign, zero, Inf, NaN travel beside a number inside a floating-point unit
 GUARD_ROUND_STICKY = 3
@@ -46,9 +49,11 @@ class Number:
     floating: bool
 
 
-def number_of(fmt: GridFormat) -> Number:
+def number_of(fmt: SumFormat) -> Number:
     """How values of ``fmt`` travel once decoded."""
     low = fmt.quantum_exponent
+    if isinstance(fmt, PositFormat):
+        return Number(fmt.precision, low, fmt.emax, low, True)
     if isinstance(fmt, FloatFormat):
         smallest = low if fmt.has_subnormals else fmt.emin
         return Number(fmt.precision, low, fmt.emax, smallest, True)
@@ -62,10 +67,13 @@ def exponent_bits(*numbers: Number) -> int:
     return t.bits_for(high - low + 1) + 1
 
 
-def fields_decoder(fmt: GridFormat) -> int:
-    """Hidden bit, zero and special codes of a float; nothing for fixed point."""
+def fields_decoder(fmt: SumFormat) -> int:
+    """Hidden bit, zero and special codes of a float, the whole decoder of a posit; nothing for
+    fixed point."""
     if isinstance(fmt, FixedFormat):
         return 0
+    if isinstance(fmt, PositFormat):
+        return posits.decoder(fmt)
     x, f = fmt.exponent_bits, fmt.fraction_bits
     if fmt.zero_field == "zero":
         zero = t.gate_tree(x) + t.AND * f  # any fraction reads as zero
@@ -82,25 +90,27 @@ def normaliser(bits: int) -> int:
     return t.leading_zero_counter(bits) + t.shifter(bits, bits - 1)
 
 
-def needs_normaliser(fmt: GridFormat) -> bool:
+def needs_normaliser(fmt: SumFormat) -> bool:
     """Whether values of ``fmt`` may have leading zeros on entry to a floating-point unit."""
     if isinstance(fmt, FloatFormat):
         return fmt.has_subnormals and fmt.precision > 1
-    return fmt.width > 1
+    return not isinstance(fmt, PositFormat) and fmt.width > 1
 
 
-def out_of_range(fmt: GridFormat, overflow: str) -> int:
+def out_of_range(fmt: SumFormat, overflow: str) -> int:
     """Detect overflow and replace the result by a constant: one AND and one OR per bit."""
     if overflow == "wrap":
         return 0
     if isinstance(fmt, FixedFormat):
         return 2 * t.XOR + 2 * t.AND * fmt.width
+    if isinstance(fmt, PositFormat):
+        return 0  # the encoder's ends
     whole = fmt.specials in ("ieee", "fnuz")  # overflow shows in the exponent alone
     detect = t.gate_tree(fmt.exponent_bits + (0 if whole else fmt.fraction_bits)) + 2 * t.AND
     return detect + 2 * t.AND * fmt.width
 
 
-def special_results(fmt: GridFormat) -> int:
+def special_results(fmt: SumFormat) -> int:
     """NaN and Inf operands override the result; nothing where ``fmt`` has neither."""
     if not (fmt.has_inf or fmt.has_nan):
         return 0
@@ -117,7 +127,7 @@ def small_results(fmt: FloatFormat, bits: int, exponent: int) -> int:
     return amount + clamp + t.shifter(bits, reach, sticky=True)
 
 
-def convert(value: Number, fmt: GridFormat, rounding: str, overflow: str, role: str) -> list[Piece]:
+def convert(value: Number, fmt: SumFormat, rounding: str, overflow: str, role: str) -> list[Piece]:
     """Round ``value`` into ``fmt``: normalise, round, and handle overflow."""
     target = number_of(fmt)
     exponent = exponent_bits(value, target)
@@ -129,6 +139,11 @@ def convert(value: Number, fmt: GridFormat, rounding: str, overflow: str, role: 
     else:
         normal = t.complementer(value.bits) + normaliser(value.bits)
         note = f"{value.bits} bits to sign and magnitude, leading zeros removed"
+    if isinstance(fmt, PositFormat):
+        return [
+            Piece(f"{role} normalisation", normal, note),
+            *_to_posit(value.bits, fmt, exponent, rounding, role),
+        ]
     small = value.smallest < fmt.emin
     dropped = max(value.bits - fmt.precision, int(value.low < target.low))
     large = value.high >= target.high
@@ -141,6 +156,18 @@ def convert(value: Number, fmt: GridFormat, rounding: str, overflow: str, role: 
         ),
         Piece(f"{role} rounding", t.rounder(fmt.width, dropped, rounding), rounding),
         Piece(f"{role} overflow and specials", limit, overflow),
+    ]
+
+
+def _to_posit(
+    bits: int, fmt: PositFormat, exponent: int, rounding: str, role: str = ""
+) -> list[Piece]:
+    """A normalised significand of ``bits`` bits into a code."""
+    encode = posits.encoder(fmt, bits, exponent, rounding)
+    first = f"{role} " if role else ""
+    return [
+        Piece(f"{first}regime and rounding", encode, f"{fmt.width} bits, {rounding}"),
+        Piece(f"{first}NaR", special_results(fmt)),
     ]
 
 
@@ -191,9 +218,7 @@ def add_fixed(
     ]
 
 
-def add_float(
-    value: Number, fmt: FloatFormat, rounding: str, overflow: str, fused: bool
-) -> list[Piece]:
+def add_float(value: Number, fmt: Scaled, rounding: str, overflow: str, fused: bool) -> list[Piece]:
     """fmt ← R(fmt + value), one rounding.
 
     fused : the addend is an unrounded product: the accumulator is aligned beside it while it is
@@ -224,7 +249,7 @@ def bits_below(rounding: str) -> int:
     return max(GUARD_ROUND_STICKY, how.bits + 2) if how else GUARD_ROUND_STICKY
 
 
-def _fused_front(q: int, fmt: FloatFormat, exponent: int, below: int) -> tuple[int, list[Piece]]:
+def _fused_front(q: int, fmt: Scaled, exponent: int, below: int) -> tuple[int, list[Piece]]:
     p = fmt.precision
     window = p + max(q + GUARD_ROUND_STICKY, below)
     stages = t.bits_for(window + 1)
@@ -242,7 +267,7 @@ def _fused_front(q: int, fmt: FloatFormat, exponent: int, below: int) -> tuple[i
     ]
 
 
-def _swapping_front(q: int, fmt: FloatFormat, exponent: int, below: int) -> tuple[int, list[Piece]]:
+def _swapping_front(q: int, fmt: Scaled, exponent: int, below: int) -> tuple[int, list[Piece]]:
     wide = max(fmt.precision, q)
     window = wide + below
     swap = t.comparator(exponent - 1 + wide) + t.mux(2 * (exponent - 1 + wide))
@@ -256,10 +281,16 @@ def _swapping_front(q: int, fmt: FloatFormat, exponent: int, below: int) -> tupl
 
 
 def _float_back(
-    fmt: FloatFormat, window: int, exponent: int, rounding: str, overflow: str
+    fmt: Scaled, window: int, exponent: int, rounding: str, overflow: str
 ) -> list[Piece]:
     """Normalise, round and pack a sum of ``window`` bits and its carry."""
     shift = normaliser(window + 1) + t.narrow_adder(exponent, t.bits_for(window + 2))
+    if isinstance(fmt, PositFormat):
+        note = f"leading zeros and shift, {window + 1} bits"
+        return [
+            Piece("normalisation", shift, note),
+            *_to_posit(window + 1, fmt, exponent, rounding),
+        ]
     if fmt.has_subnormals:  # the shift stops at the smallest exponent
         shift += t.comparator(exponent) + t.mux(t.bits_for(window + 2))
     else:

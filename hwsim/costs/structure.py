@@ -19,6 +19,8 @@ Choices, the same for every unit (none is fitted to a price):
 * a compensated sum (of two words) has an adder for each of its additions, and two registers;
 * a unit of bins has one adder and as many registers as bins, and a multiplier and an adder that
   work once for each bin and output;
+* posits are decoded on entry, an accumulator's too, and encoded wherever they are rounded
+  (`hwsim.costs.posits`): in between they are floats of the precision that they have near 1;
 * an exact unit has a register as wide as the products span plus `EXACT_GUARD_BITS`; rounding
   into the accumulator's format happens once per output;
 * a unit that rounds stochastically has one random generator, and in every rounder an adder of its
@@ -36,6 +38,7 @@ from hwsim.costs.blocks import (
     GUARD_ROUND_STICKY,
     Number,
     Piece,
+    Scaled,
     add_fixed,
     add_float,
     convert,
@@ -53,7 +56,7 @@ from hwsim.costs.fused import fused_pieces, staged_pieces
 from hwsim.costs.logsums import log_sum_pieces
 from hwsim.costs.powers import pieces_of_powers, product_of_powers
 from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, shifts, sign_flip
-from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, stochastic_of
+from hwsim.formats import FixedFormat, FloatFormat, Format, SumFormat, stochastic_of
 from hwsim.formats.stochastic import TAPS
 from hwsim.units import (
     COMPENSATED,
@@ -181,7 +184,7 @@ def multiplier_pieces(
     ]
 
 
-def _signs(a: GridFormat, b: GridFormat, core: IntegerMultiplier) -> list[Piece]:
+def _signs(a: SumFormat, b: SumFormat, core: IntegerMultiplier) -> list[Piece]:
     """Magnitudes of two's complement operands, and the product's sign."""
     if isinstance(core, TableMultiplier) and core.signed:
         return []
@@ -214,7 +217,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     stored = isinstance(unit.multiplier, StoredProduct)
     sides = (unit.accumulator,) * 2 if stored else (unit.a, unit.b)
     product = product_of(*sides, unit.core)
-    in_float = isinstance(unit.product_format or unit.accumulator, FloatFormat) and not (
+    in_float = isinstance(unit.product_format or unit.accumulator, Scaled) and not (
         isinstance(order, Exact | Fused | Staged) and unit.product_format is None
     )
     if isinstance(unit.multiplier, StoredProduct):
@@ -223,10 +226,10 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     else:
         pieces = multiplier_pieces(unit.a, unit.b, in_float, unit.core)
     if unit.product_format is not None:
-        fmt = unit.product_format
-        pieces += convert(product, fmt, unit.rounding, unit.overflow_of(fmt), "product")
-        product = number_of(fmt)
-    if product.floating or isinstance(unit.accumulator, FloatFormat):
+        into = unit.product_format
+        pieces += convert(product, into, unit.rounding, unit.overflow_of(into), "product")
+        product = number_of(into)
+    if product.floating or isinstance(unit.accumulator, Scaled):
         exponent = exponent_bits(product) if product.floating else 0
         pieces.append(_rank("product register", product.bits, exponent))
     fused = unit.product_format is None
@@ -280,13 +283,13 @@ def _masked(fmt: Format) -> Format:
     return fmt
 
 
-def _masked_sum(fmt: GridFormat) -> GridFormat:
+def _masked_sum(fmt: SumFormat) -> SumFormat:
     masked = _masked(fmt)
-    assert isinstance(masked, GridFormat)
+    assert isinstance(masked, SumFormat)
     return masked
 
 
-def requantizer(how: Requantization, wide: GridFormat, fmt: GridFormat) -> list[Piece]:
+def requantizer(how: Requantization, wide: SumFormat, fmt: SumFormat) -> list[Piece]:
     """Multiplier, shifters and rounders, zero point and clamp; they work once per output."""
     product = wide.width + how.multiplier_bits
     if how.high_rounding is None:
@@ -310,10 +313,10 @@ def _requant_rounder(kept: int, dropped: int, mode: str) -> int:
     return t.rounder(kept, dropped, "rna" if mode == "half-up" else mode)
 
 
-def accumulate(value: Number, fmt: GridFormat, unit: MacUnit, fused: bool) -> list[Piece]:
+def accumulate(value: Number, fmt: SumFormat, unit: MacUnit, fused: bool) -> list[Piece]:
     """fmt ← R(fmt + value) by the unit's rules, and the register that holds it."""
     overflow = unit.overflow_of(fmt)
-    if isinstance(fmt, FloatFormat):
+    if isinstance(fmt, Scaled):
         pieces = add_float(value, fmt, unit.rounding, overflow, fused)
     else:
         pieces = add_fixed(value, fmt, unit.rounding, overflow)
@@ -418,11 +421,11 @@ def _exact_sum(unit: MacUnit, product: Number) -> list[Piece]:
 
 def operation_pieces(operation: str, a: Format, b: Format) -> list[Piece]:
     """One addition (a = b) or one multiplication, rounded to nearest even."""
-    if operation == "add" and a == b and isinstance(a, GridFormat):
+    if operation == "add" and a == b and isinstance(a, SumFormat):
         return _addition(a)
     if operation == "mul" and isinstance(a, FixedFormat) and isinstance(b, FixedFormat):
         return multiplier_pieces(a, b, normalise=False)  # the product keeps all its bits
-    if operation == "mul" and a == b and isinstance(a, FloatFormat):
+    if operation == "mul" and a == b and isinstance(a, Scaled):
         product = product_of(a, b)
         done = convert(product, a, "rne", a.default_overflow, "product")
         rank = _rank("pipeline register", product.bits, exponent_bits(product))
@@ -433,7 +436,7 @@ def operation_pieces(operation: str, a: Format, b: Format) -> list[Piece]:
     )
 
 
-def _addition(fmt: GridFormat) -> list[Piece]:
+def _addition(fmt: SumFormat) -> list[Piece]:
     if isinstance(fmt, FixedFormat):
         return [Piece("adder", t.adder(fmt.width), f"{fmt.width} bits, wraps")]
     value = number_of(fmt)
@@ -449,9 +452,9 @@ def _rank(name: str, bits: int, exponent: int) -> Piece:
     return Piece(name, t.register(bits + exponent + FLAGS), "one pipeline rank")
 
 
-def _bits(fmt: GridFormat) -> int:
-    return fmt.precision if isinstance(fmt, FloatFormat) else fmt.width
+def _bits(fmt: SumFormat) -> int:
+    return fmt.precision if isinstance(fmt, Scaled) else fmt.width
 
 
-def _times(a: GridFormat, b: GridFormat) -> str:
+def _times(a: SumFormat, b: SumFormat) -> str:
     return f"{_bits(a)} × {_bits(b)} bits"

@@ -20,8 +20,8 @@ from hwsim.formats import (
     FixedFormat,
     FloatFormat,
     Format,
-    GridFormat,
     LogFormat,
+    SumFormat,
     TableFormat,
 )
 
@@ -30,7 +30,7 @@ FLIP = Number(1, 0, 0, 0, False)  # a binary operand on its wire
 WIDEST_SHIFT = 32  # of integers; farther ones are placed as floats are
 
 
-def decoded(fmt: Format) -> GridFormat:
+def decoded(fmt: Format) -> SumFormat:
     """The format of an operand behind its decoder; ValueError where that is not modelled."""
     if isinstance(fmt, CodebookFormat):
         return FloatFormat(11, 53) if fmt.entry is None else decoded(fmt.entry)

@@ -11,8 +11,9 @@ from hwsim.formats.blocks import BlockFormat
 from hwsim.formats.catalogue import ALIASES, CATALOGUE, Entry
 from hwsim.formats.checks import power_of_two
 from hwsim.formats.codebook import CodebookFormat
-from hwsim.formats.grammar import LATER, as_format, format_length, parse_format
+from hwsim.formats.grammar import as_format, format_length, parse_format
 from hwsim.formats.logarithmic import LogFormat
+from hwsim.formats.posits import PositFormat
 from hwsim.formats.stochastic import Stochastic, check_rounding, check_seed, stochastic_of
 from hwsim.formats.tables import TableFormat
 from hwsim.formats.types import (
@@ -23,6 +24,7 @@ from hwsim.formats.types import (
     Format,
     GridFormat,
     IntFormat,
+    SumFormat,
     check_overflow,
     plain_overflow,
 )
@@ -31,7 +33,6 @@ __all__ = [
     "ALIASES",
     "BLOCKS",
     "CATALOGUE",
-    "LATER",
     "OVERFLOWS",
     "ROUNDINGS",
     "BlockFormat",
@@ -43,7 +44,9 @@ __all__ = [
     "GridFormat",
     "IntFormat",
     "LogFormat",
+    "PositFormat",
     "Stochastic",
+    "SumFormat",
     "TableFormat",
     "any_format",
     "as_format",

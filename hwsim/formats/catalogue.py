@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hwsim.formats import p3109
 from hwsim.formats.codebook import CodebookFormat
 from hwsim.formats.logarithmic import LogFormat
+from hwsim.formats.posits import PositFormat
 from hwsim.formats.types import FixedFormat, FloatFormat, Format, IntFormat, Specials
 
 
@@ -108,8 +109,20 @@ TABLES = (
         "QLoRA, Dettmers 2023, arXiv 2305.14314, appendix E",
     ),
 )
+POSITS = tuple(
+    Entry(str(fmt), fmt, source)
+    for fmt, source in (
+        (PositFormat(8), "Posit Standard (2022); positN means positN_2"),
+        (PositFormat(16), "Posit Standard (2022)"),
+        (PositFormat(32), "Posit Standard (2022)"),
+        (PositFormat(8, 0), "Gustafson, Yonemoto 2017; any positN_ES"),
+        (PositFormat(16, 1), "Gustafson, Yonemoto 2017"),
+    )
+)
 
-CATALOGUE: dict[str, Entry] = {e.name: e for e in FLOATS + P3109 + INTEGERS + FIXED + TABLES}
+CATALOGUE: dict[str, Entry] = {
+    e.name: e for e in FLOATS + P3109 + INTEGERS + FIXED + TABLES + POSITS
+}
 SHORT_NAMES: dict[Format, str] = {e.format: e.name for e in FLOATS + TABLES}
 
 # What ml_dtypes and torch mean by their names; NumPy's integers are spelled as ours.

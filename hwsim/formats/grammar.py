@@ -5,6 +5,7 @@ format = name in the catalogue | alias
        | "binary" K "p" P ( "s" | "u" ) ( "e" | "f" )
        | ( "int" | "uint" ) N [ "_sym" ]  |  ( "fixed" | "ufixed" ) I "." F [ "_sym" ]
        | ( "log" I "." F | "pow2_" N ) [ "b" B ] { "_unsigned" | "_nozero" | "_linear" }
+       | "posit" N [ "_" ES ]
        | "codebook" [ "_" format ] "_" NUMBER { "_" NUMBER }  |  "codebook=" FILE ".txt"
 field  = "nosub" | "normal0" | "unsigned" | "nozero"
 NUMBER = [ "n" ] digits [ "." digits ] [ "e" [ "n" ] digits ]
@@ -27,6 +28,7 @@ from hwsim.formats.codebook import (
     codebook_of_words,
 )
 from hwsim.formats.logarithmic import LogFormat
+from hwsim.formats.posits import STANDARD_EXPONENT_BITS, PositFormat
 from hwsim.formats.types import (
     FixedFormat,
     FloatFormat,
@@ -49,14 +51,13 @@ _LOG = re.compile(
 )
 _NUMBERS = re.compile(rf"{NUMBER}(?:_{NUMBER})*")
 _FILE = re.compile(f"codebook=({FILE})")
-# Posit formats: known by name, so that the error does not guess a typo.
-LATER = re.compile(r"posit[0-9]+(?:_[a-z0-9]*?)?(?=[x+:/]|$)")
+_POSIT = re.compile(rf"posit(?P<n>{_N})(?:_(?P<es>{_N}))?")
 _NAMES = re.compile("|".join(sorted(map(re.escape, [*CATALOGUE, *ALIASES]), key=len, reverse=True)))
 
 
 def format_length(text: str, start: int) -> int:
     """Length of the longest format name that begins at ``text[start]``; 0 when there is none."""
-    patterns = (_NAMES, _FLOAT, p3109.NAME, _FIXED, _INT, _LOG, _FILE)
+    patterns = (_NAMES, _FLOAT, p3109.NAME, _FIXED, _INT, _LOG, _POSIT, _FILE)
     matches = (pattern.match(text, start) for pattern in patterns)
     ends = [m.end() for m in matches if m]
     if book := _codebook_parts(text, start):
@@ -99,14 +100,14 @@ def parse_format(text: str) -> Format:
             return FixedFormat(int(m["i"]), int(m["f"]), not m["u"], bool(m["sym"]))
         if m := _LOG.fullmatch(name):
             return _log(m)
+        if m := _POSIT.fullmatch(name):
+            return PositFormat(int(m["n"]), int(m["es"] or STANDARD_EXPONENT_BITS))
         if m := _FILE.fullmatch(name):
             return codebook_of_file(m[1])
         if (book := _codebook_parts(name, 0)) and book[2] == len(name):
             return codebook_of_words(book[1], book[0])
     except SpecError as error:
         raise SpecError(error.message, text, 0, len(text)) from None
-    if LATER.fullmatch(name):
-        raise SpecError(f"format {text!r} is not simulated yet", text, 0, len(text))
     raise SpecError(f"unknown format {text!r}", text, 0, len(text), [*CATALOGUE, *ALIASES])
 
 

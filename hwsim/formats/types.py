@@ -18,6 +18,7 @@ from typing import Literal
 from hwsim.errors import SpecError
 from hwsim.formats import p3109
 from hwsim.formats.checks import power_of_two, require_bool, require_choice, require_int
+from hwsim.formats.posits import PositFormat
 from hwsim.formats.tables import TableFormat
 
 Specials = Literal["ieee", "fn", "fnuz", "none", "merged", "p3109e", "p3109f"]
@@ -379,8 +380,9 @@ class IntFormat(FixedFormat):
         return f"IntFormat({self.width}, signed={self.signed}, symmetric={self.symmetric})"
 
 
-GridFormat = FloatFormat | FixedFormat  # what sums can be rounded to
-Format = GridFormat | TableFormat
+GridFormat = FloatFormat | FixedFormat  # whose values lie on a grid
+SumFormat = GridFormat | PositFormat  # what sums can be rounded to
+Format = SumFormat | TableFormat
 
 
 def default_bias(exponent_bits: int, specials: Specials) -> int:
@@ -412,6 +414,8 @@ def check_overflow(rule: str, fmt: Format) -> None:
     }.get(rule, "")
     if rule == "wrap" and isinstance(fmt, FixedFormat) and fmt.symmetric:
         why = "a symmetric format leaves a hole in the circle"
+    if isinstance(fmt, PositFormat) and rule != "saturate":
+        why = "posits saturate"
     if why:
         raise SpecError(f"overflow {rule!r} is impossible for {fmt}: {why}")
 

@@ -25,7 +25,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from hwsim.formats import FloatFormat, Format
+from hwsim.formats import FloatFormat, Format, PositFormat
 from hwsim.networks.errors import ModelError
 from hwsim.units import is_integer
 
@@ -98,7 +98,8 @@ def scale_for(fmt: Format, absmax: float, rule: float | str = "auto") -> float:
 
 
 def _default_rule(fmt: Format) -> str:
-    if not isinstance(fmt, FloatFormat) or fmt.width <= 6:
+    narrow = isinstance(fmt, FloatFormat) and fmt.width <= 6
+    if narrow or not isinstance(fmt, FloatFormat | PositFormat):
         return "absmax"
     if fmt.width > 8:
         return "none"

@@ -7,7 +7,8 @@ IEEE P3109 interim report 4.0 §4.7;
 
 from __future__ import annotations
 
-from hwsim.formats import FixedFormat, FloatFormat, Format, TableFormat
+from hwsim.formats import FixedFormat, FloatFormat, Format, PositFormat, TableFormat
+from hwsim.reference.posits import decode_posit, encode_posit
 from hwsim.reference.tables import decode_table, encode_table
 from hwsim.reference.values import (
     NAN,
@@ -29,6 +30,8 @@ def decode(code: int, fmt: Format) -> Value:
         return _decode_fixed(code, fmt)
     if isinstance(fmt, TableFormat):
         return decode_table(code, fmt)
+    if isinstance(fmt, PositFormat):
+        return decode_posit(code, fmt)
     if fmt.has_nan and code == fmt.nan_code:
         return NAN
     negative, magnitude = code >= fmt.sign_code > 0, code & ~fmt.sign_code
@@ -62,6 +65,8 @@ def encode(x: Value, fmt: Format) -> int:
     """The canonical code of x; ValueError when x is no value of the format."""
     if isinstance(fmt, TableFormat):
         return encode_table(x, fmt)
+    if isinstance(fmt, PositFormat):
+        return encode_posit(x, fmt)
     try:
         code = _encode_fixed(x, fmt) if isinstance(fmt, FixedFormat) else _encode_float(x, fmt)
         if decode(code, fmt) == x:

@@ -17,10 +17,12 @@ from hwsim.formats import (
     FloatFormat,
     Format,
     GridFormat,
+    PositFormat,
     Stochastic,
     TableFormat,
     stochastic_of,
 )
+from hwsim.reference.posits import cut_string, decode_posit
 from hwsim.reference.tables import round_to_table
 from hwsim.reference.values import (
     NAN,
@@ -31,6 +33,7 @@ from hwsim.reference.values import (
     from_ratio,
     infinity,
     less,
+    negate,
     to_int,
     zero,
 )
@@ -53,7 +56,8 @@ class Range(NamedTuple):
 
 
 def round_value(x: Value, fmt: Format, rounding: str, overflow: str, draw: int = 0) -> Rounded:
-    """x rounded to ``fmt``; what lies beyond the ends of a table does not count as overflow.
+    """x rounded to ``fmt``; what lies beyond the ends of a table does not count as overflow, what
+    lies beyond those of a posit does.
     ``draw``: the random bits R of a stochastic rounding.
 
     Raises ValueError when the result is NaN and the format has none, and for ±Inf under ``wrap``.
@@ -62,6 +66,8 @@ def round_value(x: Value, fmt: Format, rounding: str, overflow: str, draw: int =
         return Rounded(nan_of(fmt), False)
     if isinstance(fmt, TableFormat):
         return Rounded(round_to_table(x, fmt, rounding), False)
+    if isinstance(fmt, PositFormat):
+        return round_to_posit(x, fmt, rounding, draw)
     if x.kind is Kind.INFINITE:
         return Rounded(_infinite(x, fmt, overflow), False)
     y = _settle_zero(to_grid(x, fmt, rounding, draw), fmt)
@@ -87,6 +93,25 @@ def nan_of(fmt: Format) -> Value:
     return NAN
 
 
+def round_to_posit(x: Value, fmt: PositFormat, rounding: str, draw: int) -> Rounded:
+    """The code that the string of |x| rounds to as a whole number, with x's sign; ±Inf is NaR.
+
+    Between 0 and minpos it is minpos in every mode, beyond maxpos it is maxpos.
+    """
+    if not x.is_finite or x.is_zero:
+        return Rounded(zero() if x.is_zero else NAN, False)
+    magnitude, limits = x._replace(negative=False), finite_range(fmt)
+    if beyond := less(limits.largest, magnitude):
+        magnitude = limits.largest
+    elif less(magnitude, limits.smallest):
+        magnitude = limits.smallest
+    code, rest, shift = cut_string(magnitude, fmt)
+    if rest:
+        code += goes_away(rounding, (rest, shift), code % 2 == 1, x.negative, draw)
+    y = decode_posit(code, fmt)
+    return Rounded(negate(y) if x.negative else y, beyond)
+
+
 # --- the grid: precision and smallest exponent, no upper bound ------------------------------------
 def to_grid(x: Value, fmt: GridFormat, rounding: str, draw: int = 0) -> Value:
     """A finite x rounded to a multiple of the spacing that ``fmt`` has around it."""
@@ -95,13 +120,21 @@ def to_grid(x: Value, fmt: GridFormat, rounding: str, draw: int = 0) -> Value:
     if x.is_zero or shift <= 0:  # the significand is odd or zero: x is a multiple of 2^quantum
         return x
     steps, rest = x.significand >> shift, x.significand & ((1 << shift) - 1)
-    if how := stochastic_of(rounding):
-        away = draws_away(how, rest, shift, draw)
-    else:
-        half = 1 << (shift - 1)
-        odd = lower_is_odd(steps, quantum, fmt)
-        away = rounds_away(rounding, (rest > half) - (rest < half), odd, x.negative)
+    odd = lower_is_odd(steps, quantum, fmt)
+    away = goes_away(rounding, (rest, shift), odd, x.negative, draw)
     return finite(x.negative, steps + away, quantum)
+
+
+def goes_away(
+    rounding: str, share: tuple[int, int], lower_odd: bool, negative: bool, draw: int
+) -> bool:
+    """Whether a magnitude goes to the neighbour away from zero; share : (rest, shift), of a step
+    rest / 2^shift lies above the lower neighbour."""
+    rest, shift = share
+    if how := stochastic_of(rounding):
+        return draws_away(how, rest, shift, draw)
+    half = 1 << (shift - 1)
+    return rounds_away(rounding, (rest > half) - (rest < half), lower_odd, negative)
 
 
 def quantum_exponent(x: Value, fmt: GridFormat) -> int:

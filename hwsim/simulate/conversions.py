@@ -22,6 +22,8 @@ from hwsim.formats import (
     FloatFormat,
     Format,
     GridFormat,
+    PositFormat,
+    SumFormat,
     TableFormat,
     any_format,
     as_format,
@@ -43,6 +45,7 @@ from hwsim.simulate.grids import (
     within_float32,
 )
 from hwsim.simulate.inputs import as_codes, as_whole, carrier_exact, check_out, result_array
+from hwsim.simulate.posits import convert_posits, decode_all, decode_into, round_posits
 from hwsim.simulate.streams import PIECE, Elements
 from hwsim.simulate.tables import decode_codes, round_numbers, table_codes
 
@@ -221,6 +224,9 @@ def decode(
     if isinstance(fmt, TableFormat):
         values = target(array, out, default)
         decode_codes(np.ascontiguousarray(array).reshape(-1), values.reshape(-1), fmt)
+    elif isinstance(fmt, PositFormat) and array.dtype.kind == "u":
+        values = target(array, out, default)
+        decode_into(np.ascontiguousarray(array).reshape(-1), values.reshape(-1), fmt)
     elif has_table(fmt):
         values = target(array, out, default)
         look_up(np.ascontiguousarray(array).reshape(-1), _table(fmt), values.reshape(-1))
@@ -232,7 +238,7 @@ def decode(
 
 
 @cache
-def _table(fmt: GridFormat) -> Array:
+def _table(fmt: SumFormat) -> Array:
     """The values of all codes."""
     return _decoded(np.arange(1 << fmt.width, dtype=np.uint64), fmt).astype(value_dtype(fmt))
 
@@ -312,6 +318,8 @@ def _rounded_numbers(
 ) -> Array:
     if isinstance(fmt, TableFormat):
         return round_numbers(x, fmt, rounding, value_dtype(fmt))
+    if isinstance(fmt, PositFormat):
+        return round_posits(x, fmt, rounding, draws)
     if isinstance(fmt, FixedFormat) and overflow == "wrap" and x.dtype.kind == "f":
         if np.isinf(x).any():
             raise ValueError(f"x holds Inf, which {fmt} cannot wrap")
@@ -380,12 +388,17 @@ def codes_of(values: Array, fmt: Format) -> Array:
         return table_codes(values, fmt, code_dtype(fmt))
     flat = np.ascontiguousarray(values, np.float64).reshape(-1)
     codes = np.empty(flat.shape, np.uint64)
+    if isinstance(fmt, PositFormat):
+        convert_posits(flat, codes, fmt, "rne", coded=True)
+        return codes.reshape(values.shape)
     encode_kernel(flat, codes, code_fields(fmt))
     return codes.reshape(values.shape)
 
 
-def _decoded(codes: Array, fmt: GridFormat) -> Array:
+def _decoded(codes: Array, fmt: SumFormat) -> Array:
     flat = np.ascontiguousarray(codes).reshape(-1)
+    if isinstance(fmt, PositFormat):
+        return decode_all(flat, fmt).reshape(codes.shape)
     if isinstance(fmt, FloatFormat):
         values = np.empty(flat.shape)
         decode_kernel(flat, values, code_fields(fmt))

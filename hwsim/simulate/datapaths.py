@@ -25,7 +25,7 @@ from hwsim_kernels.datapath import (
     Path,
 )
 
-from hwsim.formats import FloatFormat, stochastic_of
+from hwsim.formats import FloatFormat, GridFormat, PositFormat, stochastic_of
 from hwsim.simulate.choices import Choice, choose, plainly_cut
 from hwsim.simulate.cores import kind, kind_in
 from hwsim.simulate.facts import Facts, Unknown
@@ -76,6 +76,8 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
     formats = (unit.a, unit.b, unit.accumulator, unit.outer_format)
     if unit.product_format is not None or way_of(unit.rounding) is None:
         return None
+    if any(isinstance(fmt, PositFormat) for fmt in formats[2:]):
+        return None
     if not isinstance(unit.order, KNOWN) or any(fmt.carried_as_codes for fmt in formats):
         return None
     product_kind = kind(unit)
@@ -117,6 +119,7 @@ def _choices(
 ) -> tuple[Choice, Choice | None] | None:
     """The datapaths of inner and outer sums in one carrier; None where one is not proved."""
     order, entering = unit.order, product_of(unit, facts)
+    assert isinstance(unit.accumulator, GridFormat)
     inner = Sum(
         *(unit, unit.accumulator, entering, facts, level),
         *(True, facts.length, carrier, facts.finite),
@@ -143,17 +146,16 @@ def _choices(
 def _outer(inner: Sum, choice: Choice) -> Sum:
     """The accumulator of chunk sums."""
     unit, fmt = inner.unit, inner.fmt
-    order = unit.order
+    order, into = unit.order, unit.outer_format
     assert isinstance(order, Chunked)
+    assert isinstance(into, GridFormat)
     chunks = max(1, -(-inner.facts.length // order.length))
     # Each chunk sum is at most the bound of one; all of them together that of one long sum.
     largest = inner.bound if inner.bounded else magnitude(fmt)
     mass = inner.bound if inner.bounded else math.inf
     sums = Addend(inner.precision, inner.quantum, largest, mass, f"chunk sum in {fmt}")
     finite = stays_finite(inner, choice)
-    return replace(
-        inner, fmt=unit.outer_format, addend=sums, inner=False, steps=chunks, finite=finite
-    )
+    return replace(inner, fmt=into, addend=sums, inner=False, steps=chunks, finite=finite)
 
 
 def drawn_family(level: int, rounding: int) -> list[Path]:

@@ -15,8 +15,9 @@ from hwsim_kernels.elementwise import (
     convert_kernel,
 )
 
-from hwsim.formats import FloatFormat, Format, TableFormat
+from hwsim.formats import FloatFormat, Format, PositFormat, TableFormat
 from hwsim.simulate.grids import conversion_numbers, fits_float64_grid, narrow_lanes
+from hwsim.simulate.posits import convert_posits
 from hwsim.simulate.tables import convert_floats
 
 Array = npt.NDArray[Any]
@@ -26,7 +27,7 @@ TABLE_BITS = 16  # widest codes that are looked up
 
 def is_direct(x: Array, fmt: Format, overflow: str) -> bool:
     """Whether `convert` takes ``x`` into ``fmt``: floats, into a grid that float64 can reach."""
-    if isinstance(fmt, TableFormat):
+    if isinstance(fmt, TableFormat | PositFormat):
         return x.dtype in FLOATS
     return x.dtype in FLOATS and overflow != "wrap" and not fits_float64_grid(fmt)
 
@@ -44,10 +45,12 @@ def convert(
     """out ← R(x / scale), values or codes; the number of NaN in x.
 
     ``x`` and ``out``: contiguous, of one size, `is_direct`; out is float32 or float64 and wide
-    enough, or unsigned for codes of float formats and tables.
+    enough, or unsigned for codes of float formats, posits and tables.
     """
     if isinstance(fmt, TableFormat):
         return convert_floats(x, out.reshape(-1), fmt, rounding, scale)
+    if isinstance(fmt, PositFormat):
+        return convert_posits(x.reshape(-1), out.reshape(-1), fmt, rounding, coded, scale)
     flags = CODED * coded + SCALED * (scale != 1.0) + DIRECTED * (rounding != "rne")
     narrow = narrow_lanes(fmt) if x.itemsize == 4 and scale == 1.0 else 0
     if narrow & NATURAL:
@@ -77,11 +80,11 @@ def target(x: Array, out: Array | None, dtype: np.dtype[Any]) -> Array:
 
 def has_table(fmt: Format) -> bool:
     """Whether every code of ``fmt`` is looked up."""
-    return isinstance(fmt, FloatFormat) and fmt.width <= TABLE_BITS
+    return isinstance(fmt, FloatFormat | PositFormat) and fmt.width <= TABLE_BITS
 
 
 def has_codes(fmt: Format) -> bool:
     """Whether the kernel writes the codes of ``fmt``."""
     if isinstance(fmt, FloatFormat):
         return fmt.precision > 1
-    return isinstance(fmt, TableFormat)
+    return isinstance(fmt, TableFormat | PositFormat)

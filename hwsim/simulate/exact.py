@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hwsim_kernels.exact import Digits, column_norms, exact_rows, settle_rows
 from hwsim_kernels.float64 import ALL, LARGEST, NONE, OVERFLOW
 
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, PositFormat
 from hwsim.simulate.conversions import round_values
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import (
@@ -23,6 +23,8 @@ from hwsim.simulate.grids import (
     significant_bits,
     within_float32,
 )
+from hwsim.simulate.posit_stages import MOST_BITS, once
+from hwsim.simulate.posits import round_posits
 from hwsim.simulate.scheduler import one_blas_thread, run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.tally import Totals
@@ -142,6 +144,8 @@ def exact_product(
     facts: Facts, unit: MacUnit, level: int, threads: int
 ) -> tuple[Array, Totals] | None:
     """One rounding of the exact total, c included; None where 53 bits do not do."""
+    if isinstance(unit.accumulator, PositFormat):
+        return _exact_posits(facts, unit, level, threads)
     floats = all(significant_bits(fmt) <= 53 for fmt in (unit.a, unit.b))
     rounds = not isinstance(unit.multiplier, ExactProduct)
     if rounds or not floats or fits_float64_grid(unit.accumulator):
@@ -159,6 +163,7 @@ def exact_product(
     with np.errstate(invalid="ignore"):
         if rule == "wrap" and not np.abs(x).max(initial=0.0) < float(fmt.smallest) * 2.0**50:
             return None  # the circle needs the low bits that rounding to odd has dropped
+    assert isinstance(fmt, GridFormat)
     values, count = round_values(x, fmt, unit.rounding, rule, totals.struck)
     refuse_nan(values, fmt)
     totals.inner[OVERFLOW] = count
@@ -166,6 +171,32 @@ def exact_product(
         finite = np.abs(values[np.isfinite(values)])
         totals.inner[LARGEST] = np.float64(finite.max(initial=0.0)).view(np.int64)
     return values, totals
+
+
+def exact_problem(unit: MacUnit) -> str:
+    """Why digits and float64 do not give the posit that an exact total rounds to; empty when they
+    do."""
+    operands = max(map(significant_bits, (unit.a, unit.b))) <= 53
+    if not isinstance(unit.multiplier, ExactProduct):
+        return "products are rounded"
+    if not operands or significant_bits(unit.accumulator) > MOST_BITS:
+        return f"operands have more than 53 bits, or {unit.accumulator} more than {MOST_BITS}"
+    quantum = unit.a.quantum_exponent + unit.b.quantum_exponent
+    inside = magnitude(unit.a) * magnitude(unit.b) < 2**980 and quantum >= -1022
+    return "" if inside else f"the product {unit.a}x{unit.b} is beyond float64"
+
+
+def _exact_posits(
+    facts: Facts, unit: MacUnit, level: int, threads: int
+) -> tuple[Array, Totals] | None:
+    """One rounding of the exact total, c included, into a posit."""
+    if exact_problem(unit):
+        return None
+    if facts.length == 0:
+        x = np.zeros((*facts.a.shape[:2], facts.b.shape[2])) if facts.c is None else facts.c
+        return x.astype(np.float64), Totals(x.shape, level)
+    quantum = unit.a.quantum_exponent + unit.b.quantum_exponent
+    return once(_exact_sums(facts, unit, quantum, threads), unit, level)
 
 
 def _exact_integers(
@@ -197,7 +228,21 @@ def _exact_sums(facts: Facts, unit: MacUnit, quantum: int, threads: int) -> Arra
     arrays = (facts.a, facts.b, _NO_START if facts.c is None else facts.c)
     a, b, c = (np.ascontiguousarray(x, np.float64) for x in arrays)
     sums = _Sums(a, b, c, _digits(unit, facts, quantum), threads)
-    return sums.settled(unit) if _is_bounded(unit) else sums.by_digits()
+    if not _is_bounded(unit):
+        return sums.by_digits()
+    if isinstance(unit.accumulator, PositFormat):
+        return sums.settled_posits(unit.accumulator, unit.rounding)
+    return sums.settled(unit)
+
+
+def product_error(a: Array, b: Array) -> Array:
+    """How much a float64 product errs at most: k products and additions, three conversions of
+    integers, and this bound's own errors, each relative to max|a|·Σ|b| of an output."""
+    with np.errstate(all="ignore"):
+        rows = np.abs(a).max(axis=2, initial=0.0)[:, :, None]
+        columns = np.abs(b).sum(axis=1)[:, None, :]
+        bound: Array = rows * columns * ((a.shape[2] + 8) * 2.0**-52) + 2.0**-1000
+    return bound
 
 
 @dataclass(frozen=True)
@@ -225,6 +270,7 @@ class _Sums:
         column_norms(b, columns)
         # γ of K products and sums, c's included; the last factor covers the norms' own errors.
         error = (a.shape[2] + 8) * 2.0**-53 * 1.0001
+        assert isinstance(unit.accumulator, GridFormat)
         grid = grid64(unit.accumulator, unit.rounding, unit.overflow_of(unit.accumulator))
         mode, minus = rounding_mode(unit.rounding), self.digits.minus_zero
         open = np.empty(x.shape, bool)
@@ -234,6 +280,23 @@ class _Sums:
             exact_rows(a, b, c, x, open, first, last, self.digits)
 
         self._by_rows(rows)
+        return x
+
+    def settled_posits(self, fmt: PositFormat, rounding: str) -> Array:
+        """The same for posits: where both ends of the bound round alike, and both, or neither, lie
+        beyond maxpos."""
+        a, b, c = self.a, self.b, self.c
+        x = gemm(a, b, self.threads)
+        with np.errstate(all="ignore"):
+            error = product_error(a, b)
+            if c.size:
+                error = error + (np.abs(x) + np.abs(c)) * 2.0**-51
+                x = x + c
+            ends = x - error, x + error
+            low, high = (round_posits(end, fmt, rounding, None) for end in ends)
+            top = float(fmt.largest)
+            open = (low != high) | ((np.abs(ends[0]) > top) != (np.abs(ends[1]) > top))
+        self._by_rows(partial(exact_rows, a, b, c, x, open), self.digits)
         return x
 
     def _by_rows(self, task: Callable[..., None], *rest: Any) -> None:

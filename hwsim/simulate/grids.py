@@ -17,7 +17,16 @@ from hwsim_kernels.powers import Powers
 from hwsim_kernels.rounding64 import NEAREST, ODD, THRESHOLD
 from hwsim_kernels.scalars import Grid64, IntRange
 
-from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, TableFormat, stochastic_of
+from hwsim.formats import (
+    FixedFormat,
+    FloatFormat,
+    Format,
+    GridFormat,
+    PositFormat,
+    SumFormat,
+    TableFormat,
+    stochastic_of,
+)
 from hwsim.formats.stochastic import VARIANTS
 
 ONE64 = 1 << 52  # one step of a float64's exponent field
@@ -30,7 +39,7 @@ FIXED_NARROW = 22  # the same in float32
 @cache
 def significant_bits(fmt: Format) -> int:
     """Most bits a significand of ``fmt`` has, trailing zeros not counted."""
-    if isinstance(fmt, FloatFormat):
+    if isinstance(fmt, FloatFormat | PositFormat):
         return fmt.precision
     if isinstance(fmt, TableFormat):
         return fmt.significant_bits
@@ -61,6 +70,8 @@ def fits_float64_grid(fmt: Format, rounding: str = "rne") -> str:
         return "" if fmt.width <= FIXED_PRECISION else f"{fmt} is wider than 50 bits"
     if isinstance(fmt, TableFormat):
         return f"{fmt} is a table"
+    if isinstance(fmt, PositFormat):
+        return f"{fmt} is no grid"
     if not fmt.has_zero:
         return f"{fmt} has no zero"
     if not 2 <= fmt.precision <= 51:
@@ -121,7 +132,7 @@ def cut64(fmt: GridFormat, rounding: str) -> Cut:
     )
 
 
-def draw_place(fmt: GridFormat, width: int, random: int) -> int:
+def draw_place(fmt: SumFormat, width: int, random: int) -> int:
     """How far up the bits of a carrier a draw is added; 0 where there is no room for one."""
     bits = 24 if width == 32 else 53
     return max(0, bits - fmt.precision - random) if isinstance(fmt, FloatFormat) else 0

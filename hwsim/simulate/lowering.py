@@ -15,12 +15,20 @@ from hwsim_kernels.float64 import ALL, CHEAP, NONE
 from hwsim_kernels.rounding64 import EXACT, INNOCUOUS, STICKY
 from hwsim_kernels.scalars import Grid64
 
-from hwsim.formats import FixedFormat, FloatFormat, GridFormat, stochastic_of
+from hwsim.formats import (
+    FixedFormat,
+    FloatFormat,
+    GridFormat,
+    PositFormat,
+    SumFormat,
+    stochastic_of,
+)
 from hwsim.simulate.bins import parts
 from hwsim.simulate.compensated import CompensatedStage
 from hwsim.simulate.core_products import summing_unit
 from hwsim.simulate.cores import kind, rewritten
 from hwsim.simulate.datapaths import plan
+from hwsim.simulate.exact import exact_problem
 from hwsim.simulate.facts import Facts, Unknown
 from hwsim.simulate.fused import Known
 from hwsim.simulate.grids import (
@@ -30,8 +38,11 @@ from hwsim.simulate.grids import (
     magnitude,
     rounding_mode,
     significant_bits,
+    within_float32,
 )
 from hwsim.simulate.logsums import log_proof
+from hwsim.simulate.posit_stages import MOST_BITS, PositStage, has_posits
+from hwsim.simulate.posits import is_narrow
 from hwsim.simulate.powers import never_loses
 from hwsim.simulate.preparations import FP32_NOSUB, adds_products
 from hwsim.simulate.staged import staged_proof
@@ -79,7 +90,7 @@ class Level:
     """One accumulator to be lowered: its format and rule, what enters it, what is counted."""
 
     unit: MacUnit
-    fmt: GridFormat
+    fmt: SumFormat
     addend: Addend
     level: int
     finite: bool  # every addend and c, on this data
@@ -148,14 +159,16 @@ def _compensated(
     unit: MacUnit, order: Kahan | DoubleWord, facts: Facts | Unknown, level: int
 ) -> tuple[Stage, Stage | None] | str:
     """The stage of a sequential sum, and what holds of sums of two values of its format."""
+    fmt, last = unit.accumulator, unit.output_format
+    if not isinstance(fmt, GridFormat) or not isinstance(last, GridFormat) or has_posits(unit):
+        return "compensated sums of posits have no kernel"
     found = lower(replace(unit, order=Sequential(), output=None), facts, level)
     if isinstance(found, str):
         return found
-    first, last = found[0], unit.output_format
+    first = found[0]
     assert isinstance(first, Float64Stage)
     if isinstance(order, DoubleWord) and (reason := _two_words_end(unit)):
         return reason
-    fmt = unit.accumulator
     value = Addend(
         significant_bits(fmt), fmt.quantum_exponent, magnitude(fmt), 2.0, f"{fmt} + {fmt}"
     )
@@ -174,7 +187,7 @@ def _two_words_end(unit: MacUnit) -> str:
 
 
 def _stays_finite(
-    unit: MacUnit, fmt: GridFormat | None, addend: Addend, facts: Facts | Unknown
+    unit: MacUnit, fmt: SumFormat | None, addend: Addend, facts: Facts | Unknown
 ) -> bool:
     """Whether results in ``fmt``, from finite addends, are finite: by its rule or by this data."""
     if fmt is None or unit.overflow_of(fmt) in ("saturate", "saturate_all", "wrap"):
@@ -191,6 +204,8 @@ def _product(unit: MacUnit) -> Addend:
 
 def _stage(level: Level, facts: Facts | Unknown) -> Stage | str:
     """The cheapest stage that is proved; the reason of the last refusal where none is."""
+    if isinstance(level.fmt, PositFormat):
+        return _posit(level, level.fmt)
     return _integer(level) or _float64(level, facts)
 
 
@@ -227,6 +242,8 @@ def _float64(level: Level, facts: Facts | Unknown) -> Stage | str:
     for rounded in (fmt, product or fmt):
         if reason := fits_float64_grid(rounded):
             return reason
+    assert isinstance(fmt, GridFormat)
+    assert isinstance(product, GridFormat | None)
     if not _exact_in(level, 53, -1074, 1022):
         return f"the product {unit.a}x{unit.b} is not exact in float64"
     wraps = level.overflow == "wrap"
@@ -254,6 +271,44 @@ def _float64(level: Level, facts: Facts | Unknown) -> Stage | str:
         zero_add=zero_add,
         proof=f"float64: {why}",
     )
+
+
+def _posit(level: Level, fmt: PositFormat) -> Stage | str:
+    """A posit accumulator, in float64 or float32."""
+    unit, rounded = level.unit, level.unit.product_format
+    if rounded is not None and not isinstance(rounded, PositFormat):
+        return f"products in {rounded} and sums in {fmt}"
+    if max(f.precision for f in (fmt, rounded) if f) > MOST_BITS:
+        return f"{fmt} has more than {MOST_BITS} bits, two less than float64"
+    product = _product(unit)
+    operands = max(significant_bits(unit.a), significant_bits(unit.b)) <= 53
+    wide = product.bits > 53
+    low = product.quantum >= -1074 and level.addend.quantum >= -1074
+    if not operands or not low or product.largest + level.addend.largest + fmt.largest >= 2**1022:
+        return f"the product {unit.a}x{unit.b} is beyond float64"
+    if wide and level.level == ALL and rounded is None:
+        return f"what is lost of {unit.a}x{unit.b} has more bits than two float64"
+    bare = level.level == NONE and rounded is None and level.addend.what == product.what
+    narrow = bare and _holds_in_float32(unit, fmt, product)
+    bits = 24 if narrow else 53
+    how = "a product is the sum of two floats, and " if wide else ""
+    return PositStage(
+        fmt,
+        rounded,
+        unit.rounding,
+        wide,
+        level.level,
+        f"float{64 - 32 * narrow}: {how}sums are rounded to odd in {bits} >= {fmt.precision} + 2 "
+        "bits",
+        np.float32 if narrow else np.float64,
+    )
+
+
+def _holds_in_float32(unit: MacUnit, fmt: PositFormat, product: Addend) -> bool:
+    """Whether operands, products and sums are float32 numbers, and posits have two bits less."""
+    narrow = all(map(within_float32, (unit.a, unit.b))) and is_narrow(fmt) and fmt.precision <= 22
+    inside = product.quantum >= -149 and product.largest + fmt.largest < 2**127
+    return narrow and inside and product.bits <= 24
 
 
 def _grid(unit: MacUnit, fmt: GridFormat) -> Grid64:
@@ -302,6 +357,8 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
         return _describe_fused(unit)
     if isinstance(unit.order, LogSum):
         return (log_proof(unit),)
+    if has_posits(unit):
+        return _describe_posits(unit)
     if isinstance(unit.order, Exact) and stochastic_of(unit.rounding):
         return ("integers of any width, slowly: the sum's one rounding draws",)
     if isinstance(unit.order, Exact):
@@ -316,6 +373,18 @@ def describe(unit: MacUnit) -> tuple[str, ...]:
     stages = lower(unit, Unknown(), NONE)
     if isinstance(stages, str):
         return (f"integers of any width, slowly: {stages}",)
+    return tuple(stage.proof for stage in stages if stage is not None)
+
+
+def _describe_posits(unit: MacUnit) -> tuple[str, ...]:
+    """The proofs of sums that are posits."""
+    if isinstance(unit.order, Exact) and not stochastic_of(unit.rounding):
+        if problem := exact_problem(unit):
+            return (f"the exact reference, slowly: {problem}",)
+        return ("BLAS where 53 bits hold the sum, else 32-bit digits of it; rounded once",)
+    stages = lower(unit, Unknown(), NONE)
+    if isinstance(stages, str):
+        return (f"the exact reference, slowly: {stages}",)
     return tuple(stage.proof for stage in stages if stage is not None)
 
 
@@ -339,7 +408,7 @@ def _describe_plainer(unit: MacUnit) -> tuple[str, ...]:
     if isinstance(order, Staged):
         return (staged_proof(unit),)
     if isinstance(order, DotAdd) and order.partial is not None:
-        why = "sums of two integers, clamped, in floats that hold every sum, or as saturating chunks"
+        why = "clamped sums of two integers in floats that hold every sum, or saturating chunks"
         return (f"{why}; else, and where everything is counted, the reference, slowly",)
     return ()
 

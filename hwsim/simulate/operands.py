@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.operands import quantize_turned
 
-from hwsim.formats import FixedFormat, FloatFormat, Format, TableFormat
+from hwsim.formats import FixedFormat, FloatFormat, Format, PositFormat, TableFormat
 from hwsim.simulate.conversions import rounded, value_dtype
 from hwsim.simulate.elementwise import FLOATS, convert
 from hwsim.simulate.grids import fits_float64_grid, grid64
@@ -83,7 +83,7 @@ def _quotient(x: Array, scale: float) -> Array:
 
 @cache
 def _has_kernel(fmt: Format) -> bool:
-    if isinstance(fmt, TableFormat):
+    if isinstance(fmt, TableFormat | PositFormat):
         return True
     return carrier(fmt).kind == "f" and not fits_float64_grid(fmt)
 
@@ -92,7 +92,7 @@ def _quantized(name: str, x: Array, fmt: Format, scale: float, threads: int) -> 
     values = np.empty(x.shape, carrier(fmt))
     lost = []
     turned = x.ndim == 2 and x.T.flags.c_contiguous and not x.flags.c_contiguous
-    if turned and not isinstance(fmt, TableFormat):
+    if turned and not isinstance(fmt, TableFormat | PositFormat):
         grid = grid64(fmt, "rne", "saturate")
 
         def part(at: slice) -> None:

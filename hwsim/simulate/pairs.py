@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.pairs import clamped_pairs
 
-from hwsim.formats import FixedFormat, GridFormat
+from hwsim.formats import FixedFormat
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import magnitude
 from hwsim.simulate.scheduler import run_tiles
@@ -41,10 +41,10 @@ def pairs_in_chunks(unit: MacUnit, facts: Facts) -> MacUnit | None:
     return replace(unit, accumulator=fmt, overflow="saturate", order=Chunked(2, acc))
 
 
-def _pair(unit: MacUnit) -> GridFormat:
+def _pair(unit: MacUnit) -> FixedFormat:
     """What a pair's sum is rounded to."""
     assert isinstance(unit.order, DotAdd)
-    assert unit.order.partial is not None
+    assert isinstance(unit.order.partial, FixedFormat)
     return unit.order.partial
 
 

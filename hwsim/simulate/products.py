@@ -16,7 +16,7 @@ from hwsim_kernels.datapath import MITCHELL, lossless
 from hwsim_kernels.float64 import ALL, NONE, OVERFLOW, PRODUCT_OVERFLOW
 
 from hwsim import reference
-from hwsim.formats import FloatFormat, Format
+from hwsim.formats import FloatFormat, Format, PositFormat
 from hwsim.simulate import wide
 from hwsim.simulate.bins import binned, is_binnable
 from hwsim.simulate.blocks import run_plan
@@ -33,6 +33,7 @@ from hwsim.simulate.inputs import carrier_exact
 from hwsim.simulate.logsums import log_product
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.pairs import pair_sums, pairs_in_chunks
+from hwsim.simulate.posits import to_output
 from hwsim.simulate.powers import plain, shifted_out
 from hwsim.simulate.preparations import flushed, in_turn, plainer, with_nan
 from hwsim.simulate.range_check import out_of_range
@@ -330,6 +331,9 @@ def _convert(
         values = values.astype(value_dtype(unit.outer_format), copy=False)
     refuse_nan(values, fmt)
     rule = unit.overflow_of(fmt)
+    if isinstance(fmt, PositFormat):
+        how = unit.rounding, totals.struck
+        return to_output(values, unit.outer_format, fmt, how, draws)
     if _is_wider(fmt, unit.outer_format) and rule != "saturate_all":
         return carrier_exact(values), 0
     if rule == "wrap" or _in_codes(unit) or fits_float64_grid(fmt, unit.rounding):

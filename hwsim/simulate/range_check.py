@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwsim.simulate.exact import blas, gemm
+from hwsim.simulate.exact import blas, gemm, product_error
 from hwsim.simulate.facts import SLACK, Facts
 from hwsim.units import MacUnit
 
@@ -29,7 +29,7 @@ def out_of_range(facts: Facts, unit: MacUnit, threads: int) -> int:
     if total is None:
         a, b = facts.a.astype(np.float64), facts.b.astype(np.float64)
         total = gemm(a, b, threads)
-        error = _error(a, b)
+        error = product_error(a, b)
     total = total.astype(np.float64, copy=False)  # a bound may have more bits than float32
     low, high = float(fmt.lowest), float(fmt.largest)
     if high > fmt.largest:  # 64-bit integers: float64 rounds 2^63 − 1 up
@@ -45,16 +45,6 @@ def out_of_range(facts: Facts, unit: MacUnit, threads: int) -> int:
     unsure = np.argwhere(finite & ~outside & ~inside)
     exact = sum(not fmt.lowest <= _total(facts, *at) <= fmt.largest for at in unsure)
     return int(np.count_nonzero(outside & finite)) + exact
-
-
-def _error(a: Array, b: Array) -> Array:
-    """How much a float64 product errs at most: k products and additions, three conversions of
-    integers, and this bound's own errors, each relative to max|a|·Σ|b| of an output."""
-    with np.errstate(all="ignore"):
-        rows = np.abs(a).max(axis=2, initial=0.0)[:, :, None]
-        columns = np.abs(b).sum(axis=1)[:, None, :]
-        bound: Array = rows * columns * ((a.shape[2] + 8) * 2.0**-52) + 2.0**-1000
-    return bound
 
 
 def _finite(a: Array, b: Array, c: Array | None) -> Array:

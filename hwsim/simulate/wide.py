@@ -18,10 +18,11 @@ from hwsim_kernels import project, register, wide, wide_compensated, wide_orders
 from hwsim_kernels.float64 import COUNTS, NONE
 from hwsim_kernels.wide import Machine, Operand
 
-from hwsim.formats import FloatFormat, Format, GridFormat, stochastic_of
+from hwsim.formats import FloatFormat, Format, SumFormat, stochastic_of
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import magnitude
 from hwsim.simulate.inputs import nan_reached
+from hwsim.simulate.posit_stages import has_posits
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.streams import NO_WORDS, Draws, drawing
 from hwsim.simulate.sums import Bounds, finest_bit, product_of
@@ -71,7 +72,7 @@ NO_DRAWS = np.empty(0, np.uint32)
 def knows(unit: MacUnit, facts: Facts) -> bool:
     """Whether the kernels know every part of the unit, on this data."""
     known = isinstance(unit.multiplier, MULTIPLIERS) and isinstance(unit.order, ORDERS)
-    plain = unit.core is None and not unit.ftz
+    plain = unit.core is None and not unit.ftz and not has_posits(unit)
     if isinstance(unit.order, DotAdd) and unit.order.partial is not None:
         return False
     return known and plain and _fits_window(unit, facts)
@@ -332,7 +333,7 @@ class _Job:
             self.tallies.append((where, tally))
 
 
-def _last(unit: MacUnit) -> GridFormat:
+def _last(unit: MacUnit) -> SumFormat:
     """Format of what the kernels give: two words are rounded into the output's."""
     return unit.output_format if isinstance(unit.order, DoubleWord) else unit.outer_format
 

@@ -17,6 +17,7 @@ from hwsim.formats import (
     ROUNDINGS,
     FixedFormat,
     Format,
+    PositFormat,
     as_format,
     check_overflow,
     check_rounding,
@@ -99,10 +100,11 @@ class Conversion:
     @cached_property
     def inside(self) -> Array:
         """Points that no rounding takes out of the range, or to zero where subnormals are lacking:
-        below the smallest value those formats round first, and then flush."""
+        below the smallest value those formats round first, and then flush; posits go up to it."""
         low, high = float(self.fmt.lowest), float(self.fmt.largest)
         x = self.points[(self.points >= low) & (self.points <= high)]
         whole = isinstance(self.fmt, FixedFormat) or self.fmt.has_subnormals
+        whole = whole and not isinstance(self.fmt, PositFormat)
         return x if whole else x[(np.abs(x) >= float(self.fmt.smallest)) | (x == 0)]
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim import reference
-from hwsim.formats import FixedFormat, FloatFormat, Format, TableFormat
-from hwsim.testing.points import patterns
+from hwsim.formats import FixedFormat, FloatFormat, Format, PositFormat, TableFormat
+from hwsim.testing.points import hard_codes, patterns
 
 Array = npt.NDArray[Any]
 STYLES = ("codes", "finite", "tiny", "middle", "huge", "root", "cancelling", "hard")
@@ -26,6 +26,8 @@ def values(
         return _floats(fmt, shape, style, generator)
     if isinstance(fmt, TableFormat):
         return _entries(fmt, shape, style, generator)
+    if isinstance(fmt, PositFormat):
+        return _posits(fmt, shape, style, generator)
     return _fixed(fmt, shape, style, generator)
 
 
@@ -37,6 +39,28 @@ def _entries(
     few = max(2, len(sizes) // 4)
     chosen = {"tiny": sizes[:few], "zeros": sizes[:1], "huge": sizes[-few:]}.get(style, sizes)
     return generator.choice(np.array(chosen), shape)
+
+
+def _posits(
+    fmt: PositFormat, shape: tuple[int, ...], style: str, generator: np.random.Generator
+) -> Array:
+    """NaR among ``codes`` alone."""
+    if style in ("codes", "finite"):
+        codes = generator.integers(0, (1 << fmt.width) - 1, shape, np.uint64, endpoint=True)
+        found = reference.decode(codes, fmt)
+        return found if style == "codes" else np.where(np.isnan(found), 0, found)
+    if style == "hard":
+        return reference.decode(generator.choice(np.array(hard_codes(fmt), np.uint64), shape), fmt)
+    ends = {
+        "tiny": (-fmt.emax, 3 - fmt.emax),
+        "huge": (fmt.emax - 3, fmt.emax),
+        "root": (-fmt.emax // 2 - 3, 3 - fmt.emax // 2),
+        "cancelling": (0, 1),
+    }.get(style, (-3, 3))
+    exponents = generator.integers(*ends, shape, endpoint=True)
+    found = np.ldexp(1 + generator.random(shape), exponents) * generator.choice([-1, 1, 1], shape)
+    zeros = generator.random(shape) < generator.choice([0.0, 0.2])
+    return reference.round(np.where(zeros | (style == "zeros"), 0.0, found), fmt)
 
 
 def _fixed(

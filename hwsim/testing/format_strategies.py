@@ -23,12 +23,14 @@ from hwsim.formats import (
     GridFormat,
     IntFormat,
     LogFormat,
+    PositFormat,
     TableFormat,
     as_format,
 )
 from hwsim.formats.logarithmic import DOMAINS
 from hwsim.formats.p3109 import SPECIALS as P3109
 from hwsim.formats.p3109 import WIDEST, exponent_bits
+from hwsim.formats.posits import MOST_EXPONENT
 from hwsim.formats.types import SPECIALS, ZERO_FIELDS
 from hwsim.testing.draws import STYLES, values
 from hwsim.testing.points import hard_codes, hard_numbers
@@ -103,6 +105,14 @@ def fixed(draw: DrawFn, max_width: int = 16) -> FixedFormat:
     return FixedFormat(width - fraction - signed, fraction, signed, symmetric)
 
 
+@st.composite
+def posits(draw: DrawFn, max_width: int = 32) -> PositFormat:
+    """Posits of any n and es that float64 holds, with two bits more."""
+    width = draw(st.integers(2, max_width))
+    most = next(es for es in range(10, -1, -1) if (width - 2) << es <= MOST_EXPONENT)
+    return PositFormat(width, draw(st.integers(max(0, width - 53), most)))
+
+
 def grids(max_width: int = 16) -> SearchStrategy[GridFormat]:
     """Formats that sums and results can have: floats with sign and zero, fixed point."""
     known = named(max_width, _can_be_summed)
@@ -114,7 +124,7 @@ def grids(max_width: int = 16) -> SearchStrategy[GridFormat]:
 
 def _can_be_summed(fmt: Format) -> bool:
     signed = fmt.signed or isinstance(fmt, FixedFormat)
-    return not isinstance(fmt, TableFormat) and fmt.has_zero and signed
+    return isinstance(fmt, GridFormat) and fmt.has_zero and signed
 
 
 def tables(max_width: int = 8, *, exact: bool = False) -> SearchStrategy[TableFormat]:
@@ -159,7 +169,8 @@ def formats(max_width: int = 16) -> SearchStrategy[Format]:
     """Any format of at most ``max_width`` bits."""
     small = min(8, max_width)
     floating = [floats(max_width), *([p3109(max_width)] if max_width >= 3 else [])]
-    return st.one_of(named(max_width), *floating, fixed(max_width), tables(small))
+    others = [tables(small), *([posits(max_width)] if max_width >= 2 else [])]
+    return st.one_of(named(max_width), *floating, fixed(max_width), *others)
 
 
 def named(max_width: int, also: Callable[[Format], bool] = bool) -> SearchStrategy[Any]:

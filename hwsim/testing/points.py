@@ -21,6 +21,7 @@ from hwsim.formats import (
     FloatFormat,
     Format,
     LogFormat,
+    PositFormat,
     TableFormat,
     as_format,
     power_of_two,
@@ -60,6 +61,8 @@ def is_exhaustive(fmt: Format) -> bool:
 def _magnitudes_of(fmt: Format) -> Iterable[Fraction]:
     if isinstance(fmt, TableFormat):
         return _between(fmt)
+    if isinstance(fmt, PositFormat):
+        return _posits(fmt)
     return _magnitudes(fmt) if isinstance(fmt, FloatFormat) else _multiples(fmt)
 
 
@@ -75,6 +78,25 @@ def _between(fmt: TableFormat) -> Iterable[Fraction]:
     if isinstance(fmt, LogFormat):
         step = max(1, fmt.last_field // 128)
         yield from (fmt.threshold(field) for field in range(0, fmt.last_field, step))
+
+
+def _posits(fmt: PositFormat) -> Iterable[Fraction]:
+    """Nonnegative values of a posit format, where roundings to nearest part (the codes with one bit
+    more), what lies between, and beyond both ends."""
+    for code in _posit_codes(fmt):
+        low = fmt.magnitude(code)
+        high = fmt.magnitude(code + 1) if code < fmt.largest_code else 2 * low
+        yield from (low + (high - low) * k / 8 for k in EIGHTHS)
+        yield fmt.threshold(code) if code else fmt.smallest / 2
+    yield from (fmt.smallest * k / 8 for k in range(13))
+    yield from (fmt.largest * k for k in (1, 2, 3))
+
+
+def _posit_codes(fmt: PositFormat) -> list[int]:
+    """Codes from 0 to that of maxpos: all of them to 8 bits, else TestFloat's patterns."""
+    if fmt.width <= ALL_CODES:
+        return list(range(fmt.largest_code + 1))
+    return sorted(patterns(fmt.width - 1) | {0})
 
 
 def _magnitudes(fmt: FloatFormat) -> Iterable[Fraction]:
@@ -104,6 +126,9 @@ def hard_codes(fmt: Format) -> list[int]:
     """Ascending codes of finite values with hard significands, of both signs; all of a table's."""
     if isinstance(fmt, TableFormat):
         return sorted(fmt.values_by_code)
+    if isinstance(fmt, PositFormat):
+        codes = set(_posit_codes(fmt))
+        return sorted(codes | {(1 << fmt.width) - code for code in codes if code})
     if isinstance(fmt, FloatFormat):
         codes = set(_float_codes(fmt))
         return sorted((codes | {code | fmt.sign_code for code in codes}) - _reserved(fmt))

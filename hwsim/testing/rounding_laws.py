@@ -13,13 +13,17 @@ import numpy as np
 from hwsim import reference
 from hwsim.formats import (
     FixedFormat,
+    Format,
     LogFormat,
+    PositFormat,
     Stochastic,
     TableFormat,
     plain_overflow,
     stochastic_of,
 )
 from hwsim.reference.draws import Draws
+from hwsim.reference.posits import cut_string
+from hwsim.reference.values import from_ratio
 from hwsim.testing.conversion import MIRRORS, Array, Conversion, compared, first_failure
 from hwsim.testing.verdicts import Finding
 
@@ -86,6 +90,18 @@ def _log_sides(fmt: LogFormat, triples: list[tuple[Fraction, ...]]) -> list[int]
     return sides
 
 
+def _posit_sides(fmt: PositFormat, triples: list[tuple[Fraction, ...]]) -> list[int]:
+    """By the value of the code with one bit more; 0 where x is a value."""
+    lower = [min(abs(low), abs(high)) for _, low, high in triples]
+    codes = reference.encode([float(value) for value in lower], fmt).tolist()
+    sides = []
+    for (x, low, high), code in zip(triples, codes, strict=True):
+        middle = fmt.threshold(code) if low < high else abs(x)
+        side = (abs(x) > middle) - (abs(x) < middle)
+        sides.append(-side if x < 0 else side)
+    return sides
+
+
 def _side(subject: Conversion, x: Array, down: Array, up: Array) -> Array:
     """−1, 0, 1 as x lies below, at, above the middle of its neighbours.
 
@@ -99,6 +115,9 @@ def _side(subject: Conversion, x: Array, down: Array, up: Array) -> Array:
             return np.array(_log_sides(fmt, exact))
         gaps = [2 * number - low - high for number, low, high in exact]
         return np.array([(gap > 0) - (gap < 0) for gap in gaps])
+    if isinstance(fmt, PositFormat):
+        triples = zip(x.tolist(), down.tolist(), up.tolist(), strict=True)
+        return np.array(_posit_sides(fmt, [tuple(map(Fraction, triple)) for triple in triples]))
     below, above = x - down, up - x
     side: Array = (below > above).astype(int) - (below < above)
     return side
@@ -216,11 +235,19 @@ def shared(subject: Conversion) -> Finding:
     for at, x in enumerate(some.tolist()):
         found = subject(np.full(i, x))[places]
         low, high = sorted((abs(float(down[at])), abs(float(up[at]))))
-        share = Fraction(abs(x)) - Fraction(low)
         step = Fraction(high) - Fraction(low)
-        wanted = _away(how, share / step) if step else 0
+        wanted = _away(how, _share(subject.fmt, Fraction(abs(x)), Fraction(low), step))
         right[at] = int((np.abs(found) == high).sum()) == (wanted if step else kinds)
     return first_failure(right, some, lambda i: f"{subject}: {some[i]!r}: not P3109's share")
+
+
+def _share(fmt: Format, x: Fraction, low: Fraction, step: Fraction) -> Fraction:
+    """Of a step, how much of it lies between the value under a magnitude and it; of posits, whose
+    steps are those of strings, what the string has behind the cut."""
+    if isinstance(fmt, PositFormat) and step:
+        _, rest, shift = cut_string(from_ratio(x), fmt)
+        return Fraction(rest, 1 << shift)
+    return (x - low) / step if step else Fraction(0)
 
 
 def _ties_of_draws(subject: Conversion, how: Stochastic) -> Array:

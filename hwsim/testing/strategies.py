@@ -12,6 +12,7 @@ from hwsim.testing.format_strategies import (
     grids,
     logarithmic,
     numbers,
+    posits,
     tables,
 )
 from hwsim.testing.unit_strategies import (
@@ -41,6 +42,7 @@ __all__ = [
     "numbers",
     "operands",
     "orders",
+    "posits",
     "products",
     "rescalings",
     "roundings",

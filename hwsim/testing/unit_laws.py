@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwsim import reference
-from hwsim.formats import FixedFormat, FloatFormat, TableFormat, stochastic_of
+from hwsim.formats import FixedFormat, FloatFormat, PositFormat, TableFormat, stochastic_of
 from hwsim.testing.draws import STYLES, values
 from hwsim.testing.products import Array, Case, Judge, Product, Refused, both, compared, equal
 from hwsim.testing.verdicts import Finding
@@ -104,7 +104,17 @@ def _whole(fmt: Any) -> int:
     """Whole numbers to this are values."""
     if isinstance(fmt, FloatFormat):
         return int(min(fmt.largest, 2**fmt.precision))
+    if isinstance(fmt, PositFormat):
+        return _whole_posits(fmt)
     return int(min(fmt.largest, -fmt.lowest))
+
+
+def _whole_posits(fmt: PositFormat) -> int:
+    """The last power of two under which every binade has as many fraction bits as its exponent."""
+    exponent, most = 0, fmt.width - 3 - fmt.exponent_bits
+    while most - (exponent >> fmt.exponent_bits) >= exponent:
+        exponent += 1
+    return 1 << exponent
 
 
 def same_whatever_runs_it(subject: Product) -> Finding:

@@ -21,6 +21,7 @@ from hwsim.formats import (
     FloatFormat,
     Format,
     GridFormat,
+    PositFormat,
     Stochastic,
     TableFormat,
     check_overflow,
@@ -155,7 +156,7 @@ def _of_tables(draw: DrawFn, a: Format, b: Format, max_width: int) -> dict[str, 
 
 
 def operands(max_width: int = 16) -> SearchStrategy[Format]:
-    """Formats that can be multiplied exactly: floats, fixed point, tables."""
+    """Formats that can be multiplied exactly: floats, posits, fixed point, tables."""
     return _of_any_width(_operands, max_width)
 
 
@@ -233,9 +234,9 @@ def cores(draw: DrawFn, a: Format, b: Format) -> IntegerMultiplier | None:
     if bits > kinds.MOST_BITS or not draw(st.booleans()):
         return None
     powers = [kinds.has_powers_alone(fmt) for fmt in (a, b)]
-    if sum(powers) == 1 and not isinstance((a, b)[powers[0]], TableFormat):
+    if sum(powers) == 1 and not isinstance((a, b)[powers[0]], TableFormat | PositFormat):
         return kinds.Shift(bits, draw(st.integers(0, 6)))
-    if isinstance(a, TableFormat) or isinstance(b, TableFormat):
+    if isinstance(a, TableFormat | PositFormat) or isinstance(b, TableFormat | PositFormat):
         return None
     signed = all(isinstance(fmt, FixedFormat) and fmt.signed for fmt in (a, b))
     return draw(integer_multipliers(bits, signed))

@@ -57,6 +57,11 @@ UNITS = (
     UnitEntry("bf16xbf16+e8m23_nosub:rev2:daz", "pairs reversed: VDPBF16PS", "Intel SDM"),
     UnitEntry("uint8xint8+int32:dot2/int16", "saturated pairs: VPMADDUBSW", "Intel SDM"),
     UnitEntry("fp32xfp32+fp32:exact", "exact sums", "Kulisch 2013"),
+    UnitEntry(
+        "posit8_2xposit8_2+posit16_2", "posits, sums rounded to posits", "Posit Standard 2022"
+    ),
+    UnitEntry("posit16_2xposit16_2+posit16_2:exact", "quire", "Posit Standard 2022"),
+    UnitEntry("posit16_1xposit16_1+fp32", "posit operands", "Gustafson, Yonemoto 2017"),
     UnitEntry("int8xint8+int32", "integers that wrap", "two's complement"),
     UnitEntry("int8xint8+int16:saturate", "integers that saturate", "two's complement"),
     UnitEntry("fixed1.6xfixed1.6+fixed7.8", "fixed point", "two's complement"),
@@ -74,8 +79,9 @@ UNITS = (
     UnitEntry("log4.3xlog4.3:log8+fp32", "log, by a table", "Zhao et al. 2021, LNS-Madam"),
 )
 MISSING = (
-    "posits",
+    "sums of posits by `sr`, in trees and in exact groups, by kernels",
     "units of blocks (`mxfp4xmxfp4+fp32`): a row here, the cost of scales, kernels of "
     "scaled blocks in `fused` and of chunks that start at c",
-    "counts of `staged` and of partial sums, and sums that are really flushed, by kernels",
+    "everything counted of `staged` and of partial sums, and sums that are really flushed, by "
+    "kernels",
 )

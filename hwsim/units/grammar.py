@@ -31,12 +31,12 @@ from hwsim.errors import SpecError
 from hwsim.formats import (
     ALIASES,
     CATALOGUE,
-    LATER,
     OVERFLOWS,
     ROUNDINGS,
     FloatFormat,
     Format,
     GridFormat,
+    SumFormat,
     TableFormat,
     block_length,
     format_length,
@@ -170,9 +170,6 @@ class _Reader:
     def format(self) -> Format:
         """Step over the longest format name."""
         length = format_length(self.text, self.at)
-        later = LATER.match(self.text, self.at)
-        if later and len(later[0]) > length:  # binary8p4se is no binary
-            self.fail(f"format {later[0]!r} is not simulated yet", len(later[0]))
         if not length:
             word = self.word("x+:/")
             message = f"{word!r} is no format" if word else "the name of a format is expected"
@@ -203,13 +200,21 @@ class _Reader:
             raise SpecError(error.message, self.text, start, length) from None
         return {name: block.element, f"{name}_block": block}
 
-    def grid(self) -> GridFormat:
+    def grid(self) -> SumFormat:
         """Step over the format of a sum."""
         start = self.at
         fmt = self.format()
         if isinstance(fmt, TableFormat):
             self.at, length = start, self.at - start
-            self.fail(f"format {fmt}: sums are floats, integers or fixed point", length)
+            self.fail(f"format {fmt}: sums are floats, posits, integers or fixed point", length)
+        return fmt
+
+    def entry(self) -> GridFormat:
+        """Step over the format of a table's entries."""
+        start, fmt = self.at, self.grid()
+        if not isinstance(fmt, GridFormat):
+            self.at, length = start, self.at - start
+            self.fail(f"format {fmt}: entries are floats, integers or fixed point", length)
         return fmt
 
     def fail(self, message: str, length: int = 1, known: Any = ()) -> NoReturn:
@@ -375,7 +380,7 @@ def _read_option(reader: _Reader, word: str) -> tuple[str, object]:
         return "multiplier", RoundedProduct(reader.grid() if reader.take("/") else None)
     if word == "products" and reader.take("products"):
         reader.expect("/", "products")
-        return "multiplier", StoredProduct(reader.grid())
+        return "multiplier", StoredProduct(reader.entry())
     if word in ("daz", "ftz") and reader.take(word):
         return word, True
     if re.fullmatch("nan=0x[0-9a-f]{1,16}", word) and reader.take(word):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hwsim.errors import SpecError
-from hwsim.formats import FloatFormat, Format, LogFormat, TableFormat
+from hwsim.formats import FloatFormat, Format, LogFormat, PositFormat, TableFormat
 
 MOST_BITS = 53
 ALLOWED = (
@@ -63,7 +63,7 @@ class IntegerMultiplier:
     def check(self, a: Format, b: Format) -> None:
         """SpecError where operands of these formats are none for it."""
         for name, fmt in (("a", a), ("b", b)):
-            if isinstance(fmt, TableFormat):
+            if isinstance(fmt, TableFormat | PositFormat):
                 message = f"operand format {fmt}: {self} multiplies significands of floats, "
                 raise SpecError(message + "integers and fixed point", part=name)
 
@@ -201,7 +201,7 @@ class Shift(IntegerMultiplier):
     def check(self, a: Format, b: Format) -> None:
         """One operand has powers of two alone, and the other is no table."""
         powers = [has_powers_alone(fmt) for fmt in (a, b)]
-        if sum(powers) != 1 or isinstance((a, b)[powers[0]], TableFormat):
+        if sum(powers) != 1 or isinstance((a, b)[powers[0]], TableFormat | PositFormat):
             message = f"{self}: of {a} and {b} exactly one must be powers of two (pow2_4, binary, "
             message += "e8m0), and the other a float, an integer or fixed point"
             raise SpecError(message, part="core")

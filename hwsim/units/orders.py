@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from hwsim.errors import SpecError
-from hwsim.formats import FloatFormat, Format, GridFormat, LogFormat, TableFormat
+from hwsim.formats import FloatFormat, Format, LogFormat, SumFormat, TableFormat
 from hwsim.units.checks import require_count as _require_count
 from hwsim.units.compensated import DoubleWord, Kahan
 from hwsim.units.logsums import LogSum
@@ -70,7 +70,7 @@ class Chunked:
     at c.  Wang et al. 2018, arXiv 1812.08011, figure 3a."""
 
     length: int
-    outer: GridFormat | None = None
+    outer: SumFormat | None = None
 
     @property
     def group(self) -> int:
@@ -149,7 +149,7 @@ class DotAdd:
     """
 
     width: int
-    partial: GridFormat | None = None
+    partial: SumFormat | None = None
 
     @property
     def group(self) -> int:
@@ -177,7 +177,7 @@ class Bins:
     PASM: Garland, Gregg 2018, ACM TACO 15(3); weight sharing: Han et al. 2016, EIE."""
 
     count: int
-    outer: GridFormat | None = None
+    outer: SumFormat | None = None
     group: ClassVar[int] = 1
 
     def __str__(self) -> str:
@@ -320,9 +320,9 @@ def canonical(order: Order, accumulator: Format) -> Order:
 
 
 def _require_sum(name: str, fmt: object) -> None:
-    """Sums are rounded to floats, integers and fixed point."""
+    """Sums are rounded to floats, posits, integers and fixed point."""
     if isinstance(fmt, TableFormat):
-        message = f"{name} format {fmt}: sums are floats, integers or fixed point"
+        message = f"{name} format {fmt}: sums are floats, posits, integers or fixed point"
         raise SpecError(message, part=name)
     if not isinstance(fmt, Format | None):
         raise SpecError(f"{name}={fmt!r}: a format or None is needed")

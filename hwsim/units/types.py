@@ -21,6 +21,8 @@ from hwsim.formats import (
     GridFormat,
     IntFormat,
     LogFormat,
+    PositFormat,
+    SumFormat,
     TableFormat,
     check_overflow,
     check_rounding,
@@ -56,7 +58,7 @@ class ExactProduct:
 class RoundedProduct:
     """The product is first rounded to ``format`` (None: the accumulator's): mul_add."""
 
-    format: GridFormat | None = None
+    format: SumFormat | None = None
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,12 @@ class MacUnit:
 
     a: Format
     b: Format
-    accumulator: GridFormat
+    accumulator: SumFormat
     rounding: str = "rne"
     overflow: str | None = None
     order: Order = field(default_factory=Sequential)
     multiplier: Multiplier = field(default_factory=ExactProduct)
-    output: GridFormat | None = None
+    output: SumFormat | None = None
     daz: bool = False
     requantization: Requantization | None = None
     core: IntegerMultiplier | None = None
@@ -295,7 +297,7 @@ class MacUnit:
 
     def _check_stored(self, fmt: GridFormat) -> None:
         """A table of products is small, and one of codes."""
-        if isinstance(fmt, TableFormat):
+        if isinstance(fmt, TableFormat | PositFormat):
             message = f"product format {fmt}: entries are floats, integers or fixed point"
             raise SpecError(message, part="product")
         _require("product", fmt, GridFormat)
@@ -399,14 +401,14 @@ class MacUnit:
 
     # --- what the defaults resolve to ---------------------------------------------------------
     @cached_property
-    def product_format(self) -> GridFormat | None:
+    def product_format(self) -> SumFormat | None:
         """Format that products are rounded to; None when they stay exact."""
         if not isinstance(self.multiplier, RoundedProduct):
             return None
         return self.multiplier.format or self.accumulator
 
     @cached_property
-    def block_format(self) -> GridFormat:
+    def block_format(self) -> SumFormat:
         """Format that inner sums are rounded to."""
         if isinstance(self.order, Fused) and self.order.result is not None:
             return self.order.result
@@ -415,14 +417,14 @@ class MacUnit:
         return self.accumulator
 
     @cached_property
-    def outer_format(self) -> GridFormat:
+    def outer_format(self) -> SumFormat:
         """Format of the sum that c enters and the output leaves."""
         if isinstance(self.order, Chunked | Bins) and self.order.outer is not None:
             return self.order.outer
         return self.accumulator
 
     @cached_property
-    def output_format(self) -> GridFormat:
+    def output_format(self) -> SumFormat:
         """Format of the results."""
         return self.output or self.outer_format
 
@@ -442,7 +444,7 @@ class MacUnit:
         rule = self.overflow or fmt.default_overflow
         return plain_overflow(rule, fmt, self.rounding)
 
-    def rounded_formats(self) -> dict[str, GridFormat]:
+    def rounded_formats(self) -> dict[str, SumFormat]:
         """Every format that something is rounded to by the unit's rules, by its role."""
         saturates = isinstance(self.order, DotAdd)  # its partial sums, by a rule of their own
         roles = {
@@ -533,11 +535,11 @@ def default_exact_accumulator(a: Format, b: Format) -> GridFormat:
 
 
 def _require_grid(name: str, value: object, optional: bool = False) -> None:
-    """Sums are rounded to floats, integers and fixed point."""
+    """Sums are rounded to floats, posits, integers and fixed point."""
     if isinstance(value, TableFormat):
-        message = f"{name} format {value}: sums and results are floats, integers or fixed point"
-        raise SpecError(message, part=name)
-    _require(name, value, GridFormat | None if optional else GridFormat)
+        kinds = "floats, posits, integers or fixed point"
+        raise SpecError(f"{name} format {value}: sums and results are {kinds}", part=name)
+    _require(name, value, SumFormat | None if optional else SumFormat)
 
 
 def _require(name: str, value: object, allowed: type | UnionType) -> None:

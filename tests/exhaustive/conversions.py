@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 import hwsim
 from hwsim import reference
-from hwsim.formats import ROUNDINGS, Format
+from hwsim.formats import ROUNDINGS, Format, PositFormat
 from hwsim.reference import codes
 from hwsim.reference.values import Value, from_float
 from tests.exhaustive.exact import all_codes, bits, numbers, outcomes
@@ -60,13 +60,18 @@ def check_codes(name: str) -> int:
 
 def inputs(name: str) -> Array:
     """float64 values around every code: itself, the midpoint above it, and just below (positive)
-    or above (negative) the midpoint; the ends of the range and beyond; ±0, ±Inf, NaN."""
+    or above (negative) the midpoint; the ends of the range and beyond; ±0, ±Inf, NaN.  Of posits
+    the thresholds too, which are no midpoints where the cut falls into the exponent."""
     every = all_codes(name)
     finite = np.unique(np.abs(every.numbers[every.finite].astype(np.float64)))
     step = np.append(np.diff(finite), finite[-1] - finite[-2] if len(finite) > 1 else 1.0)
     middle = finite + step / 2  # exact: formats here have at most 16 bits
+    fmt = hwsim.format(name)
+    if isinstance(fmt, PositFormat):
+        parting = [float(fmt.threshold(code)) for code in range(1, fmt.largest_code)]
+        middle = np.unique(np.concatenate([middle, parting]))
     below, above = np.nextafter(middle, 0.0), np.nextafter(middle, np.inf)
-    smallest = float(hwsim.format(name).smallest)
+    smallest = float(fmt.smallest)
     ends = np.array([smallest / 2, smallest / 4, smallest * 0.75, smallest * 2.0**-30, np.inf])
     beyond = finite[-1] + step[-1] * np.array([0.75, 1.0, 1.5, 2.0, 3.0, 1e3, 1e9])
     common = np.concatenate([finite, middle, ends, beyond])

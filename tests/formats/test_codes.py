@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwsim.formats import CATALOGUE, FloatFormat, Format, TableFormat, parse_format
+from hwsim.formats import (
+    CATALOGUE,
+    FloatFormat,
+    Format,
+    PositFormat,
+    TableFormat,
+    parse_format,
+)
 from hwsim.reference.codes import decode, encode
 from hwsim.reference.rounding import finite_range, round_value
 from hwsim.reference.values import Kind, Value, from_float, from_int, less, to_fraction, zero
@@ -33,7 +40,7 @@ def test_every_code(name: str) -> None:
         value = decode(code, fmt)
         if value.kind is Kind.NAN:
             nans += 1
-            assert isinstance(fmt, FloatFormat)
+            assert isinstance(fmt, FloatFormat | PositFormat)
             assert encode(value, fmt) == fmt.nan_code, hex(code)
         else:
             assert encode(value, fmt) == code, hex(code)

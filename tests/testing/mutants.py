@@ -308,7 +308,7 @@ MUTANTS = (
     ),
     *_family(
         *("ties and grids", "rounding.py", "e4m3:rne:saturate"),
-        ("half = 1 << (shift - 1)\n        odd", "half = 1 << shift\n        odd"),
+        ("half = 1 << (shift - 1)\n    return", "half = 1 << shift\n    return"),
         ("(rest > half) - (rest < half)", "(rest >= half) - (rest < half)"),
         ("(rest > half) - (rest < half)", "(rest > half) - (rest <= half)", "e4m3:rna:saturate"),
         ("exponent = max(exponent, fmt.emin)", "exponent = max(exponent, fmt.emin - 1)"),

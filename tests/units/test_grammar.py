@@ -111,7 +111,7 @@ def test_canonical_spelling(text: str, canonical: str):
         ("e4m3xe4m3+fp16:rtz:rne", "rne", ""),
         ("mxfp4xmxfp4+fp32:chunk5", "chunk5", ""),
         ("mxfp4xmxfp4+fp32:daz", "daz", ""),
-        ("e4m3xposit16+fp32", "posit16", ""),
+        ("e4m3xposit64+fp32", "posit64", ""),
         ("int8xint8+int1\u0666", "\u0666", ""),
         ("e4m3xe4m3+e8m0", "e8m0", ""),
         ("int65xint8+int64", "int65", ""),
