@@ -164,7 +164,7 @@ def encode(
     check_out(out)
     array, default = as_whole("x", x), code_dtype(fmt)
     if draws:
-        codes = _codes_on_grid(_drawn(array, fmt, rounding, rule, nan, draws), fmt, rule)
+        codes = codes_on_grid(_drawn(array, fmt, rounding, rule, nan, draws), fmt, rule)
     elif has_codes(fmt) and is_direct(array, fmt, rule):
         into = target(array, out, default)
         codes = _in_one_pass(array, fmt, rounding, rule, nan, into, coded=True)
@@ -248,7 +248,7 @@ def _in_one_pass(
     return out
 
 
-def _codes_on_grid(values: Array, fmt: Format, rule: str) -> Array:
+def codes_on_grid(values: Array, fmt: Format, rule: str) -> Array:
     """The codes of values of ``fmt``, by the fast way where there is one: nothing rounds."""
     if not has_codes(fmt) or not is_direct(values, fmt, rule):
         return codes_of(values, fmt)
