@@ -19,11 +19,15 @@ WHOLE = {size: np.dtype(f"i{size}") for size in MASKS}
 
 @dataclass
 class Facts:
-    """Operands (batch, m, k) and (batch, k, n) in their formats' values, and c or None."""
+    """Operands (batch, m, k) and (batch, k, n) in their formats' values, and c or None.
+
+    group_bits : of every sum of a group of an order of exact dot products, where it is known.
+    """
 
     a: Array
     b: Array
     c: Array | None
+    group_bits: int | None = None
 
     def __post_init__(self) -> None:
         self._a, self._b = _extremes(self.a), _extremes(self.b)

@@ -19,6 +19,7 @@ from hwsim import reference
 from hwsim.formats import FloatFormat, Format
 from hwsim.simulate import wide
 from hwsim.simulate.bins import binned, is_binnable
+from hwsim.simulate.block_plans import block_plan
 from hwsim.simulate.blocks import run_plan
 from hwsim.simulate.conversions import round_values, value_dtype
 from hwsim.simulate.core_products import parts, summing_unit
@@ -85,7 +86,13 @@ def multiply(
         values, found = multiply(looked[1], looked[2], c, looked[0], level, threads, draws)
         return values, replace(found, zero_operands=zeros)
     unit, a, b = rewritten(unit, a, b)
-    facts = Facts(a, b, c)
+    return of_facts(Facts(a, b, c), unit, level, threads, draws)
+
+
+def of_facts(
+    facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
+) -> tuple[Array, Telemetry]:
+    """The same of operands that nothing is left to be done to."""
     unit = plainer(plain(unit, facts), facts, draws is not None)
     if isinstance(unit.order, Bins):
         done = None if draws or unit.ftz else _in_bins(facts, unit, level, threads)
@@ -95,7 +102,7 @@ def multiply(
     if summing is not None:
         return _by_products(facts, unit, summing, (level, threads), draws)
     if done is None and not wide.knows(unit, facts):
-        return by_reference(a, b, c, unit, level, draws)
+        return by_reference(facts.a, facts.b, facts.c, unit, level, draws)
     in_floats = done is not None
     values, totals = done or wide.wide_product(facts, unit, level, threads, draws)
     if level != NONE and not in_floats:
@@ -168,6 +175,10 @@ def _by_kernels(
         return done
     if isinstance(unit.order, Exact) and draws:
         return None
+    if facts.group_bits is not None and not draws:
+        paths = block_plan(unit, facts, level)
+        if paths is not None:
+            return run_plan(facts, paths, level, threads)
     if isinstance(unit.order, Exact):
         done = exact_product(facts, unit, level, threads)
     else:

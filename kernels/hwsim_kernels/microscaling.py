@@ -84,8 +84,8 @@ def tops_of_lanes(bits, mask, size, out):
 def scales(tops, out, s, rounds):
     """out ← scales (float64) of blocks whose largest magnitudes are ``tops``, flat; NaN where that
     is NaN or Inf.  Returns the smallest and the largest scale of blocks that hold anything else
-    than zeros; infinite and 0 where there is none.  Unless it ``rounds``, scales are left for others
-    to round."""
+    than zeros; infinite and 0 where there is none.  Unless it ``rounds``, others round the scales.
+    """
     low, high = INFINITY, 0.0
     for i in range(tops.shape[0]):
         top = np.float64(tops[i])

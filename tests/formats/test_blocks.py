@@ -91,3 +91,28 @@ def test_axis_and_draws_are_refused():
         hwsim.round(np.ones(2), "mxfp4", "sr")
     with pytest.raises(SpecError, match="saturate"):
         hwsim.round(np.ones(2), "mxfp4", overflow="inf")
+
+
+EVERY = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["mxfp4", "nvfp4", "block16_amax/e8m0/e3m2"])
+def test_every_half_equals_the_reference(name):
+    """Each float16 beside one that sets the scale, in lines and in lanes."""
+    fmt, x = any_format(name), EVERY[np.isfinite(EVERY)][::149]
+    blocks = np.stack([x, np.full_like(x, 1.75), -x[::-1]], axis=1)
+    wanted = encode_blocks(blocks, fmt)
+    lines, lanes = hwsim.encode(blocks, fmt), hwsim.encode(blocks.T.copy(), fmt, axis=0)
+    assert np.array_equal(lines.codes, wanted.codes)
+    assert np.array_equal(lines.scales, wanted.scales)
+    assert np.array_equal(lanes.codes.T, wanted.codes)
+    assert np.array_equal(lanes.scales.T, wanted.scales)
+
+
+def test_extremes_of_float64():
+    x = np.array([[1.7e308, 5e-324, -1.0], [5e-324, -5e-324, 0.0], [-0.0, 1e-300, 1e300]])
+    for name in ("mxfp8_e5m2", "nvfp4", "block2_amax/e5m2_unsigned/e4m3"):
+        fast, slow = hwsim.encode(x, name), encode_blocks(x, any_format(name))
+        assert np.array_equal(fast.codes, slow.codes)
+        assert np.array_equal(fast.scales, slow.scales)
+        assert fast.tensor_scale == slow.tensor_scale
