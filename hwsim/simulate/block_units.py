@@ -57,11 +57,18 @@ def multiply(
             plain = replace(unit.of_values, a=laid[0][0], b=laid[1][0])
             facts = Facts(laid[0][1], laid[1][1], c, bits)
             return products.of_facts(facts, plain, how.level, how.threads, None)
-    left = _parts(how.names[0], a, unit.a_block, how)
-    right = _parts(how.names[1], b.swapaxes(-1, -2), unit.b_block, how)
+    left = parts_of(how.names[0], a, unit.a_block, how)
+    right = parts_of(how.names[1], b.swapaxes(-1, -2), unit.b_block, how)
     if unit.scales_sums:
-        done = None if draws else _scaled_sums(left, right, c, unit, how)
+        done = None if draws else scaled_sums(left, right, c, unit, how)
         return done or products.by_reference(a, b, c, unit, how.level, draws)
+    return of_parts(left, right, c, unit, how, draws)
+
+
+def of_parts(
+    left: Parts, right: Parts, c: Array | None, unit: MacUnit, how: How, draws: Draws | None
+) -> tuple[Array, Telemetry]:
+    """The same of operands in blocks, k last, on a unit that adds products of values."""
     x, y = (np.ascontiguousarray(p.values) for p in (left, right))
     plain = unit.of_values
     (first, x), (second, y) = _narrow(plain.a, x), _narrow(plain.b, y)
@@ -71,7 +78,7 @@ def multiply(
     )
 
 
-def _parts(name: str, x: Array, fmt: BlockFormat | None, how: How) -> Parts:
+def parts_of(name: str, x: Array, fmt: BlockFormat | None, how: How) -> Parts:
     """An operand, k last, in blocks; numbers of another format are elements with the scale 1."""
     if fmt is None:
         return Parts(x, np.ones((*x.shape[:-1], 1)), max(1, x.shape[-1]))
@@ -126,11 +133,17 @@ def _narrow(fmt: Format, x: Array) -> tuple[Format, Array]:
     return narrow, x.astype(np.float32)
 
 
-def _scaled_sums(
+def scaled_sums(
     a: Parts, b: Parts, c: Array | None, unit: MacUnit, how: How
 ) -> tuple[Array, Telemetry] | None:
     """Chunks or trees of elements, scaled and added up; None where the reference is needed."""
-    if how.level == ALL or not _is_exact(unit) or c is not None or unit.rounding == "rdn":
+    if (
+        how.level == ALL
+        or unit.nan is not None
+        or not _is_exact(unit)
+        or c is not None
+        or unit.rounding == "rdn"
+    ):
         return None
     length = unit.order.group
     k = a.elements.shape[-1]

@@ -278,10 +278,10 @@ def by_reference(
     if level == NONE:
         return np.asarray(reference.matmul(*operands, draws=drawn)), NOTHING
     values, telemetry = reference.matmul(*operands, telemetry=True, draws=drawn)
-    return np.asarray(values), telemetry if level == ALL else _cheap(telemetry)
+    return np.asarray(values), telemetry if level == ALL else cheap(telemetry)
 
 
-def _cheap(telemetry: Telemetry) -> Telemetry:
+def cheap(telemetry: Telemetry) -> Telemetry:
     """Only what ``"counts"`` promises."""
     outer = replace(telemetry.outer, dominated=0, underflow=0, largest=0.0)
     telemetry = replace(telemetry, dominated=0, underflow=0, largest=0.0, outer=outer)
