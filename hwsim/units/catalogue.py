@@ -72,7 +72,7 @@ UNITS = (
 )
 MISSING = (
     "posits; sums of logarithms; compensated sums",
-    "units of blocks (`mxfp4xmxfp4+fp32`): a row here, the cost of scales, kernels of "
+    "units of blocks (`mxfp4xmxfp4+fp32`): a row here, laws of their formats, kernels of "
     "scaled blocks in `fused` and of chunks that start at c",
     "counts of `staged` and of partial sums, and sums that are really flushed, by kernels",
 )
