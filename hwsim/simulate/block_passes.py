@@ -93,14 +93,14 @@ def elements_of(
     x: Array, scales: Array, how: How, axis: int, out: Array | None = None, values: bool = False
 ) -> Array:
     """Elements of blocks along ``axis``, whose scales are known, in float64 or in ``out``; times
-    their scales where ``values`` are wanted, exact where out's dtype holds them."""
+    their scales, the tensor's too, where ``values`` are wanted: exact where out holds them."""
     fmt, tensor_scale, rounding = how
     divides = fmt.scale.precision > 1 or math.frexp(tensor_scale)[0] != 0.5
     kernel = elements_kernel(rounding_mode(rounding), divides, axis == -1)
     x = np.ascontiguousarray(x)
     out = np.empty(x.shape) if out is None else out
     divisors = scales * tensor_scale if tensor_scale != 1.0 else scales
-    factors = scales if values else np.ones(scales.shape)
+    factors = divisors if values else np.ones(scales.shape)
     grid = grid64(fmt.element, rounding, "saturate_all")
     arrays = (_flat(a, axis) for a in (divisors, factors))
     kernel(read_only(_flat(x, axis)), *arrays, fmt.size, _flat(out, axis), grid)

@@ -113,7 +113,7 @@ def round(
     """
     fmt = any_format(fmt)
     if isinstance(fmt, BlockFormat):
-        values = _blocks(x, fmt, rounding, (overflow, nan), axis).decode()
+        values = _blocks(x, fmt, rounding, (overflow, nan), axis, True)
         return result_array(values, fmt, values.dtype, out, dtype)
     _no_axis(axis, fmt)
     rule = _checked(fmt, rounding, overflow, nan)
@@ -184,15 +184,17 @@ def _blocks(
     rounding: str,
     rules: tuple[str | None, str],
     axis: int | None,
+    values: bool = False,
 ) -> Any:
-    """``x`` as `Blocks`; rules : overflow, nan."""
-    from hwsim.simulate.microscaling import to_format  # which rounds elements by this module
+    """``x`` as `Blocks`, or their values; rules : overflow, nan."""
+    from hwsim.simulate.microscaling import round_to, to_format  # which take codes from here
 
     if rules[0] not in (None, "saturate"):
         raise SpecError(f"overflow={rules[0]!r}: elements of {fmt} saturate")
     if rules[1] not in NAN_CHOICES:
         raise ValueError(f"nan={rules[1]!r}: allowed are {', '.join(NAN_CHOICES)}")
-    return to_format(x, fmt, -1 if axis is None else axis, rounding)
+    axis = -1 if axis is None else axis
+    return round_to(x, fmt, axis, rounding) if values else to_format(x, fmt, axis, rounding)
 
 
 @in_ieee_arithmetic

@@ -6,6 +6,7 @@ directed roundings of it, go through the exact reference.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from hwsim.reference.containers import to_values
 from hwsim.reference.values import from_float, to_float
 from hwsim.simulate.block_passes import as_floats, elements_of, is_quick, scales_of
 from hwsim.simulate.conversions import codes_on_grid, decode
+from hwsim.simulate.grids import within_float32
 from hwsim.simulate.inputs import as_whole
 
 Array = npt.NDArray[Any]
@@ -77,16 +79,39 @@ def to_format(
     rounding : of the elements, any but sr.  TypeError, ValueError (axis), SpecError (rounding).
     """
     block = parse_block(fmt) if isinstance(fmt, str) else fmt
-    turned = _turned(as_floats(as_whole("x", x)), axis)
-    check_rounding(rounding, block.element)
-    if rounding.startswith("sr"):
-        raise SpecError(f"rounding={rounding!r}: elements of {block} are rounded without draws")
+    turned = _turned(_checked(x, block, rounding), axis)
     tensor_scale = scale_of_tensor(turned, block)
-    parts = into_parts(turned, block, tensor_scale, rounding)
+    narrow = np.float32 if within_float32(block.element) else np.float64
+    parts = into_parts(turned, block, tensor_scale, rounding, narrow)
     codes = codes_on_grid(parts.elements, block.element, "saturate")
     scales = codes_on_grid(parts.scales, block.scale, "saturate")
     codes, scales = (np.ascontiguousarray(np.moveaxis(a, -1, axis)) for a in (codes, scales))
     return Blocks(block, codes, scales, tensor_scale, axis)
+
+
+def round_to(x: npt.ArrayLike, block: BlockFormat, axis: int, rounding: str) -> Array:
+    """The values of ``x`` in blocks along ``axis``, as `to_format` and `decode` give them."""
+    array = _checked(x, block, rounding)
+    turned = _turned(array, axis)
+    if not is_quick(array, block, rounding) or not array.size:
+        return to_format(x, block, axis, rounding).decode()
+    tensor_scale = scale_of_tensor(turned, block)
+    after = array.shape[axis % array.ndim + 1 :]
+    lanes = math.prod(after)
+    lines = (*array.shape[: axis % array.ndim], array.shape[axis])
+    x = array.reshape(lines if lanes == 1 else (*lines, lanes))
+    scales, _ = scales_of(x, block, tensor_scale, -1 if lanes == 1 else -2)
+    how = (block, tensor_scale, rounding)
+    return elements_of(x, scales, how, -1 if lanes == 1 else -2, values=True).reshape(array.shape)
+
+
+def _checked(x: npt.ArrayLike, block: BlockFormat, rounding: str) -> Array:
+    """``x`` in a carrier, after checking the rounding."""
+    array = as_floats(as_whole("x", x))
+    check_rounding(rounding, block.element)
+    if rounding.startswith("sr"):
+        raise SpecError(f"rounding={rounding!r}: elements of {block} are rounded without draws")
+    return array
 
 
 def _turned(x: Array, axis: int) -> Array:
@@ -106,13 +131,20 @@ def scale_of_tensor(x: Array, fmt: BlockFormat) -> float:
     return to_float(tensor_scale_of(to_values(np.array(ends, x.dtype), "x"), fmt))
 
 
-def into_parts(x: Array, fmt: BlockFormat, tensor_scale: float, rounding: str = "rne") -> Parts:
-    """Elements and scales of blocks along the last axis."""
+def into_parts(
+    x: Array,
+    fmt: BlockFormat,
+    tensor_scale: float,
+    rounding: str = "rne",
+    dtype: npt.DTypeLike = np.float64,
+) -> Parts:
+    """Elements, in ``dtype`` or float64, and scales of blocks along the last axis."""
     x = as_floats(x)
     if not is_quick(x, fmt, rounding):
         return _by_reference(x, fmt, tensor_scale, rounding)
     scales, _ = scales_of(x, fmt, tensor_scale, -1)
-    elements = elements_of(x, scales, (fmt, tensor_scale, rounding), -1)
+    out = np.empty(x.shape, dtype)
+    elements = elements_of(x, scales, (fmt, tensor_scale, rounding), -1, out)
     return Parts(elements, scales, fmt.size)
 
 

@@ -116,3 +116,36 @@ def test_extremes_of_float64():
         assert np.array_equal(fast.codes, slow.codes)
         assert np.array_equal(fast.scales, slow.scales)
         assert fast.tensor_scale == slow.tensor_scale
+
+
+@pytest.mark.parametrize(
+    ("name", "stranger"),
+    [
+        ("mxfp8_e4m3", "float8_e4m3fn"),
+        ("mxfp8_e5m2", "float8_e5m2"),
+        ("mxfp6_e3m2", "float6_e3m2fn"),
+        ("mxfp6_e2m3", "float6_e2m3fn"),
+        ("mxfp4", "float4_e2m1fn"),
+    ],
+)
+def test_elements_are_those_of_ml_dtypes(name, stranger):
+    """ml_dtypes casts V / X, kept in range, to the elements, and 2^k to the scales."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    fmt = any_format(name)
+    x = np.random.default_rng(8).normal(size=(64, 64)).astype(np.float32)
+    blocks = hwsim.encode(x, fmt)
+    top = np.abs(x).reshape(64, 2, 32).max(axis=-1)
+    scales = np.exp2(np.floor(np.log2(top)) - fmt.element_emax)
+    most = float(fmt.element.largest)
+    elements = np.clip(x / scales.repeat(32, axis=1), -most, most)
+    assert np.array_equal(blocks.codes, elements.astype(getattr(ml_dtypes, stranger)).view("u1"))
+    assert np.array_equal(blocks.scales, scales.astype(ml_dtypes.float8_e8m0fnu).view("u1"))
+
+
+def test_round_is_encode_and_decode():
+    x = np.ldexp(np.random.default_rng(9).normal(size=(3, 40, 5)), 4)
+    x[1, 7, 2] = np.inf
+    for name, axis in (("nvfp4", 1), ("mxint8", 0), ("mxfp6_e3m2", -1)):
+        for rounding in ("rne", "rup"):
+            wanted = hwsim.encode(x, name, rounding, axis=axis).decode()
+            assert np.array_equal(hwsim.round(x, name, rounding, axis=axis), wanted, equal_nan=True)
