@@ -23,10 +23,11 @@ def formats_command(as_json: bool) -> None:
     """List the named formats.  Any eXmY, intN, fixedI.F, positN_ES, logI.F works unlisted."""
     from rich.table import Table
 
-    from hwsim.formats import CATALOGUE, IntFormat
+    from hwsim.formats import BLOCKS, CATALOGUE, IntFormat
 
     if as_json:
-        print_json([fields(entry.name, entry.format, entry.source) for entry in CATALOGUE.values()])
+        listed = [fields(entry.name, entry.format, entry.source) for entry in CATALOGUE.values()]
+        print_json(listed + [block_fields(entry.format) for entry in BLOCKS])
         return
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
     table.add_column("name", no_wrap=True)
@@ -40,6 +41,10 @@ def formats_command(as_json: bool) -> None:
         specials = str(getattr(fmt, "specials", "-"))
         row = (f"{fmt.width}", number(fmt.largest), number(fmt.smallest), specials)
         table.add_row(entry.name, *row, entry.source)
+    for block in BLOCKS:
+        size = block.format
+        row = (f"{float(size.bits):g}", number(size.largest), "-", f"{size.size} x {size.element}")
+        table.add_row(block.name, *row, block.source)
     screen = console()
     screen.print(table)
     screen.print(
@@ -217,7 +222,7 @@ def mac_command(spec: str, node: str, as_json: bool) -> None:
     say("\nwhy the kernels are exact")
     for proof in proofs:
         say(f"  {proof}")
-    say("\ncost" + " (of the elements: their scales are not priced)" * unit.is_blocked)
+    say("\ncost")
     say(str(price))
 
 

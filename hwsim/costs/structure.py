@@ -55,6 +55,7 @@ from hwsim.costs.cores import core_pieces
 from hwsim.costs.fused import fused_pieces, staged_pieces
 from hwsim.costs.logsums import log_sum_pieces
 from hwsim.costs.powers import pieces_of_powers, product_of_powers
+from hwsim.costs.scales import scale_pieces
 from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, shifts, sign_flip
 from hwsim.formats import FixedFormat, FloatFormat, Format, SumFormat, stochastic_of
 from hwsim.formats.stochastic import TAPS
@@ -232,7 +233,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     if product.floating or isinstance(unit.accumulator, Scaled):
         exponent = exponent_bits(product) if product.floating else 0
         pieces.append(_rank("product register", product.bits, exponent))
-    fused = unit.product_format is None
+    fused, scales = unit.product_format is None, scale_pieces(unit, product)
     if exact:
         pieces += _exact_sum(unit, product)
     elif isinstance(order, Fused):
@@ -253,6 +254,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         pieces += _outer_sum(unit)
     if isinstance(order, Lanes):
         pieces = [*pieces[:-1], replace(pieces[-1], copies=order.count), *_lane_sums(unit, order)]
+    pieces += scales
     how = stochastic_of(unit.rounding)
     if how and any(piece.name.endswith("rounding") and piece.transistors for piece in pieces):
         width = f"{how.bits} bits of a register of {how.lfsr or max(TAPS)}"

@@ -17,9 +17,11 @@ from hwsim_kernels.float64 import ALL, NONE
 
 from hwsim.formats import BlockFormat, FloatFormat, Format, stochastic_of
 from hwsim.simulate import products
+from hwsim.simulate.block_passes import Ends, as_floats, elements_of, is_quick, scales_of
+from hwsim.simulate.block_plans import group_bits
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.facts import Facts
-from hwsim.simulate.grids import significant_bits
+from hwsim.simulate.grids import significant_bits, within_float32
 from hwsim.simulate.microscaling import Parts, into_parts
 from hwsim.simulate.operands import carrier
 from hwsim.simulate.streams import Draws
@@ -48,11 +50,25 @@ def multiply(
     blocks, which lie along k, else values of its format; as `hwsim.simulate.products.multiply`."""
     if isinstance(unit.order, Fused):
         return products.by_reference(a, b, c, unit, how.level, draws)
-    left = _parts(how.names[0], a, unit.a_block, how)
-    right = _parts(how.names[1], b.swapaxes(-1, -2), unit.b_block, how)
+    bits = group_bits(unit)
+    if bits and not how.strict and not draws and unit.nan is None:
+        laid = _laid(a, unit.a_block, unit.a, -1), _laid(b, unit.b_block, unit.b, -2)
+        if laid[0] and laid[1]:
+            plain = replace(unit.of_values, a=laid[0][0], b=laid[1][0])
+            facts = Facts(laid[0][1], laid[1][1], c, bits)
+            return products.of_facts(facts, plain, how.level, how.threads, None)
+    left = parts_of(how.names[0], a, unit.a_block, how)
+    right = parts_of(how.names[1], b.swapaxes(-1, -2), unit.b_block, how)
     if unit.scales_sums:
-        done = None if draws else _scaled_sums(left, right, c, unit, how)
+        done = None if draws else scaled_sums(left, right, c, unit, how)
         return done or products.by_reference(a, b, c, unit, how.level, draws)
+    return of_parts(left, right, c, unit, how, draws)
+
+
+def of_parts(
+    left: Parts, right: Parts, c: Array | None, unit: MacUnit, how: How, draws: Draws | None
+) -> tuple[Array, Telemetry]:
+    """The same of operands in blocks, k last, on a unit that adds products of values."""
     x, y = (np.ascontiguousarray(p.values) for p in (left, right))
     plain = unit.of_values
     (first, x), (second, y) = _narrow(plain.a, x), _narrow(plain.b, y)
@@ -62,7 +78,7 @@ def multiply(
     )
 
 
-def _parts(name: str, x: Array, fmt: BlockFormat | None, how: How) -> Parts:
+def parts_of(name: str, x: Array, fmt: BlockFormat | None, how: How) -> Parts:
     """An operand, k last, in blocks; numbers of another format are elements with the scale 1."""
     if fmt is None:
         return Parts(x, np.ones((*x.shape[:-1], 1)), max(1, x.shape[-1]))
@@ -72,6 +88,34 @@ def _parts(name: str, x: Array, fmt: BlockFormat | None, how: How) -> Parts:
         if not same.all():
             raise ValueError(f"{name}: not every number is a value of {fmt} in its block")
     return parts
+
+
+def _laid(
+    x: Array, block: BlockFormat | None, fmt: Format, axis: int
+) -> tuple[Format, Array] | None:
+    """Values of blocks along ``axis`` and a float format that holds these, in one pass to float32
+    where that does; None where the kernels do not make them."""
+    if block is None:
+        return fmt, x
+    x = as_floats(x)
+    if not is_quick(x, block, "rne") or not x.size:
+        return None
+    scales, ends = scales_of(x, block, 1.0, axis)
+    values = _held(block, ends)
+    narrow = within_float32(values)
+    out = np.empty(x.shape, np.float32 if narrow else np.float64)
+    return values, elements_of(x, scales, (block, 1.0, "rne"), axis, out, True)
+
+
+def _held(block: BlockFormat, ends: Ends) -> FloatFormat:
+    """A float format of every value in blocks whose scales lie between ``ends``."""
+    if ends.high == 0.0:
+        return FloatFormat(8, block.values.precision)  # nothing but zeros, and NaN
+    bits, scale = block.values.precision, block.scale
+    step = math.frexp(ends.low)[1] - scale.precision
+    emin = block.element.quantum_exponent + max(scale.quantum_exponent, step) + bits - 1
+    emax = block.element_emax + 1 + math.frexp(ends.high)[1]
+    return FloatFormat(max(2, (emax - emin + 3).bit_length()), bits, bias=1 - emin)
 
 
 def _narrow(fmt: Format, x: Array) -> tuple[Format, Array]:
@@ -89,11 +133,17 @@ def _narrow(fmt: Format, x: Array) -> tuple[Format, Array]:
     return narrow, x.astype(np.float32)
 
 
-def _scaled_sums(
+def scaled_sums(
     a: Parts, b: Parts, c: Array | None, unit: MacUnit, how: How
 ) -> tuple[Array, Telemetry] | None:
     """Chunks or trees of elements, scaled and added up; None where the reference is needed."""
-    if how.level == ALL or not _is_exact(unit) or c is not None or unit.rounding == "rdn":
+    if (
+        how.level == ALL
+        or unit.nan is not None
+        or not _is_exact(unit)
+        or c is not None
+        or unit.rounding == "rdn"
+    ):
         return None
     length = unit.order.group
     k = a.elements.shape[-1]

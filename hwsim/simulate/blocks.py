@@ -156,6 +156,8 @@ class _Job:
         step = max(1, K_BLOCK // self.terms)
         if isinstance(order, Chunked | DotAdd):
             step = order.length if isinstance(order, Chunked) else order.width
+        if isinstance(order, DotAdd):
+            scalars = _from_minus_zero(scalars)
         kernel, numbers = driver(order, path, outer, step)
         batch, _, k, n = self.sizes
         rows = self.out.shape[1]
@@ -313,6 +315,13 @@ def _prepare_operands() -> None:
 @cache
 def _scalars(inner: Format, outer: Format, width: int, negated: bool, random: int) -> Array:
     return np.stack([lane_scalars(fmt, width, negated, random) for fmt in (inner, outer)])
+
+
+def _from_minus_zero(scalars: Array) -> Array:
+    """The same, of groups that start at −0: a sum of products of −0 is −0."""
+    scalars = scalars.copy()
+    scalars[0, Scalars._fields.index("start")] = -0.0
+    return scalars
 
 
 def _padded(rows: int, lanes: int, wide: int) -> int:

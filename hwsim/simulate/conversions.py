@@ -116,7 +116,7 @@ def round(
     """
     fmt = any_format(fmt)
     if isinstance(fmt, BlockFormat):
-        values = _blocks(x, fmt, rounding, (overflow, nan), axis).decode()
+        values = _blocks(x, fmt, rounding, (overflow, nan), axis, True)
         return result_array(values, fmt, values.dtype, out, dtype)
     _no_axis(axis, fmt)
     rule = _checked(fmt, rounding, overflow, nan)
@@ -167,7 +167,7 @@ def encode(
     check_out(out)
     array, default = as_whole("x", x), code_dtype(fmt)
     if draws:
-        codes = _codes_on_grid(_drawn(array, fmt, rounding, rule, nan, draws), fmt, rule)
+        codes = codes_on_grid(_drawn(array, fmt, rounding, rule, nan, draws), fmt, rule)
     elif has_codes(fmt) and is_direct(array, fmt, rule):
         into = target(array, out, default)
         codes = _in_one_pass(array, fmt, rounding, rule, nan, into, coded=True)
@@ -187,15 +187,17 @@ def _blocks(
     rounding: str,
     rules: tuple[str | None, str],
     axis: int | None,
+    values: bool = False,
 ) -> Any:
-    """``x`` as `Blocks`; rules : overflow, nan."""
-    from hwsim.simulate.microscaling import to_format  # which rounds elements by this module
+    """``x`` as `Blocks`, or their values; rules : overflow, nan."""
+    from hwsim.simulate.microscaling import round_to, to_format  # which take codes from here
 
     if rules[0] not in (None, "saturate"):
         raise SpecError(f"overflow={rules[0]!r}: elements of {fmt} saturate")
     if rules[1] not in NAN_CHOICES:
         raise ValueError(f"nan={rules[1]!r}: allowed are {', '.join(NAN_CHOICES)}")
-    return to_format(x, fmt, -1 if axis is None else axis, rounding)
+    axis = -1 if axis is None else axis
+    return round_to(x, fmt, axis, rounding) if values else to_format(x, fmt, axis, rounding)
 
 
 @in_ieee_arithmetic
@@ -254,7 +256,7 @@ def _in_one_pass(
     return out
 
 
-def _codes_on_grid(values: Array, fmt: Format, rule: str) -> Array:
+def codes_on_grid(values: Array, fmt: Format, rule: str) -> Array:
     """The codes of values of ``fmt``, by the fast way where there is one: nothing rounds."""
     if not has_codes(fmt) or not is_direct(values, fmt, rule):
         return codes_of(values, fmt)

@@ -20,11 +20,15 @@ SLACK = 1.0 + 2.0**-50  # what three operations on bounds lose, and a c of more 
 
 @dataclass
 class Facts:
-    """Operands (batch, m, k) and (batch, k, n) in their formats' values, and c or None."""
+    """Operands (batch, m, k) and (batch, k, n) in their formats' values, and c or None.
+
+    group_bits : of every sum of a group of an order of exact dot products, where it is known.
+    """
 
     a: Array
     b: Array
     c: Array | None
+    group_bits: int | None = None
 
     def __post_init__(self) -> None:
         self._a, self._b = _extremes(self.a), _extremes(self.b)

@@ -14,8 +14,10 @@ from hwsim.simulate import block_units
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.environment import in_ieee_arithmetic
 from hwsim.simulate.inputs import as_dtype, as_real, result_array
+from hwsim.simulate.microscaling import Blocks
 from hwsim.simulate.operands import Scales, carrier, entering, to_operand
 from hwsim.simulate.options import MEMORY_LIMIT, Options
+from hwsim.simulate.packed import packed_product
 from hwsim.simulate.products import multiply
 from hwsim.simulate.requantization import check_rescaling, requantize_counted
 from hwsim.simulate.streams import Draws
@@ -45,7 +47,8 @@ def matmul(
     Parameters
     ----------
     a, b : real arrays (…, M, K) and (…, K, N), values; leading dimensions broadcast.  They are
-        rounded into the unit's formats first (rne, saturating).
+        rounded into the unit's formats first (rne, saturating).  Or `Blocks` along k, which are
+        multiplied as they are, without a tensor's scale.
     mac : unit or its description.
     c : values that broadcast to the result, rounded into the (outer) accumulator's format; the
         initial value of the sum.  None is +0.
@@ -69,11 +72,13 @@ def matmul(
     unit = as_unit(mac)
     options = Options.check(telemetry, threads, strict, memory_limit, seed)
     target = None if dtype is None else as_dtype(dtype)
-    left, right = as_real("a", a), as_real("b", b)
     start = None if c is None else as_real("c", c)
     check_rescaling(unit, rescaling)
     sums = unit.summing if rescaling else unit
-    out, counted = matmul_values(left, right, start, sums, options)
+    if isinstance(a, Blocks) or isinstance(b, Blocks):
+        out, counted = packed_product(a, b, start, sums, options)
+    else:
+        out, counted = matmul_values(as_real("a", a), as_real("b", b), start, sums, options)
     out, counted = requantize_counted(out, counted, unit, rescaling)
     out = result_array(out, unit.output_format, out.dtype, None, target)
     return out if options.level == 0 else (out, counted)

@@ -1,11 +1,12 @@
 """Arrays in blocks that share a scale: into them, and out of them.
 
-Quotients are float64's; where one comes out so short that it may be a tie of the format it is
-rounded to, multiplying back, which is exact then, tells on which side of it the true one lies.
+The kernels (`hwsim.simulate.block_passes`) compute in float64; what that does not hold, and
+directed roundings of it, go through the exact reference.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,12 +18,12 @@ from hwsim.formats import BlockFormat, check_rounding, parse_block
 from hwsim.reference.blocks import tensor_scale_of, to_blocks
 from hwsim.reference.containers import to_values
 from hwsim.reference.values import from_float, to_float
-from hwsim.simulate.conversions import code_dtype, codes_of, decode, rounded
-from hwsim.simulate.grids import significant_bits
+from hwsim.simulate.block_passes import as_floats, elements_of, is_quick, scales_of
+from hwsim.simulate.conversions import codes_on_grid, decode
+from hwsim.simulate.grids import within_float32
 from hwsim.simulate.inputs import as_whole
 
 Array = npt.NDArray[Any]
-LOWEST = -500  # exponents of elements and scales that quotients of float64 numbers can reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,16 +79,39 @@ def to_format(
     rounding : of the elements, any but sr.  TypeError, ValueError (axis), SpecError (rounding).
     """
     block = parse_block(fmt) if isinstance(fmt, str) else fmt
-    turned = _turned(as_whole("x", x), axis)
+    turned = _turned(_checked(x, block, rounding), axis)
+    tensor_scale = scale_of_tensor(turned, block)
+    narrow = np.float32 if within_float32(block.element) else np.float64
+    parts = into_parts(turned, block, tensor_scale, rounding, narrow)
+    codes = codes_on_grid(parts.elements, block.element, "saturate")
+    scales = codes_on_grid(parts.scales, block.scale, "saturate")
+    codes, scales = (np.ascontiguousarray(np.moveaxis(a, -1, axis)) for a in (codes, scales))
+    return Blocks(block, codes, scales, tensor_scale, axis)
+
+
+def round_to(x: npt.ArrayLike, block: BlockFormat, axis: int, rounding: str) -> Array:
+    """The values of ``x`` in blocks along ``axis``, as `to_format` and `decode` give them."""
+    array = _checked(x, block, rounding)
+    turned = _turned(array, axis)
+    if not is_quick(array, block, rounding) or not array.size:
+        return to_format(x, block, axis, rounding).decode()
+    tensor_scale = scale_of_tensor(turned, block)
+    after = array.shape[axis % array.ndim + 1 :]
+    lanes = math.prod(after)
+    lines = (*array.shape[: axis % array.ndim], array.shape[axis])
+    x = array.reshape(lines if lanes == 1 else (*lines, lanes))
+    scales, _ = scales_of(x, block, tensor_scale, -1 if lanes == 1 else -2)
+    how = (block, tensor_scale, rounding)
+    return elements_of(x, scales, how, -1 if lanes == 1 else -2, values=True).reshape(array.shape)
+
+
+def _checked(x: npt.ArrayLike, block: BlockFormat, rounding: str) -> Array:
+    """``x`` in a carrier, after checking the rounding."""
+    array = as_floats(as_whole("x", x))
     check_rounding(rounding, block.element)
     if rounding.startswith("sr"):
         raise SpecError(f"rounding={rounding!r}: elements of {block} are rounded without draws")
-    tensor_scale = scale_of_tensor(turned, block)
-    parts = into_parts(turned, block, tensor_scale, rounding)
-    codes = codes_of(parts.elements, block.element).astype(code_dtype(block.element))
-    scales = codes_of(parts.scales, block.scale).astype(code_dtype(block.scale))
-    codes, scales = (np.ascontiguousarray(np.moveaxis(a, -1, axis)) for a in (codes, scales))
-    return Blocks(block, codes, scales, tensor_scale, axis)
+    return array
 
 
 def _turned(x: Array, axis: int) -> Array:
@@ -107,63 +131,21 @@ def scale_of_tensor(x: Array, fmt: BlockFormat) -> float:
     return to_float(tensor_scale_of(to_values(np.array(ends, x.dtype), "x"), fmt))
 
 
-def into_parts(x: Array, fmt: BlockFormat, tensor_scale: float, rounding: str = "rne") -> Parts:
-    """Elements and scales of blocks along the last axis."""
-    wide = x.dtype.itemsize > 8 or (x.dtype.kind in "iu" and x.dtype.itemsize == 8)
-    if wide or not _is_quick(fmt, rounding):
+def into_parts(
+    x: Array,
+    fmt: BlockFormat,
+    tensor_scale: float,
+    rounding: str = "rne",
+    dtype: npt.DTypeLike = np.float64,
+) -> Parts:
+    """Elements, in ``dtype`` or float64, and scales of blocks along the last axis."""
+    x = as_floats(x)
+    if not is_quick(x, fmt, rounding):
         return _by_reference(x, fmt, tensor_scale, rounding)
-    length, size = x.shape[-1], fmt.size
-    count = -(-length // size)
-    padded = np.zeros((*x.shape[:-1], count * size))
-    padded[..., :length] = x
-    blocks = padded.reshape(*x.shape[:-1], count, size)
-    with np.errstate(all="ignore"):
-        scales = _scales(np.abs(blocks).max(axis=-1), fmt, tensor_scale)
-        lost = np.isnan(scales)
-        divisor = (np.where(lost, 1.0, scales) * tensor_scale)[..., None]
-        blocks[lost] = 0.0
-        ratio = _quotient(blocks, divisor, significant_bits(fmt.element) + 1)
-    elements = rounded(ratio, fmt.element, rounding, "saturate").astype(np.float64)
-    return Parts(elements.reshape(padded.shape)[..., :length], scales, size)
-
-
-def _is_quick(fmt: BlockFormat, rounding: str) -> bool:
-    """Whether ties times divisors are exact in float64, and nothing in reach underflows."""
-    element, scale = fmt.element, fmt.scale
-    tensor = 24 * fmt.tensor
-    bits = significant_bits(element)
-    own = 2 * bits + 1 + significant_bits(scale) + tensor
-    low = min(element.quantum_exponent, scale.quantum_exponent) > LOWEST
-    return own <= 53 and low and scale.emax < -LOWEST and rounding in ("rne", "rna", "rtz")
-
-
-def _scales(top: Array, fmt: BlockFormat, tensor_scale: float) -> Array:
-    """The scales of blocks whose largest magnitudes are ``top``."""
-    lost, none = ~np.isfinite(top), top == 0.0
-    top = np.where(lost | none, 1.0, top)
-    least, most = float(fmt.scale.smallest), float(fmt.scale.largest)
-    if fmt.rule == "floor":
-        exponents = np.frexp(_quotient(top, np.float64(tensor_scale), 1))[1] - 1
-        ideal = np.ldexp(1.0, exponents - fmt.element_emax)
-    else:
-        divisor = np.float64(tensor_scale) * float(fmt.element.largest)
-        ideal = _quotient(top, divisor, significant_bits(fmt.scale) + 1)
-    ideal = np.where(none, least, np.clip(ideal, least, most))
-    scales = rounded(ideal, fmt.scale, "rne", "saturate").astype(np.float64)
-    return np.where(lost, np.nan, scales)
-
-
-def _quotient(x: Array, y: Array | np.float64, bits: int) -> Array:
-    """x / y, y > 0, as far as rounding it to fewer than ``bits`` bits shows: what has no more than
-    that and is not exact moves to the neighbour on the true one's side."""
-    q: Array = x / y
-    if (np.frexp(y)[0] == 0.5).all():
-        return q  # a power of two
-    significand = np.ldexp(np.frexp(q)[0], bits)
-    short = (significand == np.rint(significand)) & np.isfinite(q)
-    back = q * y
-    q = np.where(short & (back < x), np.nextafter(q, np.inf), q)
-    return np.where(short & (back > x), np.nextafter(q, -np.inf), q)
+    scales, _ = scales_of(x, fmt, tensor_scale, -1)
+    out = np.empty(x.shape, dtype)
+    elements = elements_of(x, scales, (fmt, tensor_scale, rounding), -1, out)
+    return Parts(elements, scales, fmt.size)
 
 
 def _by_reference(x: Array, fmt: BlockFormat, tensor_scale: float, rounding: str) -> Parts:

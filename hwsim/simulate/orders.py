@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.blocked import run_kernel
-from hwsim_kernels.datapath import EXACT, INFINITE, NATIVE, NOTHING, UNBOUNDED, Path, lossless
+from hwsim_kernels.datapath import EXACT, INFINITE, NATIVE, NONE, NOTHING, UNBOUNDED, Path, lossless
 from hwsim_kernels.multiply import ROWS
 from hwsim_kernels.orders import lanes_kernel, trees_kernel
 from hwsim_kernels.tiles import columns
@@ -68,15 +68,19 @@ def _has_odd_leaf(order: Tree, length: int) -> bool:
     return bool(length % order.width % 2 or (order.width % 2 and length >= order.width))
 
 
-def exact_groups(steps: Sum, order: DotAdd) -> tuple[Choice, Choice] | None:
+def exact_groups(
+    steps: Sum, order: DotAdd, within: int | None = None
+) -> tuple[Choice, Choice] | None:
     """Exact sums of a group of products, and their steps; ``steps`` as if products were single.
 
-    The kernels start a group at +0, so that a group of −0 becomes +0: no sum may be −0.
+    within : bits that hold every sum of a group, where more is known than the data's extremes tell.
+    Groups start at −0, which adds nothing, a sign neither; counts are proved where no sum is −0.
     """
     product, carrier, unit = steps.addend, steps.carrier, steps.unit
     terms = min(order.width, max(1, steps.facts.length))
     largest = min(Fraction(product.largest) * terms, _fraction(steps.facts.mass))
     bits = math.frexp(float_or_inf(largest))[1] - product.quantum if largest else 1
+    bits = bits if within is None else min(bits, within)
     narrow = carrier.width == 64 or (within_float32(unit.a) and within_float32(unit.b))
     inside = product.quantum >= carrier.emin and float_or_inf(largest) < 2.0**carrier.emax
     if bits > carrier.bits or not narrow or not inside:
@@ -84,7 +88,7 @@ def exact_groups(steps: Sum, order: DotAdd) -> tuple[Choice, Choice] | None:
     sums = Addend(bits, product.quantum, largest, product.mass, f"a sum of {terms} products")
     one = replace(steps, addend=sums, steps=-(-steps.facts.length // order.width))
     signed = one.fmt.has_negative_zero and unit.rounding != "rdn"
-    if signed and (not one.whole or one.facts.c_minus_zero):
+    if steps.level != NONE and signed and (not one.whole or one.facts.c_minus_zero):
         return None
     chosen = choose(one)
     if chosen is None or (chosen.path.sums == NATIVE and not one.finite):

@@ -19,6 +19,7 @@ from hwsim import reference
 from hwsim.formats import FloatFormat, Format, PositFormat
 from hwsim.simulate import wide
 from hwsim.simulate.bins import binned, is_binnable
+from hwsim.simulate.block_plans import block_plan
 from hwsim.simulate.blocks import run_plan
 from hwsim.simulate.conversions import round_values, value_dtype
 from hwsim.simulate.core_products import parts, summing_unit
@@ -92,7 +93,13 @@ def multiply(
     if isinstance(unit.order, DoubleWord) and a.shape[2] == 0:
         unit = replace(unit, order=Sequential())  # there is but one word
     unit, a, b = rewritten(unit, a, b)
-    facts = Facts(a, b, c)
+    return of_facts(Facts(a, b, c), unit, level, threads, draws)
+
+
+def of_facts(
+    facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
+) -> tuple[Array, Telemetry]:
+    """The same of operands that nothing is left to be done to."""
     unit = plainer(plain(unit, facts), facts, draws is not None)
     if isinstance(unit.order, Bins):
         done = None if draws or unit.ftz else _in_bins(facts, unit, level, threads)
@@ -102,7 +109,7 @@ def multiply(
     if summing is not None:
         return _by_products(facts, unit, summing, (level, threads), draws)
     if done is None and not wide.knows(unit, facts):
-        return by_reference(a, b, c, unit, level, draws)
+        return by_reference(facts.a, facts.b, facts.c, unit, level, draws)
     in_floats = done is not None
     values, totals = done or wide.wide_product(facts, unit, level, threads, draws)
     if level != NONE and not in_floats:
@@ -182,6 +189,10 @@ def _by_kernels(
         return done
     if isinstance(unit.order, Exact) and draws:
         return None
+    if facts.group_bits is not None and not draws:
+        paths = block_plan(unit, facts, level)
+        if paths is not None:
+            return run_plan(facts, paths, level, threads)
     if isinstance(unit.order, Exact):
         done = exact_product(facts, unit, level, threads)
     else:
@@ -295,10 +306,10 @@ def by_reference(
     if level == NONE:
         return np.asarray(reference.matmul(*operands, draws=drawn)), NOTHING
     values, telemetry = reference.matmul(*operands, telemetry=True, draws=drawn)
-    return np.asarray(values), telemetry if level == ALL else _cheap(telemetry)
+    return np.asarray(values), telemetry if level == ALL else cheap(telemetry)
 
 
-def _cheap(telemetry: Telemetry) -> Telemetry:
+def cheap(telemetry: Telemetry) -> Telemetry:
     """Only what ``"counts"`` promises."""
     outer = replace(telemetry.outer, dominated=0, underflow=0, largest=0.0)
     telemetry = replace(telemetry, dominated=0, underflow=0, largest=0.0, outer=outer)

@@ -80,8 +80,7 @@ UNITS = (
 )
 MISSING = (
     "sums of posits by `sr`, in trees and in exact groups, by kernels",
-    "units of blocks (`mxfp4xmxfp4+fp32`): a row here, the cost of scales, kernels of "
-    "scaled blocks in `fused` and of chunks that start at c",
+    "laws of block formats; kernels of scaled blocks in `fused` and of chunks that start at c",
     "everything counted of `staged` and of partial sums, and sums that are really flushed, by "
     "kernels",
 )

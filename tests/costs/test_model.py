@@ -359,3 +359,27 @@ def test_random_bits_cost_a_register_and_adders() -> None:
     parts = [part.name for part in cost("e5m2xe5m2+e6m9:sr8").parts]
     assert parts.count("random generator") == 1
     assert cost("int8xint8+int32:sr8").area_um2 == cost("int8xint8+int32").area_um2
+
+
+@pytest.mark.parametrize(
+    ("spec", "names", "per"),
+    [
+        ("mxfp4xmxfp4+fp32", ["scale exponents"], "chunk"),
+        ("nvfp4xnvfp4+fp32", ["scale exponents", "scale multiplier"], "chunk"),
+        ("mxfp4xe4m3+fp16:seq", ["scale exponents"], "mac"),
+        ("e2m1xe2m1+fp32:dot32", [], ""),
+    ],
+)
+def test_scales_are_priced(spec, names, per):
+    found = [part for part in cost(parse_unit(spec)).parts if part.name.startswith("scale ")]
+    assert [part.name for part in found] == names
+    assert all(part.per == per for part in found)
+
+
+def test_groups_have_a_pair_of_scales_each():
+    """Four groups of 16 products in a block of 64."""
+    one, four = (
+        next(p for p in cost(parse_unit(spec)).parts if p.name == "scale exponents")
+        for spec in ("nvfp4xnvfp4+fp32", "blackwell.nvfp4")
+    )
+    assert four.transistors == 4 * one.transistors

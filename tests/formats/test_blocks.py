@@ -91,3 +91,61 @@ def test_axis_and_draws_are_refused():
         hwsim.round(np.ones(2), "mxfp4", "sr")
     with pytest.raises(SpecError, match="saturate"):
         hwsim.round(np.ones(2), "mxfp4", overflow="inf")
+
+
+EVERY = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["mxfp4", "nvfp4", "block16_amax/e8m0/e3m2"])
+def test_every_half_equals_the_reference(name):
+    """Each float16 beside one that sets the scale, in lines and in lanes."""
+    fmt, x = any_format(name), EVERY[np.isfinite(EVERY)][::149]
+    blocks = np.stack([x, np.full_like(x, 1.75), -x[::-1]], axis=1)
+    wanted = encode_blocks(blocks, fmt)
+    lines, lanes = hwsim.encode(blocks, fmt), hwsim.encode(blocks.T.copy(), fmt, axis=0)
+    assert np.array_equal(lines.codes, wanted.codes)
+    assert np.array_equal(lines.scales, wanted.scales)
+    assert np.array_equal(lanes.codes.T, wanted.codes)
+    assert np.array_equal(lanes.scales.T, wanted.scales)
+
+
+def test_extremes_of_float64():
+    x = np.array([[1.7e308, 5e-324, -1.0], [5e-324, -5e-324, 0.0], [-0.0, 1e-300, 1e300]])
+    for name in ("mxfp8_e5m2", "nvfp4", "block2_amax/e5m2_unsigned/e4m3"):
+        fast, slow = hwsim.encode(x, name), encode_blocks(x, any_format(name))
+        assert np.array_equal(fast.codes, slow.codes)
+        assert np.array_equal(fast.scales, slow.scales)
+        assert fast.tensor_scale == slow.tensor_scale
+
+
+@pytest.mark.parametrize(
+    ("name", "stranger"),
+    [
+        ("mxfp8_e4m3", "float8_e4m3fn"),
+        ("mxfp8_e5m2", "float8_e5m2"),
+        ("mxfp6_e3m2", "float6_e3m2fn"),
+        ("mxfp6_e2m3", "float6_e2m3fn"),
+        ("mxfp4", "float4_e2m1fn"),
+    ],
+)
+def test_elements_are_those_of_ml_dtypes(name, stranger):
+    """ml_dtypes casts V / X, kept in range, to the elements, and 2^k to the scales."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    fmt = any_format(name)
+    x = np.random.default_rng(8).normal(size=(64, 64)).astype(np.float32)
+    blocks = hwsim.encode(x, fmt)
+    top = np.abs(x).reshape(64, 2, 32).max(axis=-1)
+    scales = np.exp2(np.floor(np.log2(top)) - fmt.element_emax)
+    most = float(fmt.element.largest)
+    elements = np.clip(x / scales.repeat(32, axis=1), -most, most)
+    assert np.array_equal(blocks.codes, elements.astype(getattr(ml_dtypes, stranger)).view("u1"))
+    assert np.array_equal(blocks.scales, scales.astype(ml_dtypes.float8_e8m0fnu).view("u1"))
+
+
+def test_round_is_encode_and_decode():
+    x = np.ldexp(np.random.default_rng(9).normal(size=(3, 40, 5)), 4)
+    x[1, 7, 2] = np.inf
+    for name, axis in (("nvfp4", 1), ("mxint8", 0), ("mxfp6_e3m2", -1)):
+        for rounding in ("rne", "rup"):
+            wanted = hwsim.encode(x, name, rounding, axis=axis).decode()
+            assert np.array_equal(hwsim.round(x, name, rounding, axis=axis), wanted, equal_nan=True)

@@ -79,3 +79,40 @@ def test_blackwell_probe(name):
     b = np.zeros((64, 1))
     a[0, :3], b[:3, 0] = (4.0, -4.0, 0.5), (4.0, 4.0, 1.0)
     assert hwsim.matmul(a, b, f"blackwell.{name}").item() == 0.5
+
+
+# Of a group's sums in float32, in float64, and with data too far apart for either.
+GROUPED = ["mxfp4xmxfp4+fp16", "nvfp4xmxfp6_e2m3+fp32:dot16:rdn", "mxfp8_e4m3xe2m1+bf16:rtz"]
+
+
+@pytest.mark.parametrize("places", [9, 140])
+@pytest.mark.parametrize("spec", GROUPED)
+def test_groups_within_blocks(spec, places):
+    """Scales as far apart as float32 has them, tiny sums, and zeros of both signs; c = −0 too."""
+    generator = np.random.default_rng(places)
+    a, b = generator.normal(size=(4, 70)), generator.normal(size=(70, 5))
+    a = np.ldexp(a, generator.integers(-places, places // 2 + 1, (4, 3)).repeat(32, 1)[:, :70])
+    a[1], a[2, :32] = -0.0, 0.0
+    for c in (None, np.full((4, 5), -0.0)):
+        fast, slow = (
+            f(a.astype(np.float32), b, spec, c=c) for f in (hwsim.matmul, reference.matmul)
+        )
+        assert np.array_equal(fast, slow)
+        assert np.array_equal(np.signbit(fast), np.signbit(slow))
+
+
+def test_sums_of_zeros_keep_their_sign_in_groups():
+    zeros, ones = np.full((1, 4), -0.0), np.ones((4, 1))
+    result = hwsim.matmul(zeros, ones, "e5m2xe5m2+fp16:dot2", c=[[-0.0]])
+    assert np.signbit(result).all()
+    assert not np.signbit(hwsim.matmul(zeros, ones, "e5m2xe5m2+fp16:dot2")).any()
+
+
+def test_nvfp4_cancels_exactly():
+    """The anchors' cancellation, −2^23 as eight products of one group: all of −0.875 is left."""
+    a, b = np.zeros((1, 64)), np.zeros((64, 1))
+    a[0, :8], b[:8, 0] = -1024.0, 1024.0
+    a[0, [16, 32, 48]], b[[16, 32, 48], 0] = (-0.5, -0.25, -0.125), 1.0
+    for block in (0, 16, 32, 48):  # 6 and 4 times a scale; what is 6 times it meets a zero
+        a[0, block + 9], b[block + 10, 0] = -1.5 * a[0, block], 1.5 * b[block, 0]
+    assert hwsim.matmul(a, b, "blackwell.nvfp4", c=[[2.0**23]]).item() == -0.875

@@ -1,0 +1,41 @@
+"""What scales of blocks take: their exponents are added, their significands multiply a sum."""
+
+from __future__ import annotations
+
+from hwsim.costs import primitives as t
+from hwsim.costs.blocks import Number, Piece
+from hwsim.formats import FloatFormat
+from hwsim.units import Chunked, DotAdd, Fused, MacUnit, Tree
+
+
+def scale_pieces(unit: MacUnit, product: Number) -> list[Piece]:
+    """Once for each sum that is scaled: a group, chunk or tree; of other orders each product."""
+    scales = [block.scale for block in (unit.a_block, unit.b_block) if block is not None]
+    if not scales:
+        return []
+    order, count = unit.order, 1
+    if isinstance(order, Fused):
+        count = max(1, order.terms // (order.exact or order.terms))
+    per = "chunk" if isinstance(order, DotAdd | Chunked | Tree | Fused) else "mac"
+    exponent = max(fmt.width - fmt.precision + 1 for fmt in scales) + len(scales) - 1
+    note = f"{exponent} bits, and that to the sum's" if len(scales) > 1 else f"{exponent} bits"
+    found = [Piece("scale exponents", t.adder(exponent) * len(scales), note, per, count, count)]
+    digits = [fmt.precision for fmt in scales if fmt.precision > 1]
+    if not digits:
+        return found
+    bits = _scaled_bits(unit, product)
+    array = t.multiplier(bits, sum(digits)) + (t.multiplier(*digits) if len(digits) > 1 else 0)
+    note = f"{' x '.join(map(str, digits))}, times {bits} bits"
+    return [*found, Piece("scale multiplier", array, note, per, count, count)]
+
+
+def _scaled_bits(unit: MacUnit, product: Number) -> int:
+    """Bits of what is scaled: an exact sum of products, a rounded one, or a product."""
+    order, acc = unit.order, unit.accumulator
+    if isinstance(order, Chunked | Tree):
+        return acc.precision if isinstance(acc, FloatFormat) else acc.width
+    if isinstance(order, DotAdd | Fused):
+        terms = order.width if isinstance(order, DotAdd) else order.exact or 1
+        span = product.high - product.low + 2 if product.floating else product.bits
+        return span + (terms - 1).bit_length()
+    return product.bits
