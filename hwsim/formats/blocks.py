@@ -92,8 +92,9 @@ class BlockFormat:
 
     @property
     def bits(self) -> Fraction:
-        """Bits of storage an element takes, its part of the scale included."""
-        return self.element.width + Fraction(self.scale.width, self.size)
+        """Bits of storage an element takes, its part of the scale included, which takes whole
+        bytes: NVFP4's has a sign that is never set."""
+        return self.element.width + Fraction(-(-self.scale.width // 8) * 8, self.size)
 
     @cached_property
     def element_emax(self) -> int:

@@ -103,6 +103,8 @@ def _has_ones(s: Product) -> bool:
         for f in formats
         if f.lowest <= -1 <= 1 <= f.largest
     )
+    blocks = [x for x in (u.a_block, u.b_block) if x is not None]
+    ones = ones and all(x.rule == "floor" for x in blocks)  # else scales are rounded quotients
     ones = ones and not u.daz and not u.ftz and u.core is None and not _loses_more(u)
     return _values(s) and ones and all(f.lowest <= -1 and f.largest >= 1 for f in formats)
 

@@ -41,6 +41,9 @@ UNITS = (
     UnitEntry("bf16xbf16+bf16:kahan", "compensated sums", "Kahan 1965"),
     UnitEntry("bf16xbf16+bf16:double", "sums of two words", "Joldes et al. 2017, algorithm 5"),
     UnitEntry("log4.3xlog4.3+log6.6:lns", "sums of logarithms", "Swartzlander 1975"),
+    UnitEntry("mxfp8_e4m3xmxfp8_e4m3+fp32", "blocks with a power of two", "OCP MX 1.0"),
+    UnitEntry("nvfp4xnvfp4+fp32", "blocks with an E4M3 scale", "NVIDIA, NVFP4"),
+    UnitEntry("mxfp4xmxfp4+fp16:chunk32", "blocks in chunks", "OCP MX 1.0"),
     UnitEntry("fp16xfp16+fp32", "native sums", "IEEE 754-2019"),
     UnitEntry("e4m3xe4m3+fp16:mul_add", "rounded products", "IEEE 754-2019 §5.4.1"),
     UnitEntry(

@@ -149,7 +149,7 @@ def test_kernels_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert taken[-1] == "float64"
 
 
-@pytest.mark.parametrize("spec", ["avx2.vpmaddubsw", "int8xint8+int40:saturate:dot2/int15"])
+@pytest.mark.parametrize("spec", ["avx2.vpmaddubsw", "int8xint8+int40:saturate:dot2/int16"])
 def test_pairs_in_floats(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pairs that clamp at both ends; sums that float32 holds, and that float64 does."""
     monkeypatch.setattr(products, "run_plan", None)
