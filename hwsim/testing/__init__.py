@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from hwsim.testing.block_laws import BLOCK_LAWS, BlockConversion
 from hwsim.testing.checking import check
 from hwsim.testing.conversions import CONVERSION_LAWS, Conversion
 from hwsim.testing.draws import STYLES, values
@@ -35,13 +36,17 @@ if TYPE_CHECKING:
 
 CONVERSIONS = {law.name: law for law in CONVERSION_LAWS}
 UNITS = {law.name: law for law in UNIT_LAWS}
+BLOCKS = {law.name: law for law in BLOCK_LAWS}
 
 __all__ = [
+    "BLOCKS",
+    "BLOCK_LAWS",
     "CONVERSIONS",
     "CONVERSION_LAWS",
     "STYLES",
     "UNITS",
     "UNIT_LAWS",
+    "BlockConversion",
     "Conversion",
     "Finding",
     "Law",

@@ -9,12 +9,16 @@ from hwsim.errors import SpecError
 from hwsim.formats import (
     OVERFLOWS,
     ROUNDINGS,
+    BlockFormat,
     Format,
     as_format,
     check_rounding,
+    names_block,
+    parse_block,
     parse_format,
     stochastic_of,
 )
+from hwsim.testing.block_laws import BLOCK_LAWS, BlockConversion
 from hwsim.testing.conversions import CONVERSION_LAWS, Conversion, every
 from hwsim.testing.points import is_exhaustive
 from hwsim.testing.products import Product
@@ -26,7 +30,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def check(
-    spec: str | Format | MacUnit,
+    spec: str | Format | BlockFormat | MacUnit,
     function: Callable[..., Any] | None = None,
     *,
     cases: int = 1000,
@@ -37,10 +41,11 @@ def check(
 
     Parameters
     ----------
-    spec : a MAC unit; or a format, with all its roundings and overflow rules, or those that are
-        named after it (``"e4m3:rtz:saturate"``).
+    spec : a MAC unit; a block format; or a format, with all its roundings and overflow rules, or
+        those that are named after it (``"e4m3:rtz:saturate"``).
     function : what is under test in the place of hwsim's own: ``function(x, fmt, rounding,
-        overflow)`` for a format, ``function(a, b, unit, c)`` for a unit.
+        overflow)`` for a format, ``function(x, fmt)`` for a block format, along the last axis,
+        ``function(a, b, unit, c)`` for a unit.
     cases : outputs that a law of units compares where it draws (a quarter of them for the error
         bound and telemetry); what can be compared in whole is.
     seed : of the drawn operands.
@@ -73,7 +78,7 @@ def check(
 
 
 def _subjects(
-    spec: str | Format | MacUnit, function: Any, cases: int, seed: int
+    spec: str | Format | BlockFormat | MacUnit, function: Any, cases: int, seed: int
 ) -> tuple[Sequence[Law], list[Any], str]:
     """Laws, what they are judged on, and what of it is compared in whole."""
     given = {} if function is None else {"function": function}
@@ -82,10 +87,26 @@ def _subjects(
         whole = 1 << (unit.a.width + unit.b.width) <= PAIRS and max(unit.a.width, unit.b.width) <= 8
         text = "all pairs of codes as single products" if whole else ""
         return UNIT_LAWS, [Product(unit, outputs=cases, seed=seed, **given)], text
+    block = _block(spec)
+    if block is not None:
+        return BLOCK_LAWS, [BlockConversion(block, seed=seed, **given)], ""
+    assert not isinstance(spec, BlockFormat)
     conversions = _conversions(spec, given)
     whole = is_exhaustive(conversions[0].fmt)
     text = "all boundaries between values, ties, and what lies next to them" if whole else ""
     return CONVERSION_LAWS, conversions, text
+
+
+def _block(spec: str | Format | BlockFormat | MacUnit) -> BlockFormat | None:
+    """The block format that is meant, if one is."""
+    if not isinstance(spec, str):
+        return spec if isinstance(spec, BlockFormat) else None
+    name, *options = spec.split(":")
+    if not names_block(name):
+        return None
+    if options:
+        raise SpecError(f"{spec!r}: blocks are judged as {name}: rne, saturating")
+    return parse_block(name)
 
 
 def _conversions(spec: str | Format, given: dict[str, Any]) -> list[Conversion]:
@@ -115,7 +136,7 @@ def _rounds(word: str) -> bool:
     return word in ROUNDINGS or stochastic_of(word) is not None
 
 
-def _name(spec: str | Format | MacUnit) -> str:
+def _name(spec: str | Format | BlockFormat | MacUnit) -> str:
     return spec if isinstance(spec, str) else str(spec)
 
 
