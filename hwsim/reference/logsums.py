@@ -43,7 +43,7 @@ def plus(distance: int, bits: int, places: int) -> int:
     """log2(1 + 2^z) of z = −distance·2^-bits, to the nearest multiple of 2^-places, in these.
 
     >>> [plus(k, 1, 1) for k in range(6)]
-    [2, 1, 1, 1, 1, 0]
+    [2, 2, 1, 1, 1, 0]
     """
     x = _power(distance, bits, places)
     return _log2((1 << (ROOT_BITS + GUARD)) + x, places) if x else 0

@@ -24,6 +24,7 @@ from hwsim.formats import (
     stochastic_of,
 )
 from hwsim.simulate.bins import parts
+from hwsim.simulate.block_plans import group_bits
 from hwsim.simulate.compensated import CompensatedStage
 from hwsim.simulate.core_products import summing_unit
 from hwsim.simulate.cores import kind, rewritten
@@ -322,10 +323,12 @@ def _describe_blocks(unit: MacUnit) -> tuple[str, ...]:
     if unit.scales_sums:
         how = "sums of elements, times both scales in float64 (exact), are added by one more sum"
         return (how, "with c, rdn, sr or everything counted: the exact reference, slowly")
-    return (
-        "values, element times scale, are exact; they enter as numbers",
-        *describe(unit.of_values),
-    )
+    exact = "values, element times scale, are exact; they enter as numbers"
+    bits = group_bits(unit)
+    if bits is not None and bits <= 53:
+        carrier = "float32" if bits <= 24 else "float64"
+        return (f"{exact}; {carrier}: a group's sums have at most {bits} bits",)
+    return (exact, *describe(unit.of_values))
 
 
 def describe(unit: MacUnit) -> tuple[str, ...]:
@@ -424,7 +427,11 @@ def _describe_rest(unit: MacUnit) -> tuple[str, ...]:
 def _describe_fused(unit: MacUnit) -> tuple[str, ...]:
     """The proof of a block on any data, or why none holds there."""
     known = Known(unit, Unknown(), NONE)
-    if problem := known.refusal():
+    problem = known.refusal()
+    if problem and known.order.fraction is None:
+        some = "of few enough bits: int64, or float64 sums with their errors, rounded once"
+        return (f"data {some}; else the exact reference, slowly: {problem}",)
+    if problem:
         return (f"the exact reference, slowly: {problem}",)
     return (f"{known.proof()}; int32 terms of float32 products where the data allow it",)
 
