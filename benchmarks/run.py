@@ -105,8 +105,10 @@ E6M9 = "e5m2xe5m2+e6m9"
 FUSED = (
     *("volta.fp16", "volta.fp16/fp16", "turing.fp16", "ampere.bf16", "ampere.tf32", "ada.e4m3"),
     *("hopper.fp16", "hopper.fp16/fp16", "hopper.e4m3", "blackwell.e4m3", "blackwell.e2m1"),
-    "e4m3xe4m3+fp32:rtz:inf_always:fused32f13z-133p128/e8m13",
+    *("hopper.e4m3/p128", "cdna1.fp16", "cdna1.bf16", "cdna2.fp16", "cdna3.fp16", "cdna3.bf16"),
+    *("cdna3.xf32", "cdna3.e4m3fnuz", "avx512.vdpbf16ps"),
 )
+BLOCKS = ("mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "mxint8", "nvfp4")
 
 
 def _cases() -> list[Case]:
@@ -132,6 +134,7 @@ def _cases() -> list[Case]:
     cases += [Case("e5m2xe5m2:mitchell+e6m9:saturate", data, floor=0.14) for data in FLOATS]
     cases.append(Case("int8xint8:mitchell+int16:saturate", "int8", floor=0.14))
     cases += [Case(f"{E6M9}:sr8", data, floor=0.08) for data in FLOATS]
+    cases += [Case(f"{E6M9}:{rounding}", floor=0.08) for rounding in ("sr8b", "sr8c")]
     for order in ("lanes8", "lanes8-tree", "tree4", "tree16"):
         cases.append(Case(f"{E6M9}:saturate:{order}", floor=0.12))
     cases.append(Case("binaryxbinary+int16", floor=2.0))
@@ -146,6 +149,8 @@ def _cases() -> list[Case]:
     for core in ("mbm", "realm8", "ilm1", "drum4", "trunc4", str(_own_table())):
         cases.append(Case(f"int8xint8:{core}+int16:saturate", "int8", floor=0.06))
     cases += [Case(unit, floor=0.10) for unit in FUSED]
+    cases.append(Case("avx2.vpmaddubsw", "int8", floor=0.10))
+    cases.append(Case("fp32xfp32+fp32:exact", floor=0.05))
     for level, share in (("counts", 0.5), (True, 0.2)):
         for data in FLOATS:
             cases.append(Case(f"{E6M9}:saturate", data, level, share=share))
@@ -160,7 +165,6 @@ def _cases() -> list[Case]:
         Case("bf16xbf16+fp32"),
         Case("fp16xfp16+e8m15"),
         Case("e4m3xe4m3+fp16:mul_add"),
-        Case("fp32xfp32+fp32:exact"),
     ]
     known = {str(mac(case.unit)) for case in cases if not case.telemetry}
     for entry in UNITS:  # the catalogue's page shows what they reach
@@ -189,7 +193,7 @@ def main() -> None:
     for case in _cases():
         rows.append(measure(case, bare))
         print(rows[-1].text, flush=True)
-    parts = (rows, conversions(), small_product(), threads)
+    parts = (rows, blocks(), conversions(), small_product(), threads)
     target = HERE / "RESULTS.md"
     unfinished = target.with_suffix(".tmp")
     unfinished.write_text(report(*parts), encoding="utf-8")
@@ -312,6 +316,26 @@ def _signature(known: Any, path: Any) -> Any:
         np.zeros((1, 1, 1, 1)),
     )
     return tuple(typeof(x) for x in (*arrays, NO_DRAWS, 0, 0, 1, 1, True, 1))
+
+
+def blocks() -> list[str]:
+    """Units of blocks against those of their elements, in groups as long as a block."""
+    import hwsim
+
+    rows = []
+    a, b = operands("normal")
+    for name in BLOCKS:
+        fmt = hwsim.format(name)
+        unit, plain = f"{name}x{name}+fp32", f"{fmt.element}x{fmt.element}+fp32:dot{fmt.size}"
+        check(a, b, Case(unit), hwsim.matmul(a, b, unit))
+        ratios, _, ours = race(
+            partial(hwsim.matmul, a, b, plain), partial(hwsim.matmul, a, b, unit)
+        )
+        middle, rate = statistics.median(ratios), SIZE**3 / statistics.median(ours) / 1e9
+        verdict = _verdict(middle, 0.7 if name.startswith("mx") else None)
+        rows.append(f"| `{unit}` | `{plain}` | {rate:.2f} | {middle:.2f} | {verdict} |")
+        print(rows[-1], flush=True)
+    return rows
 
 
 def conversions() -> list[str]:
@@ -463,7 +487,9 @@ def race(
     return ratios, *times
 
 
-def report(rows: list[Row], converted: list[str], small: str, threads: str) -> str:
+def report(
+    rows: list[Row], blocked: list[str], converted: list[str], small: str, threads: str
+) -> str:
     """The Markdown page."""
     import numba
     import numpy as np
@@ -475,7 +501,7 @@ def report(rows: list[Row], converted: list[str], small: str, threads: str) -> s
     about = describe_run({}, 0, "45nm")
     cores = {info.get("architecture", "?") for info in threadpool_info()}
     missed = [row for row in rows if row.missed]
-    missed += [row for row in converted if "MISSED" in row]
+    missed += [row for row in blocked + converted if "MISSED" in row]
     head = f"""# Speed
 
 `make bench` writes this page. hwsim {hwsim.__version__}, kernels {about["kernel_hash"]}, NumPy
@@ -493,7 +519,7 @@ counted, as measured here. The last column counts the vector instructions of the
 for 16 products (float64 lanes need two of each); a core with 512-bit vectors starts at most four of
 them in a cycle, GEMM needs one.
 
-{len(missed)} floors missed in the two tables.
+{len(missed)} floors missed in the three tables.
 
 | unit | data | counted | checked | GMAC/s | GEMM | ratio (quartiles) | floor | | instructions |
 |---|---|---|---|---|---|---|---|---|---|
@@ -507,7 +533,14 @@ the same array:
 | | format | Gelem/s | ratio | floor | |
 |---|---|---|---|---|---|
 """
-    table = head + "\n".join(row.text for row in rows) + why
+    between = """
+
+Blocks, with their conversion, as a ratio to units of their elements in groups as long as a block:
+
+| unit | elements | GMAC/s | ratio | floor | |
+|---|---|---|---|---|---|
+"""
+    table = head + "\n".join(row.text for row in rows) + why + between + "\n".join(blocked)
     return table + second + "\n".join(converted) + f"\n\n{small}\n\n{threads}\n"
 
 

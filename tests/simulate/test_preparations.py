@@ -25,6 +25,9 @@ from tests.simulate.comparison import bits, check_matmul
         ("hopper.e5m2", 0x7FFFFFFF),
         ("hopper.e5m2:out=bf16", 0x7FC00000),
         ("cdna3.bf16", 0x7FC00000),
+        ("mxfp8_e5m2xmxfp8_e5m2+fp32:nan=0x7fffffff", 0x7FFFFFFF),
+        ("mxfp8_e5m2xmxfp8_e5m2+fp32:chunk32:nan=0xffc00001", 0xFFC00001),
+        ("mxfp8_e5m2xmxfp8_e5m2+fp32:tree2:nan=0x7fffffff", 0x7FFFFFFF),
     ],
 )
 def test_nan_codes(spec: str, word: int) -> None:
