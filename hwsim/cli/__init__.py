@@ -13,6 +13,7 @@ from hwsim.cli.descriptions import format_command, formats_command, mac_command
 from hwsim.cli.multipliers import multiplier_command
 from hwsim.cli.runs import run_command
 from hwsim.cli.sweeping import sweep_command
+from hwsim.cli.theory import theory_command
 from hwsim.cli.timing import bench_command
 from hwsim.errors import HwsimError, SpecError
 
@@ -36,6 +37,7 @@ def cli() -> None:
       hwsim check e4m3xe4m3+fp16                   the laws that its arithmetic obeys
       hwsim multiplier mitchell --out map.png      errors of an approximate multiplier
       hwsim bench int8xint8:mitchell+int32         how fast it is simulated
+      hwsim theory e5m2xe5m2+e6m9 --length 4096    what theory says of its sums
     \b
     A unit is A x B + ACCUMULATOR, then options:
       e4m3xe4m3+fp16:rtz:chunk32/fp32
@@ -48,7 +50,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(sweep_command, run_command, mac_command, format_command, formats_command),
-    *(check_command, multiplier_command, bench_command),
+    *(check_command, multiplier_command, bench_command, theory_command),
 )
 for command in COMMANDS:
     cli.add_command(command)
