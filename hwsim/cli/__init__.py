@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _status(arguments: Sequence[str] | None) -> int:
     try:
-        cli.main(args=arguments, prog_name="hwsim", standalone_mode=False)
+        # Without its own exit, click returns the code of a command that ends by `Context.exit`.
+        code = cli.main(args=arguments, prog_name="hwsim", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         return INTERRUPTED
@@ -84,4 +85,4 @@ def _status(arguments: Sequence[str] | None) -> int:
     except (OSError, ValueError) as error:
         click.echo(f"hwsim: {error}", err=True)
         return USAGE
-    return 0
+    return code if isinstance(code, int) else 0

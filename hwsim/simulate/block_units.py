@@ -25,7 +25,7 @@ from hwsim.simulate.grids import significant_bits, within_float32
 from hwsim.simulate.microscaling import Parts, into_parts
 from hwsim.simulate.operands import carrier
 from hwsim.simulate.streams import Draws
-from hwsim.units import Chunked, Fused, MacUnit, Sequential, StepCounts, Telemetry
+from hwsim.units import Chunked, Fused, MacUnit, Sequential, StepCounts, Telemetry, Tree
 
 Array = npt.NDArray[Any]
 ONE = FloatFormat(5, 3)  # whose 1 multiplies sums that are added
@@ -137,43 +137,43 @@ def scaled_sums(
     a: Parts, b: Parts, c: Array | None, unit: MacUnit, how: How
 ) -> tuple[Array, Telemetry] | None:
     """Chunks or trees of elements, scaled and added up; None where the reference is needed."""
-    if (
-        how.level == ALL
-        or unit.nan is not None
-        or not _is_exact(unit)
-        or c is not None
-        or unit.rounding == "rdn"
-    ):
+    k, length = a.elements.shape[-1], unit.order.group
+    plain = c is None and unit.nan is None and how.level != ALL and unit.rounding != "rdn"
+    lone = isinstance(unit.order, Tree) and k % length == 1  # it goes up unrounded
+    if not plain or not _is_exact(unit) or lone or not k:
         return None
-    length = unit.order.group
-    k = a.elements.shape[-1]
-    starts = range(0, k, length)
-    if not starts:
-        return None
-    total, counted, waiting = None, _Counts(how.level), []
-    inner = _inner(unit)
-    outputs = math.prod(a.elements.shape[:-1]) * b.elements.shape[-2]
-    for start in starts:
-        here = slice(start, start + length)
-        x = a.elements[..., here].astype(carrier(unit.a))
-        y = b.elements[..., here].swapaxes(-1, -2).astype(carrier(unit.b))
-        sums, telemetry = products.multiply(
-            np.ascontiguousarray(x), np.ascontiguousarray(y), None, inner, how.level, how.threads
-        )
-        counted.inner += telemetry
-        scales = a.each[..., start, None] * b.each[..., None, :, start]
-        waiting.append(sums.astype(np.float64) * scales)
-        last = start + length >= k
-        if last or len(waiting) * outputs >= AT_ONCE:
-            total = _added(waiting, total, unit, last, how, counted)
-            waiting = []
+    (batch, m), n = a.elements.shape[:2], b.elements.shape[-2]
+    # All sums of some rows at once: what overflows twice is one output.
+    rows = max(1, AT_ONCE // max(1, -(-k // length) * batch * n))
+    counted = _Counts(how.level)
+    total: Array = np.empty((batch, m, n), value_dtype(unit.output_format))
+    for first in range(0, m, rows):
+        here = slice(first, first + rows)
+        mine = Parts(a.elements[:, here], a.scales[:, here], a.size)
+        total[:, here] = _of_rows(mine, b, unit, how, counted)
     found = counted.all()
-    if found is None or total is None:
+    if found is None:
         return None
     if how.level != NONE:  # elements of a NaN block are zeros, its values are not
         zeros = Facts(a.values, b.values.swapaxes(-1, -2), None).zero_products
         found = replace(found, zero_operands=zeros)
     return total, found
+
+
+def _of_rows(a: Parts, b: Parts, unit: MacUnit, how: How, counted: _Counts) -> Array:
+    """Sums of elements, times both scales, added up."""
+    sums, inner = [], _inner(unit)
+    for start in range(0, a.elements.shape[-1], unit.order.group):
+        here = slice(start, start + unit.order.group)
+        x = a.elements[..., here].astype(carrier(unit.a))
+        y = b.elements[..., here].swapaxes(-1, -2).astype(carrier(unit.b))
+        found, telemetry = products.multiply(
+            np.ascontiguousarray(x), np.ascontiguousarray(y), None, inner, how.level, how.threads
+        )
+        counted.inner += telemetry
+        scales = a.each[..., start, None] * b.each[..., None, :, start]
+        sums.append(found.astype(np.float64) * scales)
+    return _added(sums, unit, how, counted)
 
 
 class _Counts:
@@ -218,34 +218,23 @@ def _inner(unit: MacUnit) -> MacUnit:
     return replace(unit.of_elements.summing, order=order)
 
 
-def _outer(unit: MacUnit, last: bool) -> MacUnit:
-    """The unit that adds scaled sums up, and, at last, converts them."""
+def _outer(unit: MacUnit) -> MacUnit:
+    """The unit that adds scaled sums up, and converts them."""
     bits = significant_bits(unit.accumulator) + sum(
         block.scale.precision for block in (unit.a_block, unit.b_block) if block is not None
     )
-    return MacUnit(
-        ONE,
-        FloatFormat(11, min(bits, 53)),
-        unit.outer_format,
-        unit.rounding,
-        unit.overflow,
-        output=unit.output if last else None,
-    )
+    fmt = FloatFormat(11, min(bits, 53))
+    return MacUnit(ONE, fmt, unit.outer_format, unit.rounding, unit.overflow, output=unit.output)
 
 
-def _added(
-    sums: list[Array], start: Array | None, unit: MacUnit, last: bool, how: How, counted: _Counts
-) -> Array:
-    """start + Σ sums, in their order."""
+def _added(sums: list[Array], unit: MacUnit, how: How, counted: _Counts) -> Array:
+    """Σ sums, in their order."""
     shape = sums[0].shape
-    outer = _outer(unit, last)
+    outer = _outer(unit)
     stacked = np.stack([s.reshape(shape[0], -1) for s in sums], axis=1)
     fmt, stacked = _narrow(outer.b, stacked)
-    outer = replace(outer, b=fmt)
     ones = np.ones((shape[0], 1, len(sums)), carrier(ONE))
-    flat = None if start is None else start.reshape(shape[0], 1, -1)
-    values, telemetry = products.multiply(ones, stacked, flat, outer, how.level, how.threads)
-    before = counted.outer
-    both = before + telemetry
-    counted.outer = replace(both, outputs=telemetry.outputs)
+    outer = replace(outer, b=fmt)
+    values, telemetry = products.multiply(ones, stacked, None, outer, how.level, how.threads)
+    counted.outer += telemetry
     return values.astype(value_dtype(outer.output_format), copy=False).reshape(shape)

@@ -44,12 +44,34 @@ class Blocks:
     tensor_scale: float = 1.0
     axis: int = -1
 
+    def __post_init__(self) -> None:
+        """Raise ValueError or TypeError for parts that do not belong together."""
+        fmt = parse_block(self.format) if isinstance(self.format, str) else self.format
+        codes, scales = (_codes(x, getattr(self, x)) for x in ("codes", "scales"))
+        for name, value in (("format", fmt), ("codes", codes), ("scales", scales)):
+            object.__setattr__(self, name, value)
+        if not codes.ndim or not -codes.ndim <= self.axis < codes.ndim:
+            raise ValueError(f"axis={self.axis!r}: codes have the shape {codes.shape}")
+        wanted = list(codes.shape)
+        wanted[self.axis] = -(-wanted[self.axis] // fmt.size)
+        if scales.shape != tuple(wanted):
+            raise ValueError(
+                f"scales: shape {scales.shape}; {tuple(wanted)} is needed, one a block"
+            )
+
     def decode(self) -> Array:
         """Element · scale · tensor_scale, exact in float64; NaN where the scale is."""
         elements = np.moveaxis(decode(self.codes, self.format.element), self.axis, -1)
         scales = np.moveaxis(decode(self.scales, self.format.scale), self.axis, -1)
         parts = Parts(elements.astype(np.float64), scales.astype(np.float64), self.format.size)
         return np.ascontiguousarray(np.moveaxis(parts.values * self.tensor_scale, -1, self.axis))
+
+
+def _codes(name: str, x: Any) -> Array:
+    found = np.asarray(x)
+    if found.dtype.kind not in "iu":
+        raise TypeError(f"{name}: {found.dtype}; codes are integers")
+    return found
 
 
 class Parts(NamedTuple):

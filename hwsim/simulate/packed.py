@@ -47,7 +47,11 @@ def packed_product(
     if left.elements.shape[-1] != right.elements.shape[-1]:
         shapes = f"{left.elements.shape} and b, k last, {right.elements.shape}"
         raise ValueError(f"a {shapes}: as many products on both sides are needed")
-    batch = np.broadcast_shapes(left.elements.shape[:-2], right.elements.shape[:-2])
+    leading = [x.elements.shape[:-2] for x in (left, right)]
+    try:
+        batch = np.broadcast_shapes(*leading)
+    except ValueError:
+        raise ValueError(f"a and b: batches {leading[0]} and {leading[1]} do not fit") from None
     shape = (*batch, left.elements.shape[-2], right.elements.shape[-2])
     check_memory("the product of a and b", shape)
     left, right = _flat(left, batch), _flat(right, batch)
@@ -72,6 +76,8 @@ def _parts(name: str, x: Any, block: BlockFormat | None, unit: MacUnit, options:
     """An operand (…, lines, k) in blocks."""
     if not isinstance(x, Blocks):
         x = as_real(name, x)
+        if x.ndim < 2:
+            raise ValueError(f"{name}: shape {x.shape}; (…, M, K) and (…, K, N) are needed")
         if block is None:
             x = to_operand(name, x, unit.a if name == "a" else unit.b, options)
         how = How(options.level, options.threads, options.strict)

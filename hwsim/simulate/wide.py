@@ -18,7 +18,7 @@ from hwsim_kernels import project, register, wide, wide_compensated, wide_orders
 from hwsim_kernels.float64 import COUNTS, NONE
 from hwsim_kernels.wide import Machine, Operand
 
-from hwsim.formats import FloatFormat, Format, SumFormat, stochastic_of
+from hwsim.formats import FloatFormat, Format, GridFormat, SumFormat, stochastic_of
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.grids import magnitude
 from hwsim.simulate.inputs import nan_reached
@@ -75,6 +75,8 @@ def knows(unit: MacUnit, facts: Facts) -> bool:
     plain = unit.core is None and not unit.ftz and not has_posits(unit)
     if isinstance(unit.order, DotAdd) and unit.order.partial is not None:
         return False
+    if isinstance(unit.order, DoubleWord) and not isinstance(unit.output_format, GridFormat):
+        return False  # two words are rounded into the output's format by the kernel
     return known and plain and _fits_window(unit, facts)
 
 

@@ -61,7 +61,8 @@ def odd(s: Vector, e: Vector) -> Vector:
     """s + e rounded to odd, e no more than half of s's last place."""
     b = bits(s)
     apart = (bits(e) ^ b) >> (s.width - 1)  # −1 where the signs differ
-    inexact = select(e.ne(0.0), b.constant(1), b.constant(0))
+    inexact = (e > 0.0) | (e < 0.0)  # NaN, the error of an infinite sum, is neither
+    inexact = select(inexact, b.constant(1), b.constant(0))
     wanted = inverted_last(b) & inexact
     return floats(b + ((apart | 1) & (b.constant(0) - wanted)))
 
