@@ -9,6 +9,8 @@ import pytest
 
 import hwsim
 from hwsim import reference
+from hwsim.simulate import block_units
+from hwsim.simulate.products import cheap
 
 UNITS = [
     "mxfp8_e4m3xmxfp8_e4m3+fp32",
@@ -116,3 +118,28 @@ def test_nvfp4_cancels_exactly():
     for block in (0, 16, 32, 48):  # 6 and 4 times a scale; what is 6 times it meets a zero
         a[0, block + 9], b[block + 10, 0] = -1.5 * a[0, block], 1.5 * b[block, 0]
     assert hwsim.matmul(a, b, "blackwell.nvfp4", c=[[2.0**23]]).item() == -0.875
+
+
+@pytest.mark.parametrize("k", [1, 17, 33, 36])
+@pytest.mark.parametrize("spec", ["mxfp8_e4m3xmxfp8_e4m3+fp16:tree8", "mxint8xmxint8+bf16:tree4"])
+def test_a_lone_leaf_goes_up_unrounded(spec, k):
+    """In every level of counting: its sum is of the product times both scales."""
+    generator = np.random.default_rng(k)
+    a, b = generator.normal(size=(3, k)) * 30, generator.normal(size=(k, 4)) * 30
+    wanted, counted = reference.matmul(a, b, spec, telemetry=True)
+    assert np.array_equal(hwsim.matmul(a, b, spec), wanted)
+    got, found = hwsim.matmul(a, b, spec, telemetry="counts")
+    assert np.array_equal(got, wanted)
+    assert found == cheap(counted)
+
+
+@pytest.mark.parametrize("spec", ["mxfp4xmxfp4+e4m3:chunk8", "nvfp4xnvfp4+fp16:tree4"])
+def test_an_output_that_overflows_twice_is_one(spec, monkeypatch):
+    """Sums that are added row by row: counts are the reference's."""
+    monkeypatch.setattr(block_units, "AT_ONCE", 1)
+    generator = np.random.default_rng(3)
+    a, b = generator.normal(size=(2, 5, 64)) * 99, generator.normal(size=(64, 6)) * 99
+    wanted, counted = reference.matmul(a, b, spec, telemetry=True)
+    got, found = hwsim.matmul(a, b, spec, telemetry="counts")
+    assert np.array_equal(got, wanted, equal_nan=True)
+    assert found == cheap(counted)

@@ -61,3 +61,28 @@ def test_refusals():
         hwsim.matmul(x, np.ones((3, 1)), "mxfp4xe4m3+fp32")
     with pytest.raises(SpecError, match="packed"):
         hwsim.matmul(x, np.ones((32, 1)), "mxfp4xe4m3+fp16:sr:chunk16")
+
+
+@pytest.mark.parametrize(
+    ("parts", "what"),
+    [
+        (("mxfp4", [[1] * 32], [[129, 1]]), r"scales: shape \(1, 2\)"),
+        (("mxfp4", np.zeros((2, 32), np.uint8), [[129]]), r"scales: shape \(1, 1\)"),
+        (("mxfp4", [[1] * 33], [[129]]), r"scales: shape \(1, 1\)"),
+        (("mxfp4", [[1.0]], [[1]]), "codes are integers"),
+        (("mxfp4", 1, 1), "axis=-1"),
+    ],
+)
+def test_parts_that_do_not_belong_together(parts, what):
+    with pytest.raises((ValueError, TypeError), match=what):
+        hwsim.Blocks(*parts)
+
+
+def test_lists_are_taken_and_batches_must_fit():
+    packed = hwsim.Blocks("mxfp4", [[2] * 32], [[127]])
+    assert hwsim.matmul(packed, np.ones((32, 1)), "mxfp4xe4m3+fp32").tolist() == [[32.0]]
+    with pytest.raises(ValueError, match=r"b: shape \(32,\)"):
+        hwsim.matmul(packed, np.ones(32), "mxfp4xe4m3+fp32")
+    batch = hwsim.encode(np.ones((2, 1, 32)), "mxfp4")
+    with pytest.raises(ValueError, match="batches"):
+        hwsim.matmul(batch, np.ones((3, 32, 1)), "mxfp4xe4m3+fp32")

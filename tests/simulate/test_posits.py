@@ -200,3 +200,25 @@ def test_proofs() -> None:
 def test_refused(name: str, why: str) -> None:
     with pytest.raises(SpecError, match=why):
         hwsim.mac(name)
+
+
+@pytest.mark.parametrize(
+    "unit", ["fp16xposit8+posit16", "fp16xposit8+posit8:lanes3", "fp64xfp64+posit16:chunk2"]
+)
+def test_infinite_operands_give_nar(unit: str) -> None:
+    """Nothing counted or all: a sum that was infinite is NaR."""
+    for a in ([np.inf, 1.0], [1.0, -np.inf], [np.inf, -np.inf], [np.inf, 0.0]):
+        wanted = reference.matmul([a], [[1.0], [1.0]], unit)
+        assert np.isnan(wanted).all()
+        for telemetry in (False, "counts", True):
+            got = hwsim.matmul([a], [[1.0], [1.0]], unit, telemetry=telemetry)
+            assert np.isnan(got[0] if telemetry else got).all()
+
+
+def test_two_words_into_a_posit() -> None:
+    generator = np.random.default_rng(0)
+    a = generator.standard_normal((3, 9)) * 2.0 ** generator.integers(-9, 9, (3, 9))
+    b = generator.standard_normal((9, 3))
+    for out in ("posit8", "posit16"):
+        unit = f"fp16xfp16+fp32:double:out={out}"
+        assert np.array_equal(hwsim.matmul(a, b, unit), reference.matmul(a, b, unit))
