@@ -45,11 +45,11 @@ def planned(a: Array, b: Array, c: Array | None, unit: str, level: int) -> Plan 
     return plan(mac, Facts(left[None], right[None], start), level)
 
 
-# Every unit in half of the orders, every order with half of the units.
-EVERY_OTHER = [(u, o) for i, u in enumerate(SUMS) for j, o in enumerate(ORDERS) if (i + j) % 2]
+# Every unit in a third of the orders, every order with a third of the units.
+SOME = [(u, o) for i, u in enumerate(SUMS) for j, o in enumerate(ORDERS) if (i + j) % 3 == 1]
 
 
-@pytest.mark.parametrize(("unit", "order"), EVERY_OTHER)
+@pytest.mark.parametrize(("unit", "order"), SOME)
 def test_fast_orders(unit: str, order: str):
     """Lengths around lanes and widths, operands of every size, c or none."""
     mac = hwsim.mac(f"{unit}:{order}")
