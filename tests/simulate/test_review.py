@@ -92,7 +92,7 @@ LAYOUTS += [
     ("rna", ":chunk3/fp32"),
     ("rup", ":chunk3/fp32"),
 ]
-LAYOUTS += [("rne", ":chunk4/int16"), ("rtz", ":chunk4/int16")]
+LAYOUTS += [("rtz", ":chunk4/int16")]
 
 
 @pytest.mark.parametrize(("rounding", "order"), LAYOUTS)

@@ -58,11 +58,11 @@ def draw_case(pair: str, generator: np.random.Generator, style: int) -> tuple[Ar
 
 @pytest.mark.parametrize("accumulator", ACCUMULATORS)
 def test_every_way_gives_the_reference(accumulator: str) -> None:
-    """Three pairs of operands, four styles of data, whatever is counted: bits and counts."""
+    """Two pairs of operands, four styles of data, whatever is counted: bits and counts."""
     generator = np.random.default_rng(hash_of(accumulator))
     name, _, rules = accumulator.partition(":")
     compared = 0
-    for turn in range(3):
+    for turn in range(2):
         pair = OPERANDS[(ACCUMULATORS.index(accumulator) + 2 * turn) % len(OPERANDS)]
         rounding = ROUNDINGS[(turn + len(accumulator)) % len(ROUNDINGS)]
         unit = f"{pair}+{name}:{rounding}" + (f":{rules}" if rules else "")
@@ -79,13 +79,13 @@ def test_every_way_gives_the_reference(accumulator: str) -> None:
                 if telemetry:
                     assert not count_differences(got[1], wanted[1], telemetry == "counts"), unit
                 compared += 1
-    assert compared > 12
+    assert compared > 8
 
 
 DRAWS = ("sr8", "sr4b", "sr8c", "sr2c", "sr8-lfsr16", "sr5c-lfsr9")
 MIXED = [("fp16xfp16+e5m2", rounding) for rounding in DRAWS]
-MIXED += [("bf16xbf16+fp16", rounding) for rounding in DRAWS[::2]]
-MIXED += [("bf16xbf16+bf16:chunk3", rounding) for rounding in DRAWS[1::2]]
+MIXED += [("bf16xbf16+fp16", rounding) for rounding in DRAWS[:2]]
+MIXED += [("bf16xbf16+bf16:chunk3", rounding) for rounding in DRAWS[2:4]]
 
 
 @pytest.mark.parametrize(("unit", "rounding"), MIXED)
