@@ -44,6 +44,7 @@ from hwsim.units import Fused, MacUnit
 
 Array = npt.NDArray[Any]
 Side = tuple[Array, Format]  # an operand and its format
+Packed = tuple[Array, Array, Array]
 ROWS = 64  # of a task
 SMALL = 1 << 18  # multiplications that are not worth a second thread
 MOST_BITS = 53
@@ -164,7 +165,7 @@ class Known:
         # To nearest a sum errs by no more than is added.
         nearest = self.unit.rounding in ("rne", "rna")
         doubled = self.start + 2.0 * mass if nearest else math.inf
-        blocks = min(self.order.steps(self.facts.length)[0], 1 << 20)
+        blocks = self.order.steps(self.facts.length)[0]
         growth = math.log1p(2.0 ** (1 - self.result.precision)) * (blocks + 1)
         tiny = blocks * float(self.result.smallest)
         grown = (self.start + mass + tiny) * math.exp(growth) if growth < 600.0 else math.inf
@@ -283,20 +284,13 @@ class _Job:
                     where = (item, slice(row, min(m, row + rows)), columns)
                     yield partial(self._tile, where, left, right)
 
-    def _packed(self, x: Array, fmt: Any, axis: int) -> tuple[Array, Array, Array]:
-        """An operand for the kernels: values, exponents, exponents of zeros."""
-        terms, blocks = self.places.size, self.places.size // self.size
-        shape, starts = ((x.shape[0], terms), (x.shape[0], blocks))
-        if axis:
-            shape, starts = (terms, LANES), (blocks, LANES)
-        out = np.empty(shape, self.carrier), np.empty(shape, np.int16), np.empty(starts, np.int16)
-        if self.known.whole and not axis and terms == x.shape[1]:
-            out[0][...] = x  # as they are; nobody asks for exponents
-            return out
-        pack = pack_columns if axis else pack_rows
-        x = np.ascontiguousarray(x, self.carrier)
-        pack(x, self.places, self.size, self.known.emin(fmt), self.numbers.zero, *out)
-        return out
+    def _packed(self, x: Array, fmt: Any, axis: int) -> Packed:
+        """An operand for the kernels."""
+        if self.known.whole and not axis and self.places.size == x.shape[1]:
+            nobody = np.empty((len(x), 0), np.int16)  # asks for exponents
+            return np.ascontiguousarray(x, self.carrier), nobody, nobody
+        emin = self.known.emin(fmt)
+        return packed(x, self.places, self.numbers, emin, self.carrier, bool(axis))
 
     def _tile(self, where: Any, left: Any, right: Any) -> None:
         """Some rows of a panel."""
@@ -364,6 +358,21 @@ class _Job:
         kernel = exact_kernel if known.with_errors else general_kernel
         run = kernel(rounding_mode(known.unit.rounding))
         run(a, b, s, *span, self.numbers, grid, tally.flags, tally.inner)
+
+
+def packed(
+    x: Array, places: Array, numbers: Blocks, emin: int, carrier: Any, columns: bool
+) -> Packed:
+    """Rows (m, k) or at most `LANES` columns (k, n) in the order of ``places``: values, their
+    exponents, no less than ``emin``, and the exponents that blocks start from."""
+    terms, blocks = places.size, places.size // numbers.size
+    shape, starts = (len(x), terms), (len(x), blocks)
+    if columns:
+        shape, starts = (terms, LANES), (blocks, LANES)
+    out = np.empty(shape, carrier), np.empty(shape, np.int16), np.empty(starts, np.int16)
+    pack = pack_columns if columns else pack_rows
+    pack(np.ascontiguousarray(x, carrier), places, numbers.size, emin, numbers.zero, *out)
+    return out
 
 
 def _layout(order: Fused, length: int, size: int) -> tuple[Array, list[int]]:

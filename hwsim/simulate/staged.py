@@ -20,6 +20,7 @@ from hwsim_kernels.vectors import ROUNDS
 
 from hwsim.formats import FloatFormat
 from hwsim.simulate.facts import Facts
+from hwsim.simulate.fused import packed
 from hwsim.simulate.grids import significant_bits
 from hwsim.simulate.preparations import FP32
 from hwsim.simulate.scheduler import run_tiles
@@ -67,18 +68,21 @@ def _tiles(left: Any, right: Any, out: Array, stages: Stages, whole: Any) -> Ite
 
 def _passes(facts: Facts, unit: MacUnit, order: Staged, out: Array) -> Iterator[Task]:
     """Tasks of a panel of columns and some rows, in registers."""
+    assert isinstance(unit.a, FloatFormat)
+    assert isinstance(unit.b, FloatFormat)
     length = -(-order.terms // (order.groups * UNROLLED)) * UNROLLED
     places = _places(order, facts.a.shape[2], length)
-    numbers = fused.Blocks(order.groups * length, order.fraction, 0, 0, 0, False)
+    numbers = fused.Blocks(order.groups * length, order.fraction, 0, fused.NO_EXPONENT, 0, False)
     fine, coarse = 1.5 * 2.0 ** (51 - order.kept), 1.5 * 2.0 ** (52 - order.fraction)
     reach = 255 if order.reach is None else min(order.reach, 255)
     second = Second(order.fraction, fine, coarse, (1 << (52 - order.kept)) - 1, reach << 23)
     run = staged_kernel(order.groups)
     for item in range(len(out)):
-        left = _packed(facts.a[item], places, numbers, unit.a, fused.pack_rows)
+        left = packed(facts.a[item], places, numbers, unit.a.emin, np.float32, False)
         for n in range(0, out.shape[2], fused.LANES):
             columns = slice(n, n + fused.LANES)
-            right = _packed(facts.b[item, :, columns], places, numbers, unit.b, fused.pack_columns)
+            panel = facts.b[item, :, columns]
+            right = packed(panel, places, numbers, unit.b.emin, np.float32, True)
             for m in range(0, out.shape[1], ROWS):
                 rows = slice(m, m + ROWS)
                 mine = tuple(x[rows] for x in left)
@@ -91,23 +95,6 @@ def _places(order: Staged, length: int, group: int) -> Array:
     at = np.arange(0, length, order.terms)[:, None, None] + within
     found: Array = np.where((within < order.terms) & (at < length), at, -1).ravel()
     return found
-
-
-def _packed(x: Array, places: Array, numbers: fused.Blocks, fmt: Any, pack: Any) -> Any:
-    """Values, their exponents, and nothing for zeros."""
-    x, terms, blocks = np.ascontiguousarray(x, np.float32), places.size, places.size // numbers.size
-    rows = pack is fused.pack_rows
-    shape, starts = (
-        ((len(x), terms), (len(x), blocks))
-        if rows
-        else (
-            (terms, fused.LANES),
-            (blocks, fused.LANES),
-        )
-    )
-    out = np.empty(shape, np.float32), np.empty(shape, np.int16), np.empty(starts, np.int16)
-    pack(x, places, numbers.size, fmt.emin, fused.NO_EXPONENT, *out)
-    return out
 
 
 def _pass(

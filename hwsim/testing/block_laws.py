@@ -84,11 +84,7 @@ class BlockConversion:
 
 
 def _compared(subject: BlockConversion, x: Array, wanted: Array, what: str) -> Finding:
-    return _equal(subject, x, subject(x), wanted, what)
-
-
-def _equal(subject: BlockConversion, x: Array, got: Array, wanted: Array, what: str) -> Finding:
-    flat, got, wanted = x.ravel(), got.ravel(), np.asarray(wanted, np.float64).ravel()
+    flat, got, wanted = x.ravel(), subject(x).ravel(), np.asarray(wanted, np.float64).ravel()
 
     def words(i: int) -> str:
         return f"{subject}: R({flat[i]}) = {got[i]} at place {i}; {what} {wanted[i]}"

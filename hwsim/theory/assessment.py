@@ -128,7 +128,8 @@ def _of_floats(unit: MacUnit, length: int, rows: int, seed: int) -> list[Stateme
     else:
         bound = chunked_bound(length + -(-length // chunk), chunk + 1, u)
     likely = probabilistic_bound(length + 1, u)
-    sure = "always: " if stochastic_of(unit.rounding) else "independent errors: "
+    drawn = stochastic_of(unit.rounding) is not None
+    sure = "where draws have bits enough: " if drawn else "independent errors: "
     sakr = "Sakr et al. 2019 (theory of rne)"
     return [
         Statement("variance kept", kept, measured["variance"], sakr),

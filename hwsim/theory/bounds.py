@@ -56,8 +56,8 @@ def best_chunk(length: int) -> int:
 
 def probabilistic_bound(length: int, u: float, probability: float = 0.99) -> float:
     """exp(λ√n·u + n·u²/(1 − u)) − 1, which holds with ``probability`` for independent zero-mean
-    rounding errors (Higham, Mary 2019, theorem 2.4), and always so for stochastic rounding
-    (Connolly, Higham, Mary 2021, theorem 4.6); λ from 1 − 2n·exp(−λ²(1 − u)²/2).
+    rounding errors (Higham, Mary 2019, theorem 2.4), as those of stochastic rounding are if draws
+    have bits enough (Connolly, Higham, Mary 2021, theorem 4.6); λ from 1 − 2n·exp(−λ²(1 − u)²/2).
 
     >>> round(probabilistic_bound(4096, 2.0**-10), 4)
     0.3914
