@@ -18,6 +18,8 @@ from hwsim.errors import HwsimError, SpecError, UnsupportedOperator
 
 if TYPE_CHECKING:
     from hwsim import reference as reference
+    from hwsim.accumulators import AccumulatorWidths as AccumulatorWidths
+    from hwsim.accumulators import accumulator_widths as accumulator_widths
     from hwsim.costs import Cost as Cost
     from hwsim.costs import cost as cost
     from hwsim.formats import BlockFormat as BlockFormat
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from hwsim.formats import LogFormat as LogFormat
     from hwsim.formats import PositFormat as PositFormat
     from hwsim.formats import any_format as format
+    from hwsim.networks import LayerUnits as LayerUnits
     from hwsim.networks import Network as Network
     from hwsim.networks import RunReport as RunReport
     from hwsim.networks import run as run
@@ -92,7 +95,6 @@ _WHERE = {
         for name in (
             "Chunked",
             "Bins",
-            "Bins",
             "DotAdd",
             "DoubleWord",
             "Exact",
@@ -107,7 +109,6 @@ _WHERE = {
             "Reversed",
             "RoundedProduct",
             "Staged",
-            "StoredProduct",
             "StoredProduct",
             "Sequential",
             "TableMultiplier",
@@ -132,11 +133,13 @@ _WHERE = {
         )
     },
     **{name: ("hwsim.costs", name) for name in ("Cost", "cost")},
-    **{name: ("hwsim.networks", name) for name in ("Network", "RunReport", "run")},
+    **{name: ("hwsim.networks", name) for name in ("LayerUnits", "Network", "RunReport", "run")},
     **{name: ("hwsim.sweeps", name) for name in ("Sweep", "sweep")},
+    **{name: ("hwsim.accumulators", name) for name in ("AccumulatorWidths", "accumulator_widths")},
 }
 
 __all__ = [
+    "AccumulatorWidths",
     "BlockFormat",
     "Blocks",
     "Chunked",
@@ -153,6 +156,7 @@ __all__ = [
     "IntFormat",
     "Kahan",
     "Lanes",
+    "LayerUnits",
     "LogFormat",
     "LogSum",
     "MacUnit",
@@ -171,6 +175,7 @@ __all__ = [
     "Telemetry",
     "Tree",
     "UnsupportedOperator",
+    "accumulator_widths",
     "conv2d",
     "conv2d_zero_point_correction",
     "conv_transpose2d",

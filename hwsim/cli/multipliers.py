@@ -62,7 +62,7 @@ def multiplier_command(
     else:
         _show(found)
     if out is not None:
-        from hwsim.sweeps.drawing import save_figure
+        from hwsim.networks.files import save_figure
         from hwsim.testing.drawing import draw_errors
 
         save_figure(draw_errors(table, found, exact), out)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @click.argument("model")
-@click.option("--mac", required=True, metavar="UNIT", help="Unit of every layer.")
+@click.option(
+    "--mac", required=True, metavar="UNIT", help="Unit of every layer, or a .toml of units."
+)
 @click.option("--data", help="npz with the model's inputs; not needed for shipped networks.")
 @click.option("--calibration", help="npz that fixes the scales; see the docs for the default.")
 @click.option(
@@ -52,10 +54,17 @@ def run_command(
       hwsim run char-lm --mac int8xint8+int17 --layers
       hwsim run digits-cnn --mac e4m3xe4m3+fp16 --verify 8 --dump vectors
       hwsim run m.onnx --data d.npz --mac bf16xbf16+fp32 --csv layers.csv
+      hwsim run digits-cnn --mac mixed.toml --layers
+    \b
+    A .toml gives layers units of their own; the first name or pattern that fits a layer wins,
+    and one that fits no layer is an error:
+      [layers]
+      "conv*" = "int8xint8+int18"
+      "*" = "int8xint8+int20"
     """
-    from hwsim.units import parse_unit
+    from hwsim.networks.mixed import as_units
 
-    unit = parse_unit(mac)
+    unit = as_units(mac)
     item = source(model, data)
     for option, path in (("--csv", csv_path), ("--plot", plot_path)):
         check_path(option, path, (".png", ".svg", ".pdf") if option == "--plot" else ())

@@ -38,7 +38,13 @@ UNITS = (
 @click.command("sweep")
 @click.option("--model", help="ONNX file, or digits-cnn or char-lm; both of these by default.")
 @click.option("--data", help="npz: arrays named as the model's inputs, optional integer 'labels'.")
-@click.option("--mac", "macs", multiple=True, metavar="UNIT", help="Unit to try; repeatable.")
+@click.option(
+    "--mac",
+    "macs",
+    multiple=True,
+    metavar="UNIT",
+    help="Unit, or .toml of layers' units; repeatable.",
+)
 @click.option("--calibration", help="npz that fixes the scales; see the docs for the default.")
 @click.option(
     "--scale", type=click.Choice(SCALES), help="Rule of the scales; by format if left out."
@@ -70,10 +76,10 @@ def sweep_command(
       hwsim sweep --mac int8xint8+int16 --mac int8xint8+int16:saturate --verify 4
       hwsim sweep --model m.onnx --data d.npz --mac e4m3xe4m3+fp16 --mac fp16xfp16+fp32
     """
+    from hwsim.networks.mixed import as_units
     from hwsim.sweeps import check_free
-    from hwsim.units import parse_unit
 
-    units = [parse_unit(text) for text in macs or UNITS]
+    units = [as_units(text) for text in macs or UNITS]
     data = options.pop("data")
     if model is None and data is not None:
         raise click.UsageError("--data needs --model: the network that the data is for")

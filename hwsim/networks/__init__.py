@@ -10,7 +10,8 @@ from hwsim.networks.engine import TelemetryMode
 from hwsim.networks.errors import DataError, LayerError, ModelError, VerificationError
 from hwsim.networks.execution import Progress
 from hwsim.networks.filling import fill_weights
-from hwsim.networks.metrics import METRICS, Score, accuracy, evaluate, sqnr_db
+from hwsim.networks.metrics import METRICS, Score, accuracy, evaluate, is_within, sqnr_db
+from hwsim.networks.mixed import LayerUnits
 from hwsim.networks.network import MacLike, Network
 from hwsim.networks.report import LayerReport, RunReport
 from hwsim.networks.scales import ScaleLike, scale_and_zero_point, scale_for
@@ -25,6 +26,7 @@ __all__ = [
     "DataError",
     "LayerError",
     "LayerReport",
+    "LayerUnits",
     "ModelError",
     "NativeProductWarning",
     "Network",
@@ -35,6 +37,7 @@ __all__ = [
     "accuracy",
     "evaluate",
     "fill_weights",
+    "is_within",
     "load_npz",
     "run",
     "scale_and_zero_point",
@@ -77,7 +80,8 @@ def run(
     inputs : mapping of input names to arrays, an npz path, or an array for a single input.  The
         samples are the first axis; each is computed by itself, unless the model mixes them.
     mac : description, `MacUnit`, or a mapping of layer-name patterns (fnmatch, first match wins)
-        to either; a pattern that fits no layer is an error.
+        to either, or `LayerUnits` (or the path of its file, ``….toml``); a pattern that fits no
+        layer is an error.
     calibration : data for the scales, in any form that ``inputs`` takes; by default a shipped
         model's calibration split, else the first ≤ 256 samples of ``inputs``.
     scale : overrides the scales' rule (`hwsim.networks.scale_and_zero_point`): a divisor s, a

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from hwsim.networks.files import write_atomically
+from hwsim.networks.files import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,9 +36,7 @@ def draw_report(report: RunReport, path: Path | None) -> Figure:
         axes.xaxis.label.set_size(9)
         axes.set_xlim(left=0)
     if path is not None:
-        stream = io.BytesIO()
-        figure.savefig(stream, format=path.suffix.lstrip(".") or "png", dpi=150)
-        write_atomically(path, stream.getvalue())
+        save_figure(figure, path)
     return figure
 
 

@@ -21,13 +21,17 @@ from hwsim.networks.graph import Graph
 from hwsim.networks.layers import Layer
 from hwsim.networks.partition import Plan
 from hwsim.networks.products import Operand, Product, finish, lower, with_bias_inside
-from hwsim.networks.runtime import Array
+from hwsim.networks.runtime import Array, Session
 from hwsim.reference.draws import word
 from hwsim.units import MacUnit, Telemetry
 
 Progress = Callable[[str, int, int], None]
+Values = dict[str, list[Any]]  # of all calls, by name
 LARGE_WEIGHTS = 64 << 20  # bytes: beyond, a second copy is dearer than rounding again
 Shown = float | tuple[float, ...]  # a scale or a zero point, or those of all channels
+
+
+Watch = Callable[["LayerRun", Product, Array, range], None]  # the range: the calls computed
 
 
 class Calls(list[Any]):
@@ -40,7 +44,8 @@ class Calls(list[Any]):
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run layers: telemetry, threads, checks and dumps; ``total`` calls in all."""
+    """How to run layers: telemetry, threads, checks and dumps; ``total`` calls in all; ``watch``
+    sees every product and its results before anything is made of them."""
 
     engine: Engine
     telemetry: TelemetryMode
@@ -49,6 +54,7 @@ class Settings:
     dump: Path | None = None
     batches: int = 1
     bias: str = "float32"
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True)
@@ -98,9 +104,7 @@ class LayerRun:
         """Scales and zero points of the operands, for reports."""
         return dict(self.scales), dict(self.zero_points)
 
-    def compute(
-        self, values: dict[str, list[Any]], span: range, number: int, settings: Settings
-    ) -> list[Array]:
+    def compute(self, values: Values, span: range, number: int, settings: Settings) -> list[Array]:
         """The outputs of the calls in ``span``, mini-batch ``number``; ``values`` holds the
         operands."""
         started = time.perf_counter()
@@ -108,6 +112,8 @@ class LayerRun:
         result = self._simulate(work.product, settings)
         self.seconds += time.perf_counter() - started
         self._check(work.product, result, span, settings)
+        if settings.watch:
+            settings.watch(self, work.product, result, span)
         started = time.perf_counter()
         done = self._completed(work, result, values, settings)  # may reuse the result's memory
         self.seconds += time.perf_counter() - started
@@ -127,7 +133,7 @@ class LayerRun:
             rectify(done.output, settings.threads)
         return Calls(done.output)
 
-    def _lowered(self, values: dict[str, list[Any]], lanes: int, settings: Settings) -> Work:
+    def _lowered(self, values: Values, lanes: int, settings: Settings) -> Work:
         """The product of the operands over their scales, and what follows it."""
         a, b = (stack(self.layer, name, values) for name in (self.layer.a, self.layer.b))
         scales = (self.scales["a"], self.scales["b"])
@@ -147,9 +153,7 @@ class LayerRun:
         seeds = tuple(word(self.seed, sample) for sample in span)
         return replace(work, product=replace(work.product, seeds=seeds))
 
-    def _completed(
-        self, work: Work, result: Array, values: dict[str, list[Any]], settings: Settings
-    ) -> Done:
+    def _completed(self, work: Work, result: Array, values: Values, settings: Settings) -> Done:
         """The layer's output from the unit's sums."""
         about = (work.product, result, work.scale * self._step(), work.bias)
         return Done(result, finish(self.layer, *about, settings.threads, not settings.dump))
@@ -221,33 +225,43 @@ def run_batch(
     plan: Plan,
     runs: dict[str, LayerRun],
     calls: Sequence[Feeds],
-    step: Callable[[LayerRun, dict[str, list[Any]]], list[Array]],
-) -> dict[str, list[Any]]:
+    step: Callable[[LayerRun, Values], list[Array]],
+) -> Values:
     """The model's outputs for ``calls``, a list per output.
 
     ``step`` computes one layer from the values so far (operands of all calls, in order).
     """
-    values: dict[str, list[Any]] = {name: [feeds[name] for feeds in calls] for name in calls[0]}
+    values = first_values(calls)
     for stage in plan.stages:
         if stage.segment is not None:
-            _run_segment(stage.segment, values, len(calls))
+            values.update(run_segment(stage.segment, values, len(calls)))
         for layer in stage.layers:
             values[layer.output] = step(runs[layer.name], values)
         for name in stage.dead:
             values.pop(name, None)
+    return last_values(graph, values)
+
+
+def first_values(calls: Sequence[Feeds]) -> Values:
+    """The model's inputs, of all calls."""
+    return {name: [feeds[name] for feeds in calls] for name in calls[0]}
+
+
+def last_values(graph: Graph, values: Values) -> Values:
+    """The model's outputs among ``values``, or the constants that they are."""
     constants = {name: graph.constant(name) for name in graph.outputs if name in graph.constants}
     return {n: [constants[n]] if n in constants else values[n] for n in graph.outputs}
 
 
-def _run_segment(segment: Any, values: dict[str, list[Any]], count: int) -> None:
+def run_segment(segment: Session, values: Values, count: int) -> Values:
     """Run a native segment once per call; its results lie in one array where their shape does
     not depend on the call, copied there while they are in cache."""
-    lists: dict[str, list[Any]] = {name: [] for name in segment.outputs}
+    lists: Values = {name: [] for name in segment.outputs}
     for i in range(count):
         answer = segment.run({name: values[name][i] for name in segment.inputs})
         for name, value in answer.items():
             lists[name] = _kept(lists[name], i, value, count)
-    values.update(lists)
+    return lists
 
 
 def _kept(list_: list[Any], i: int, value: Any, count: int) -> list[Any]:
@@ -265,7 +279,7 @@ def _kept(list_: list[Any], i: int, value: Any, count: int) -> list[Any]:
     return list_
 
 
-def stack(layer: Layer, name: str, values: dict[str, list[Any]]) -> Operand:
+def stack(layer: Layer, name: str, values: Values) -> Operand:
     """A constant, or the values of all calls along a new first axis."""
     if name in layer.weights:
         return Operand(layer.weights[name], False)

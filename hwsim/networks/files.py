@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write_atomically(file: Path, data: bytes) -> None:
@@ -20,3 +25,10 @@ def write_atomically(file: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure atomically, in the format of the path's suffix."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format=path.suffix.lstrip(".") or "png", dpi=150)
+    write_atomically(path, stream.getvalue())

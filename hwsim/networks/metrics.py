@@ -16,6 +16,7 @@ from hwsim.networks.errors import DataError
 from hwsim.networks.runtime import Array
 
 METRICS = ("auto", "accuracy", "bits_per_character", "sqnr_db")
+USABLE_DB = 30.0  # without labels: noise a thousandth of the signal's energy counts as no loss
 Outputs = Mapping[str, Array] | Array
 
 
@@ -70,6 +71,16 @@ def evaluate(
         per_sample = nats.reshape(len(nats), -1).mean(axis=1) / math.log(2)
         value, stderr = nll / math.log(2), _stderr(per_sample)  # characters of a text correlate
     return Score(metric, value, stderr, nll, noise)
+
+
+def is_within(score: Score, baseline: Score) -> bool:
+    """Whether a value lies within float32's error bar (or reaches `USABLE_DB` without labels)."""
+    if score.metric == "sqnr_db":
+        return score.value >= USABLE_DB
+    bar = baseline.stderr or 0.0
+    if score.metric == "accuracy":
+        return score.value >= baseline.value - bar
+    return score.value <= baseline.value + bar
 
 
 def accuracy(logits: Array, labels: Array) -> tuple[float, float]:

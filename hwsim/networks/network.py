@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,14 @@ from hwsim.networks.execution import (
     LayerRun,
     Progress,
     Settings,
+    Values,
+    Watch,
     default_batch,
     even_spans,
     run_batch,
 )
 from hwsim.networks.graph import Graph, build_graph
+from hwsim.networks.mixed import LayerUnits, as_units
 from hwsim.networks.partition import Plan, partition
 from hwsim.networks.report import LayerReport, RunReport
 from hwsim.networks.runtime import LATEST_IR, Array, Session, in_ieee_arithmetic, with_outputs
@@ -38,11 +41,24 @@ from hwsim.networks.zoo import recognise
 from hwsim.reference.draws import word
 from hwsim.units import MacUnit, as_unit
 
-MacLike = str | MacUnit | Mapping[str, str | MacUnit]
+MacLike = str | MacUnit | LayerUnits | Mapping[str, str | MacUnit]
 TELEMETRY = (False, True, "counts")
 BIAS = ("float32", "acc")
 MOST_VERIFIED = 1_000_000
 DYNAMIC = "DynamicQuantizeLinear"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to compute on any units: the data's ``calls`` of the model and how they are cut into
+    mini-batches, the ranges and the rule of the scales, the seed of random bits."""
+
+    calls: list[dict[str, Array]]
+    spans: list[range]
+    calibration: Calibration
+    settings: Settings
+    seed: int
+    scale: ScaleLike | None
 
 
 @dataclass(frozen=True)
@@ -65,8 +81,8 @@ class Network:
     def __init__(self, source: Source) -> None:
         """Partition ``source``; use `Network.load`."""
         self._name, self._sha256, self._model = source.name, source.sha256, source.model
-        self._graph: Graph = build_graph(source.model)
-        self._plan: Plan = partition(self._graph)
+        self.graph: Graph = build_graph(source.model)
+        self.plan: Plan = partition(self.graph)
         original = source.original
         original.ir_version = min(original.ir_version, LATEST_IR)
         self._float32 = _float32(source)
@@ -75,7 +91,7 @@ class Network:
         self._calibrated: _Cached | None = None
         self._baseline: _Cached | None = None
         self.shipped = recognise(source.sha256)
-        self.native_products = native_products(self._graph)
+        self.native_products = native_products(self.graph)
         if self.native_products:
             text = message(source.name, self.native_products)
             warnings.warn(text, NativeProductWarning, stacklevel=3)
@@ -107,16 +123,16 @@ class Network:
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the simulated layers, in the model's order."""
-        return tuple(layer.name for layer in self._plan.layers)
+        return tuple(layer.name for layer in self.plan.layers)
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs that data must give."""
-        return tuple(value.name for value in self._graph.inputs)
+        return tuple(value.name for value in self.graph.inputs)
 
     def data(self, data: DataLike) -> Data:
         """Read and check data (mapping, npz path, or one array for a model with one input)."""
-        return read_data(data, self._graph.inputs)
+        return read_data(data, self.graph.inputs)
 
     # --- float32 ------------------------------------------------------------------------------
     @in_ieee_arithmetic
@@ -126,7 +142,7 @@ class Network:
         key = digest(data)
         if self._baseline is None or self._baseline.key != key:
             answers = [self._float32.run(feeds) for feeds in self._cut(data).feeds(data)]
-            outputs = {name: join([a[name] for a in answers]) for name in self._graph.outputs}
+            outputs = {name: join([a[name] for a in answers]) for name in self.graph.outputs}
             self._baseline = _Cached(key, outputs)
         return dict(self._baseline.value)
 
@@ -145,7 +161,7 @@ class Network:
         """The shipped split of a shipped model, else the first ≤ 256 samples of the inputs."""
         if self.shipped is not None:
             file = self.shipped.calibration
-            split = load_npz(file, self._graph.inputs)
+            split = load_npz(file, self.graph.inputs)
             what = f"the shipped calibration split ({split.samples} samples of {file.name})"
         else:
             split = first_samples(data)
@@ -157,7 +173,7 @@ class Network:
         return calibration
 
     def _measure(self, data: Data, what: str) -> Calibration:
-        layers = self._plan.layers
+        layers = self.plan.layers
         given = set(self.inputs)
         names = {n for layer in layers for n in layer.reads if n not in layer.weights} - given
         # Not kept: it holds every weight once more.
@@ -166,10 +182,10 @@ class Network:
 
     def _cut(self, data: Data) -> Cutting:
         """How the data is cut into calls of the model."""
-        cutting = cut(data, self._graph.inputs)
+        cutting = cut(data, self.graph.inputs)
         if cutting.count > 1 and cutting.free:
             if self._mixes is None:  # a dynamic scale is that of everything in one call
-                dynamic = any(node.op_type == DYNAMIC for _, node in self._graph.nodes)
+                dynamic = any(node.op_type == DYNAMIC for _, node in self.graph.nodes)
                 self._mixes = dynamic or mixes_samples(self._float32, cutting, data)
             if self._mixes:
                 return Cutting(1, {})
@@ -193,48 +209,71 @@ class Network:
         bias: str = "float32",
         node: str = "45nm",
         progress: Progress | None = None,
+        watch: Watch | None = None,
     ) -> RunReport:
         """Run the network with its products on ``mac``; parameters as in `hwsim.run`, but
-        ``calibration`` is what `measure` gave (default: what `calibrate` fixed)."""
-        _check_numbers(verify=verify, batch=batch, seed=seed)
+        ``calibration`` is what `measure` gave (default: what `calibrate` fixed), and ``watch``
+        is called with every layer's product and results."""
+        _check_numbers(verify=verify)
         _check_choice("telemetry", telemetry, TELEMETRY)
-        _check_choice("bias", bias, BIAS)
-        data = self.data(inputs)
-        units = self._units(mac)
-        calibration = calibration or self._calibration or self._default_calibration(data)
-        calls = self._cut(data).feeds(data)
-        spans = even_spans(len(calls), batch or default_batch(calibration.call_bytes))
+        job = self.job(inputs, calibration, batch=batch, bias=bias, seed=seed, scale=scale)
         folder = None if dump is None else _folder(dump)
         if folder:
             write_readme(folder)
-        settings = Settings(
-            engine.default_engine, telemetry, threads, len(calls), folder, len(spans), bias
+        settings = replace(
+            job.settings, telemetry=telemetry, threads=threads, dump=folder, watch=watch
         )
-        runs = self._layer_runs(units, calibration, scale)
-        for number, run in enumerate(runs.values()):
-            run.seed = word(seed, number)
+        job = replace(job, settings=settings)
+        runs = self.layer_runs(self.units(mac), job)
+        for run in runs.values():
             run.positions = checks.draw(seed, run.layer.name, verify)
-        outputs = self._run_spans(calls, spans, runs, settings, progress)
+        outputs = self._run_spans(job, runs, progress)
         layers = tuple(_layer_report(runs[name], node) for name in self.layers)
-        return RunReport(outputs, layers, calibration.source, node, self.name, self.native_products)
+        source = job.calibration.source
+        return RunReport(outputs, layers, source, node, self.name, self.native_products)
 
-    def _units(self, mac: MacLike) -> dict[str, MacUnit]:
+    def job(
+        self,
+        inputs: DataLike,
+        calibration: Calibration | None = None,
+        *,
+        batch: int | None = None,
+        bias: str = "float32",
+        seed: int = 0,
+        scale: ScaleLike | None = None,
+    ) -> Job:
+        """What to compute on any units: data cut into calls, ranges for the scales."""
+        _check_numbers(batch=batch, seed=seed)
+        _check_choice("bias", bias, BIAS)
+        data = self.data(inputs)
+        calibration = calibration or self._calibration or self._default_calibration(data)
+        calls = self._cut(data).feeds(data)
+        spans = even_spans(len(calls), batch or default_batch(calibration.call_bytes))
+        settings = Settings(
+            engine.default_engine, False, None, len(calls), batches=len(spans), bias=bias
+        )
+        return Job(calls, spans, calibration, settings, seed, scale)
+
+    def units(self, mac: MacLike) -> dict[str, MacUnit]:
+        """The unit of every layer; ModelError for a pattern that fits none, or a layer left out."""
         if not isinstance(mac, Mapping):
-            return dict.fromkeys(self.layers, _unit(mac))
-        units = match_layers({p: _unit(m) for p, m in mac.items()}, self.layers, "mac")
+            mac = as_units(mac)
+            if not isinstance(mac, LayerUnits):
+                return dict.fromkeys(self.layers, mac)
+            mac = dict(mac.units)
+        units = match_layers({p: as_unit(m) for p, m in mac.items()}, self.layers, "mac")
         left = [name for name in self.layers if name not in units]
         if left:
             raise ModelError(f"mac: no pattern fits layer {left[0]!r}; add '*' as the last one")
         return units
 
-    def _layer_runs(
-        self, units: dict[str, MacUnit], calibration: Calibration, scale: ScaleLike | None
-    ) -> dict[str, LayerRun]:
-        rules = operand_rules(scale, self.layers)
+    def layer_runs(self, units: dict[str, MacUnit], job: Job) -> dict[str, LayerRun]:
+        """Every layer on its unit, ready to compute."""
+        rules = operand_rules(job.scale, self.layers)
         stems = file_stems(list(self.layers))
         runs: dict[str, LayerRun] = {}
-        for layer in self._plan.layers:
-            unit, ranges = units[layer.name], calibration.ranges[layer.name]
+        for layer in self.plan.layers:
+            unit, ranges = units[layer.name], job.calibration.ranges[layer.name]
             entries = {
                 key: choose_entry(layer, key, unit, ranges[key], rules[layer.name][key])
                 for key in ("a", "b")
@@ -247,33 +286,33 @@ class Network:
                 runs[layer.name] = CodesRun(*about, zero_points=points, entries=entries)
             else:
                 runs[layer.name] = LayerRun(*about, zero_points=points)
+        for number, run in enumerate(runs.values()):
+            run.seed = word(job.seed, number)
         return runs
 
     def _run_spans(
-        self,
-        calls: list[dict[str, Array]],
-        spans: list[range],
-        runs: dict[str, LayerRun],
-        settings: Settings,
-        progress: Progress | None,
+        self, job: Job, runs: dict[str, LayerRun], progress: Progress | None
     ) -> dict[str, Array]:
         """The outputs of all mini-batches, joined."""
-        lists: dict[str, list[Any]] = {name: [] for name in self._graph.outputs}
-        done = 0
-        for number, span in enumerate(spans):
+        answers, done = [], 0
+        for number, span in enumerate(job.spans):
 
-            def step(run: LayerRun, values: dict[str, list[Any]]) -> list[Array]:
+            def step(run: LayerRun, values: Values) -> list[Array]:
                 nonlocal done
-                result = run.compute(values, span, number, settings)  # noqa: B023 - used at once
+                result = run.compute(values, span, number, job.settings)  # noqa: B023 - used now
                 done += 1
                 if progress:
-                    progress(run.layer.name, done, len(runs) * len(spans))
+                    progress(run.layer.name, done, len(runs) * len(job.spans))
                 return result
 
-            feeds = [calls[i] for i in span]
-            for name, values in run_batch(self._graph, self._plan, runs, feeds, step).items():
-                lists[name] += values
-        constant = self._graph.constants
+            feeds = [job.calls[i] for i in span]
+            answers.append(run_batch(self.graph, self.plan, runs, feeds, step))
+        return self.joined(answers)
+
+    def joined(self, answers: list[Values]) -> dict[str, Array]:
+        """The model's outputs of all mini-batches."""
+        constant = self.graph.constants
+        lists = {n: [v for answer in answers for v in answer[n]] for n in self.graph.outputs}
         return {n: join(v[:1] if n in constant else v) for n, v in lists.items()}
 
 
@@ -310,10 +349,6 @@ def _layer_report(run: LayerRun, node: str) -> LayerReport:
     )
 
 
-def _unit(mac: str | MacUnit) -> MacUnit:
-    return as_unit(mac)
-
-
 def _folder(dump: str | PathLike[str]) -> Path:
     try:
         return Path(fspath(dump))
@@ -321,7 +356,7 @@ def _folder(dump: str | PathLike[str]) -> Path:
         raise TypeError(f"dump={dump!r}: the path of a folder is needed") from error
 
 
-def _check_numbers(verify: int, batch: int | None, seed: int) -> None:
+def _check_numbers(verify: int = 0, batch: int | None = None, seed: int = 0) -> None:
     """Raise ModelError that names the number that is none, or out of range."""
     for name, value, least, most in (
         ("verify", verify, 0, MOST_VERIFIED),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from hwsim.networks.files import write_atomically
 from hwsim.sweeps.rows import Row
 from hwsim.sweeps.summary import Standing
 
@@ -39,13 +36,6 @@ def draw(result: Sweep) -> Figure:
         _panel(axes, task, rows, numbers, colours)
     _legend(figure, ranked, numbers, colours)
     return figure
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure atomically, in the format of the path's suffix."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format=path.suffix.lstrip(".") or "png", dpi=150)
-    write_atomically(path, stream.getvalue())
 
 
 def _colours(ranked: tuple[Standing, ...]) -> dict[str, str]:

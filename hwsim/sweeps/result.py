@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import HwsimError
-from hwsim.networks.files import write_atomically
+from hwsim.networks.files import save_figure, write_atomically
 from hwsim.sweeps.rows import COLUMNS, Row
 from hwsim.sweeps.summary import Standing, sentences, standings
 
@@ -72,7 +72,7 @@ class Sweep:
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Quality against energy, one panel per task; saved to ``path`` when one is given."""
-        from hwsim.sweeps.drawing import draw, save_figure
+        from hwsim.sweeps.drawing import draw
 
         figure = draw(self)
         if path is not None:
@@ -109,10 +109,10 @@ class Sweep:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def check_free(folder: Path, force: bool) -> None:
+def check_free(folder: Path, force: bool, files: tuple[str, ...] = FILES) -> None:
     """Raise HwsimError when ``folder`` holds an earlier result that must not be lost, or cannot
     be written: before the work, not after it."""
-    held = [name for name in FILES if (folder / name).exists()]
+    held = [name for name in files if (folder / name).exists()]
     if held and not force:
         raise HwsimError(
             f"{folder} holds an earlier result ({held[0]}); pass --force (force=True) to replace "

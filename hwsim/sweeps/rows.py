@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hwsim import costs
-from hwsim.networks import LayerError, LayerReport, Score
+from hwsim.networks import LayerError, LayerReport, Score, is_within
 from hwsim.units import MacUnit, Telemetry, parse_unit
 
 # The stable columns of results.csv.
@@ -30,7 +30,6 @@ COLUMNS = (
     "seconds",
 )
 YARDSTICK = "fp32xfp32+fp32"  # what energies are compared with
-USABLE_DB = 30.0  # without labels: noise a thousandth of the signal's energy counts as no loss
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,8 @@ class Row:
     macs : multiplications; swamped_full, swamped_partial : additions that lost all or part of
     their addend.  overflow : roundings that overflowed (products, sums, outputs).
     energy_mac_pj : arithmetic of the whole run, never a chip's energy; energy_memory_pj :
-    operand traffic in the cost model's memory; area_um2 : of one unit.  seconds : simulation.
+    operand traffic in the cost model's memory; area_um2 : of one unit, the largest if layers have
+    several.  seconds : simulation.
     baseline, baseline_stderr : of the float32 model.  within : value lies within its error bar.
     collapsed : more than half of the way to guessing.  reason : what broke, and where.
     additions, outputs, overflow_outputs : what the counts are shares of.
@@ -98,12 +98,14 @@ class Row:
 class Subject:
     """What a row is about: a unit on a task, judged against the float32 model's score.
 
+    unit : its name, or that of a file of units; units : of every layer.
     ``exact``: the score of the same operands with an exact accumulator, for units that lose: it
     tells what the operands lose from what the accumulator does.
     """
 
     task: str
-    unit: MacUnit
+    unit: str
+    units: Mapping[str, MacUnit]
     baseline: Score
     classes: int
     node: str
@@ -115,13 +117,13 @@ def make_row(about: Subject, score: Score, layers: Sequence[LayerReport]) -> Row
     counts = [layer.telemetry for layer in layers if layer.telemetry is not None]
     total = sum(counts, start=Telemetry())
     within = is_within(score, about.baseline)
-    prices = [_price(about.unit, layer, about.node) for layer in layers]
+    prices = [_price(about.units[layer.name], layer, about.node) for layer in layers]
     memory = [price.energy_memory_pj for price in prices]
     energy = math.fsum(price.energy_mac_pj for price in prices)
     yardstick = (_price(YARDSTICK, layer, about.node).energy_mac_pj for layer in layers)
     return Row(
         task=about.task,
-        unit=str(about.unit),
+        unit=about.unit,
         metric=score.metric,
         value=score.value,
         stderr=score.stderr,
@@ -136,7 +138,7 @@ def make_row(about: Subject, score: Score, layers: Sequence[LayerReport]) -> Row
         + total.overflow_converted,
         energy_mac_pj=energy,
         energy_memory_pj=None if None in memory else math.fsum(filter(None, memory)),
-        area_um2=prices[0].area_um2,
+        area_um2=_largest(price.area_um2 for price in prices),
         seconds=math.fsum(layer.seconds for layer in layers),
         baseline=about.baseline.value,
         baseline_stderr=about.baseline.stderr,
@@ -156,16 +158,6 @@ def failed_row(about: Subject, error: LayerError, shapes: Sequence[LayerReport])
     reason = f"Inf or NaN in layer {error.layer}"
     nothing = Score(about.baseline.metric, math.nan, math.nan, math.nan, math.nan)
     return replace(make_row(about, nothing, shapes), seconds=0.0, reason=reason)
-
-
-def is_within(score: Score, baseline: Score) -> bool:
-    """Whether a value lies within float32's error bar (or reaches `USABLE_DB` without labels)."""
-    if score.metric == "sqnr_db":
-        return score.value >= USABLE_DB
-    bar = baseline.stderr or 0.0
-    if score.metric == "accuracy":
-        return score.value >= baseline.value - bar
-    return score.value <= baseline.value + bar
 
 
 def has_collapsed(score: Score, baseline: Score, classes: int) -> bool:
@@ -208,6 +200,12 @@ def blame(layers: Iterable[LayerReport]) -> str:
             if share > worst:
                 worst, reason = share, f"{what} in layer {layer.name}"
     return reason
+
+
+def _largest(areas: Iterable[float | None]) -> float | None:
+    """The largest area; None as soon as one is unknown."""
+    known = list(areas)
+    return None if None in known else max(filter(None, known), default=None)
 
 
 def _price(unit: str | MacUnit, layer: LayerReport, node: str) -> costs.LayerCost:

@@ -13,16 +13,17 @@ from functools import lru_cache
 from typing import Any
 
 from hwsim.errors import HwsimError
-from hwsim.networks import Calibration, Data, LayerError, Network, Score, evaluate
+from hwsim.networks import Calibration, Data, LayerError, Network, Score, evaluate, is_within
 from hwsim.networks.calibration import digest
 from hwsim.networks.data import DataLike
+from hwsim.networks.mixed import LayerUnits, as_units
 from hwsim.networks.runtime import Array
 from hwsim.networks.scales import ScaleLike
 from hwsim.networks.source import ModelLike
 from hwsim.sweeps.metadata import describe_run, sha256_of
 from hwsim.sweeps.result import Sweep
-from hwsim.sweeps.rows import YARDSTICK, Row, Subject, failed_row, is_within, make_row
-from hwsim.units import LogSum, MacUnit, as_unit, parse_unit
+from hwsim.sweeps.rows import YARDSTICK, Row, Subject, failed_row, make_row
+from hwsim.units import LogSum, MacUnit, parse_unit
 from hwsim.units.multipliers import Logarithmic
 
 LOG = logging.getLogger("hwsim")
@@ -37,7 +38,7 @@ class Task:
     name: str
     model: str | bytes
     data: str | Mapping[str, Any]
-    unit: MacUnit
+    unit: MacUnit | LayerUnits
     metric: str = "auto"
     seed: int = 0
     node: str = "45nm"
@@ -56,7 +57,8 @@ def run_task(task: Task, progress: Progress | None = None) -> Row:
     measured = None if task.calibration is None else network.measure(task.calibration)
     perfect = evaluate(baseline, data.labels, baseline, task.metric)
     classes = next(iter(baseline.values())).shape[-1]
-    about = Subject(task.name, task.unit, perfect, classes, task.node)
+    units = network.units(task.unit)
+    about = Subject(task.name, str(task.unit), units, perfect, classes, task.node)
     try:
         report = network.run(
             data,
@@ -103,13 +105,19 @@ def _exact_score(
     task: Task,
 ) -> Score:
     """What the operands alone lose: the same network with every sum exact, rounded once."""
-    unit = _patient(task.unit)
+    units = {layer: _patient(unit) for layer, unit in network.units(task.unit).items()}
     scales = repr(task.scale) if measured is None else repr((task.scale, measured.ranges))
-    key = (str(unit), network.sha256, digest(data), task.metric, scales)
+    key = (
+        repr({k: str(u) for k, u in units.items()}),
+        network.sha256,
+        digest(data),
+        task.metric,
+        scales,
+    )
     if key not in _exact_scores:
         report = network.run(
             data,
-            unit,
+            units,
             calibration=measured,
             scale=task.scale,
             telemetry=False,
@@ -129,7 +137,7 @@ def _network(model: str | bytes) -> Network:
 def sweep(
     model: ModelLike,
     data: DataLike,
-    macs: Sequence[str | MacUnit],
+    macs: Sequence[str | MacUnit | LayerUnits],
     metric: str = "auto",
     seed: int = 0,
     *,
@@ -151,7 +159,8 @@ def sweep(
     model : path, bytes or onnx.ModelProto.  data : npz path, or mapping of the model's inputs to
         arrays, with optional integer ``labels`` (then accuracy or bits per character and NLL;
         otherwise SQNR against float32).
-    macs : units or their descriptions; doubles are run once.
+    macs : units, their descriptions, or files of units by layers (``….toml``, `LayerUnits`);
+        doubles are run once.
     metric : ``auto``, ``accuracy``, ``bits_per_character`` or ``sqnr_db``.
     seed : of sr's random bits, and of the outputs drawn by ``verify``.
     name : of the task in the rows; by default the model's.
@@ -203,9 +212,9 @@ def sweep(
     return Sweep(tuple(rows), describe_run({title: source}, seed, node))
 
 
-def _units(macs: Sequence[str | MacUnit]) -> list[MacUnit]:
+def _units(macs: Sequence[str | MacUnit | LayerUnits]) -> list[MacUnit | LayerUnits]:
     """The units, each once."""
-    if isinstance(macs, (str, MacUnit)):
+    if isinstance(macs, (str, MacUnit, LayerUnits)):
         raise TypeError(f"macs={str(macs)!r}: a list of units is needed")
     try:
         given = list(macs)
@@ -213,7 +222,7 @@ def _units(macs: Sequence[str | MacUnit]) -> list[MacUnit]:
         raise TypeError(f"macs={macs!r}: a list of units is needed") from error
     if not given:
         raise ValueError("macs=[]: at least one unit is needed")
-    return list(dict.fromkeys(as_unit(mac) for mac in given))
+    return list(dict.fromkeys(as_units(mac) for mac in given))
 
 
 def _run_here(tasks: list[Task], progress: Progress | None) -> list[Row]:
@@ -251,7 +260,9 @@ def _freeze_data(data: DataLike) -> Any:
     return os.path.abspath(data) if isinstance(data, (str, os.PathLike)) else data
 
 
-def _folder(dump: str | os.PathLike[str] | None, task: str, unit: MacUnit) -> str | None:
+def _folder(
+    dump: str | os.PathLike[str] | None, task: str, unit: MacUnit | LayerUnits
+) -> str | None:
     """Folder of a unit's vectors; ':' and '/' of its name are no part of a portable path."""
     if dump is None:
         return None

@@ -69,7 +69,7 @@ def test_integers_widen_but_floats_never_narrow() -> None:
 
 
 def test_broken_files_are_named(network: Network, tmp_path: Path) -> None:
-    inputs = network._graph.inputs
+    inputs = network.graph.inputs
     with pytest.raises(DataError, match=r"none\.npz: No such file"):
         load_npz(tmp_path / "none.npz", inputs)
     (tmp_path / "text.npz").write_text("hello")

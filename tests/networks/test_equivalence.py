@@ -227,7 +227,7 @@ def test_weights_of_every_origin(graph: GraphBuilder) -> None:
         graph.node("Tanh", [f"m{i}"], f"r{i}")
     model = graph.model({"x": ["N", 6]}, {"r3": ["N", 6], "m0": ["N", 6]})
     agree(model, {"x": images(7, 6)}, 4)
-    layers = Network.load(model)._plan.layers
+    layers = Network.load(model).plan.layers
     assert all(list(layer.weights) == [layer.b] for layer in layers)
     steps = (np.arange(-18, 18) - 3).astype(np.float32).reshape(6, 6)
     np.testing.assert_array_equal(layers[2].weights["w3"], steps * np.float32(0.05))

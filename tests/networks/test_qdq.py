@@ -155,7 +155,7 @@ def test_what_is_no_qdq_layer(monkeypatch: pytest.MonkeyPatch) -> None:
         {"x": (np.uint8, ["N", 16]), "f": (float32, ["N", 16])},
         {"weights.only": float32, "scaled": float32, "q": np.uint8, "r": float32, "g": float32},
     )
-    layers = {layer.name: layer.quantized for layer in Network.load(model)._plan.layers}
+    layers = {layer.name: layer.quantized for layer in Network.load(model).plan.layers}
     assert layers["weights_only"] is None
     assert layers["alpha"] is None
     assert layers["shared"] is not None

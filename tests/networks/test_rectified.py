@@ -23,7 +23,7 @@ def test_relu_as_a_layers_last_step(graph: GraphBuilder, seen: tuple[str, ...], 
     network = Network.load(
         graph.model({"x": ["N", 3, 8, 8]}, {"y": ["N", 6]} | dict.fromkeys(seen))
     )
-    joined = {layer.name for layer in network._plan.layers if layer.rectified}
+    joined = {layer.name for layer in network.plan.layers if layer.rectified}
     assert len(joined) == 3 - len(seen)
     x = np.random.default_rng(1).standard_normal((5, 3, 8, 8)).astype(np.float32)
     x[0, 0, 0] = [np.inf, -0.0, *x[0, 0, 0, 2:]] if unit.startswith("fp32") else 0

@@ -204,7 +204,7 @@ def test_samples_of_a_network(graph: GraphBuilder) -> None:
 
 @pytest.mark.parametrize("op", GATES)
 def test_steps_share_their_weights(graph: GraphBuilder, op: str) -> None:
-    layers = Network.load(model(graph, op, "B"))._plan.layers
+    layers = Network.load(model(graph, op, "B")).plan.layers
     steps = [layer for layer in layers if "step" in layer.name]
     weights = {id(layer.weights[layer.b]) for layer in steps}
     assert len(steps) == STEPS * len(weights)

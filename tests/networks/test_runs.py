@@ -23,7 +23,7 @@ from hwsim.networks import (
     run,
     shipped,
 )
-from hwsim.networks.execution import Calls, _run_segment, even_spans
+from hwsim.networks.execution import Calls, even_spans, run_segment
 from hwsim.units import parse_unit
 from tests.networks.models import GraphBuilder
 from tests.networks.stub import ExactEngine
@@ -244,7 +244,7 @@ def test_results_of_a_segment_lie_in_one_array_if_they_fit(sizes: tuple[int, ...
             return {"y": np.arange(float(feeds["x"]))}
 
     values: dict[str, list[Any]] = {"x": list(sizes)}
-    _run_segment(Segment(), values, 3)
+    values |= run_segment(Segment(), values, 3)
     assert isinstance(values["y"], Calls) == (len(set(sizes)) == 1)
     assert [value.tolist() for value in values["y"]] == [list(range(n)) for n in sizes]
 

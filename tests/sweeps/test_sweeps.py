@@ -12,7 +12,7 @@ import pytest
 
 import hwsim
 from hwsim.errors import HwsimError
-from hwsim.networks import Score, shipped
+from hwsim.networks import Score, is_within, shipped
 from hwsim.simulate import describe
 from hwsim.sweeps import COLUMNS, Sweep, rows
 from hwsim.sweeps.summary import standings
@@ -120,14 +120,14 @@ BASE = Score("accuracy", 0.9, 0.01, 0.3, None)
     ],
 )
 def test_accuracy_is_judged_by_the_error_bar_and_by_chance(score, within, collapsed):
-    assert rows.is_within(score, BASE) is within
+    assert is_within(score, BASE) is within
     assert rows.has_collapsed(score, BASE, classes=10) is collapsed
 
 
 def test_bits_per_character_are_judged_the_other_way_round():
     base = Score("bits_per_character", 2.0, 0.1)
-    assert rows.is_within(Score("bits_per_character", 2.09), base)
-    assert not rows.is_within(Score("bits_per_character", 2.11), base)
+    assert is_within(Score("bits_per_character", 2.09), base)
+    assert not is_within(Score("bits_per_character", 2.11), base)
     assert not rows.has_collapsed(Score("bits_per_character", 3.99), base, classes=64)
     assert rows.has_collapsed(Score("bits_per_character", 4.0), base, classes=64)
     assert rows.has_collapsed(Score("bits_per_character", math.nan), base, classes=64)

@@ -1,0 +1,168 @@
+"""`hwsim accumulator`: how narrow each layer's accumulator may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwsim.cli.output import console, print_json, progress_bar
+from hwsim.cli.sources import SCALES, Source, source
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hwsim.accumulators import AccumulatorWidths, FamilyWidths
+    from hwsim.networks import Score
+
+
+@click.command("accumulator")
+@click.argument("model")
+@click.option("--data", help="npz with the model's inputs; not needed for shipped networks.")
+@click.option(
+    "--family",
+    "families",
+    multiple=True,
+    metavar="UNIT*",
+    help="Unit with a * where the searched number stands; repeatable.",
+)
+@click.option("--metric", default="auto", show_default=True, help="What outputs are judged by.")
+@click.option(
+    "--tolerance",
+    type=float,
+    help="May be lost against the widest unit, in the metric's unit (accuracy: a share); by "
+    "default float32's standard error, or 1 dB.",
+)
+@click.option("--widest", type=int, help="Largest number; by default int32, 23 fraction bits.")
+@click.option("--calibration", help="npz that fixes the scales; see the docs for the default.")
+@click.option(
+    "--scale", type=click.Choice(SCALES), help="Rule of the scales; by format if left out."
+)
+@click.option("--node", default="45nm", show_default=True, help="Technology of the costs.")
+@click.option("--seed", default=0, show_default=True, help="Of sr's bits.")
+@click.option("--out", default="hwsim-accumulator", show_default=True, help="Folder of the files.")
+@click.option("--force", is_flag=True, help="Replace an earlier result in --out.")
+@click.option("--threads", type=click.IntRange(min=1), help="By default all processors.")
+@click.option("--json", "as_json", is_flag=True, help="Print widths.json instead of the tables.")
+def accumulator_command(
+    model: str,
+    data: str | None,
+    families: tuple[str, ...],
+    out: str,
+    force: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Find the narrowest accumulator of every layer of MODEL (an ONNX file, digits-cnn, char-lm).
+
+    Four answers for each layer and family: the width that never overflows in the worst case, with
+    these weights (A2Q), on this data, and the least that keeps the network's quality, found by
+    running it bit for bit.  Then one recommendation that holds for all layers together, what
+    it saves, and a file of it that `hwsim run` and `hwsim sweep` take as --mac.
+
+    \b
+    Examples:
+      hwsim accumulator digits-cnn
+      hwsim accumulator char-lm --family "int8xint8+int*" --family "int8xint8+int*:saturate"
+      hwsim accumulator m.onnx --data d.npz --family "e4m3xe4m3+e5m*:chunk32" --tolerance 0.01
+      hwsim run digits-cnn --mac hwsim-accumulator/recommended.toml --layers
+    """
+    from hwsim.accumulators import DEFAULT_FAMILIES, accumulator_widths
+    from hwsim.accumulators.families import families as parsed
+    from hwsim.accumulators.report import FILES
+    from hwsim.sweeps.result import check_free
+
+    chosen = parsed(families or DEFAULT_FAMILIES, options["widest"])
+    item = source(model, data)
+    folder = Path(out)
+    check_free(folder, force, FILES)
+    with progress_bar(item.name) as progress:
+        found = accumulator_widths(item.model, item.data, chosen, progress=progress, **options)
+    paths = found.save(folder)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    _print(found, item, paths)
+
+
+def _print(found: AccumulatorWidths, item: Source, paths: tuple[Path, ...]) -> None:
+    screen = console()
+
+    def say(text: str = "") -> None:
+        screen.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    about = f"{item.name} ({found.samples} samples), float32: {_shown(found.baseline)}"
+    say(f"{about}; may lose {_amount(found)}; energy at {found.node}")
+    for family in found.families:
+        say()
+        say(_title(family))
+        screen.print(_table(family))
+        say(_saved(family))
+    best = found.recommended
+    say()
+    say(f"Recommended: {best.family}, each layer its own width: {_shown(best.score)}.")
+    say(f"Next: hwsim run {item.arguments} --mac {paths[3]} --layers")
+    say(f"Wrote {paths[0].parent}/: {' '.join(path.name for path in paths)}")
+
+
+def _amount(found: AccumulatorWidths) -> str:
+    """The tolerance with its unit."""
+    metric, tolerance = found.baseline.metric, found.tolerance
+    if metric == "accuracy":
+        return f"{100 * tolerance:.2g} points"
+    return f"{tolerance:.2g} {'dB' if metric == 'sqnr_db' else 'bits'}"
+
+
+def _title(family: FamilyWidths) -> str:
+    widest = family.family.replace("*", str(family.widest))
+    return f"{family.family}  ({widest}: {_shown(family.best)})"
+
+
+def _saved(family: FamilyWidths) -> str:
+    energy = family.energy_pj
+    text = (
+        f"Together: {_shown(family.score)}; {_percent(energy, family.widest_energy_pj)} of the "
+        f"energy of {family.widest} everywhere saved"
+    )
+    if family.area_um2 is not None and family.widest_area_um2:
+        text += f", {_percent(family.area_um2, family.widest_area_um2)} of the area"
+    return (
+        f"{text}; {family.uniform} everywhere would hold too and save "
+        f"{_percent(family.uniform_energy_pj, family.widest_energy_pj)}."
+    )
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * (1 - part / whole):.0f} %" if whole else "nothing"
+
+
+def _shown(score: Score) -> str:
+    from hwsim.sweeps.summary import format_number
+    from hwsim.sweeps.table import HEADINGS
+
+    return f"{HEADINGS[score.metric]} {format_number(score.metric, score.value)}"
+
+
+def _table(family: FamilyWidths) -> Table:
+    from rich.table import Table
+
+    from hwsim.sweeps.table import percent
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("layer", no_wrap=True)
+    columns = ("K", "worst\ncase", "these\nweights", "this\ndata", "quality\nalone")
+    for heading in (*columns, "recom-\nmended", "overflow\n%", "swamped\n%", "energy\nsaved"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for layer in family.layers:
+        numbers = (layer.worst_case, layer.weights, layer.data, layer.alone)
+        table.add_row(
+            layer.layer,
+            str(layer.k),
+            *("-" if number is None else str(number) for number in numbers),
+            f"[bold]{layer.width}[/bold]",
+            percent(layer.overflowed),
+            percent(layer.swamped),
+            _percent(layer.energy_pj, layer.widest_energy_pj),
+        )
+    return table
