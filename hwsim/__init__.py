@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hwsim.accumulators import accumulator_widths as accumulator_widths
     from hwsim.costs import Cost as Cost
     from hwsim.costs import cost as cost
+    from hwsim.diagnosis import Diagnosis as Diagnosis
+    from hwsim.diagnosis import diagnose as diagnose
     from hwsim.formats import BlockFormat as BlockFormat
     from hwsim.formats import CodebookFormat as CodebookFormat
     from hwsim.formats import FixedFormat as FixedFormat
@@ -136,6 +138,7 @@ _WHERE = {
     **{name: ("hwsim.networks", name) for name in ("LayerUnits", "Network", "RunReport", "run")},
     **{name: ("hwsim.sweeps", name) for name in ("Sweep", "sweep")},
     **{name: ("hwsim.accumulators", name) for name in ("AccumulatorWidths", "accumulator_widths")},
+    **{name: ("hwsim.diagnosis", name) for name in ("Diagnosis", "diagnose")},
 }
 
 __all__ = [
@@ -145,6 +148,7 @@ __all__ = [
     "Chunked",
     "CodebookFormat",
     "Cost",
+    "Diagnosis",
     "DotAdd",
     "DoubleWord",
     "Exact",
@@ -181,6 +185,7 @@ __all__ = [
     "conv_transpose2d",
     "cost",
     "decode",
+    "diagnose",
     "encode",
     "format",
     "mac",

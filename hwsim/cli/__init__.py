@@ -11,6 +11,7 @@ import hwsim
 from hwsim.cli.accumulator import accumulator_command
 from hwsim.cli.checking import check_command
 from hwsim.cli.descriptions import format_command, formats_command, mac_command
+from hwsim.cli.diagnosis import diagnose_command
 from hwsim.cli.multipliers import multiplier_command
 from hwsim.cli.runs import run_command
 from hwsim.cli.sweeping import sweep_command
@@ -39,6 +40,7 @@ def cli() -> None:
       hwsim multiplier mitchell --out map.png      errors of an approximate multiplier
       hwsim bench int8xint8:mitchell+int32         how fast it is simulated
       hwsim theory e5m2xe5m2+e6m9 --length 4096    what theory says of its sums
+      hwsim diagnose char-lm                       where its accumulators lose, over k
       hwsim accumulator digits-cnn                 the narrowest accumulator of every layer
     \b
     A unit is A x B + ACCUMULATOR, then options:
@@ -52,7 +54,8 @@ def cli() -> None:
 
 COMMANDS = (
     *(sweep_command, run_command, mac_command, format_command, formats_command),
-    *(check_command, multiplier_command, bench_command, theory_command, accumulator_command),
+    *(check_command, multiplier_command, bench_command, theory_command),
+    *(diagnose_command, accumulator_command),
 )
 for command in COMMANDS:
     cli.add_command(command)

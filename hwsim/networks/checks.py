@@ -43,7 +43,7 @@ def verify(
     Raises VerificationError on the first one whose bits differ.
     """
     for position in flat:
-        index = _index(product, result.shape, position)
+        index = index_of(product, result.shape, position)
         a, b = operands_of(product, result.shape, index)
         c = None if product.c is None else np.broadcast_to(product.c, result.shape)[index]
         place = [_place(product, position, result.size)] if product.seeds else []
@@ -81,7 +81,7 @@ def verify_requantized(
             raise VerificationError(layer, str(unit), index, [str(found), str(expected)])
 
 
-def _index(product: Product, shape: tuple[int, ...], position: int) -> tuple[int, ...]:
+def index_of(product: Product, shape: tuple[int, ...], position: int) -> tuple[int, ...]:
     """Index into the unit's result of a position that counts lane by lane."""
     index = tuple(int(i) for i in np.unravel_index(position, shape))
     if product.conv is None or product.lanes == 1 or shape[0] != product.shape[0]:

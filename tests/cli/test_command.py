@@ -66,7 +66,19 @@ def test_help_teaches_and_imports_nothing_heavy():
 
 @pytest.mark.parametrize(
     "command",
-    ["sweep", "run", "mac", "format", "formats", "check", "multiplier", "theory", "accumulator"],
+    [
+        "sweep",
+        "run",
+        "mac",
+        "format",
+        "formats",
+        "check",
+        "multiplier",
+        "theory",
+        "diagnose",
+        "accumulator",
+        "bench",
+    ],
 )
 def test_every_command_has_help(command: str):
     done = hwsim(command, "--help")
