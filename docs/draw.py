@@ -77,7 +77,8 @@ def draw_sweep() -> Figure:
 
 def main() -> None:
     """Draw everything.  The SVGs carry no date and no random ids: same runs, same bytes."""
-    import generations  # beside this script
+    import diagnosing  # beside this script
+    import generations
 
     mpl.rcParams["svg.hashsalt"] = "hwsim"
     PICTURES.mkdir(exist_ok=True)
@@ -90,6 +91,12 @@ def main() -> None:
     table = product_table("mitchell")
     figure = draw_errors(table, multiplier_errors("mitchell"), exact_products("mitchell"))
     figure.savefig(PICTURES / "mitchell.png", dpi=100, metadata={"Software": None})
+    for name, figure in (
+        ("heat", diagnosing.diagnosis().plot()),
+        ("growth", diagnosing.growth().units[0].plot()),
+        ("widths", diagnosing.widths().plot()),
+    ):
+        figure.savefig(PICTURES / f"{name}.png", dpi=110, metadata={"Software": None})
 
 
 if __name__ == "__main__":

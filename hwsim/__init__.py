@@ -18,6 +18,7 @@ from hwsim.errors import HwsimError, SpecError, UnsupportedOperator
 
 if TYPE_CHECKING:
     from hwsim import reference as reference
+    from hwsim import theory as theory
     from hwsim.accumulators import AccumulatorWidths as AccumulatorWidths
     from hwsim.accumulators import accumulator_widths as accumulator_widths
     from hwsim.costs import Cost as Cost
@@ -197,13 +198,14 @@ __all__ = [
     "round",
     "run",
     "sweep",
+    "theory",
     "zero_point_correction",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "reference":
-        return importlib.import_module("hwsim.reference")
+    if name in ("reference", "theory"):
+        return importlib.import_module(f"hwsim.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
     module, attribute = _WHERE[name]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from hwsim import costs
+from hwsim.accumulators.bounds import by_variance
 from hwsim.accumulators.families import Family, families
 from hwsim.accumulators.report import AccumulatorWidths, FamilyWidths, LayerWidths
 from hwsim.accumulators.search import Search, Task
@@ -70,8 +71,9 @@ def accumulator_widths(
     Returns
     -------
     AccumulatorWidths: for every family and layer the width that never overflows in the worst case,
-    with these weights (A2Q, arXiv 2308.13504), on this data, the least within the tolerance
-    alone, and a recommendation that holds for all layers together; energy and area of it.
+    with these weights (A2Q, arXiv 2308.13504), on this data, the one of a theory (floats), the
+    least within the tolerance alone, and a recommendation that holds for all layers together;
+    energy and area of it.
 
     Raises
     ------
@@ -160,6 +162,7 @@ def _layer(
     price = costs.layer_cost(top, layer.m, layer.k, layer.n, layer.batch, report.node)
     data, alone, width = widths
     added = counts.additions + counts.outer.additions
+    nonzero = 1 - counts.zero_operands / max(1, counts.products)
     return LayerWidths(
         layer.name,
         layer.k,
@@ -167,6 +170,7 @@ def _layer(
         search.worst_case(layer.name),
         search.for_weights(layer.name),
         data,
+        by_variance(search.family, search.facts[layer.name], nonzero),
         alone,
         width,
         str(unit),

@@ -21,7 +21,8 @@ from hwsim.formats import FixedFormat, FloatFormat, Format
 from hwsim.networks.execution import LayerRun
 from hwsim.networks.products import Product, scaled
 from hwsim.networks.runtime import Array
-from hwsim.units import ExactProduct, MacUnit
+from hwsim.theory import is_usable, variance_retention
+from hwsim.units import Chunked, ExactProduct, MacUnit, Sequential
 
 
 @dataclass
@@ -116,6 +117,26 @@ def for_weights(family: Family, facts: Facts) -> int | None:
         most = max(map(abs, _ends(inputs)))
     bound = facts.norm * most + facts.c
     return _least(family, lambda u: _holds(u, -bound, bound, facts.k))
+
+
+def by_variance(family: Family, facts: Facts, nonzero: float) -> int | None:
+    """Theory: the least width of which Sakr et al. 2019 (arXiv 1901.06588) call a sum usable,
+    n·(1 − VRR) < ln 50, where a share ``nonzero`` of the products is not zero.  Of sequential and
+    chunked sums in floats; None for others."""
+    return _least(family, lambda unit: _is_usable(unit, facts.k, nonzero))
+
+
+def _is_usable(unit: MacUnit, k: int, nonzero: float) -> bool:
+    formats = (unit.a, unit.b, unit.accumulator, unit.outer_format)
+    plain = _is_known(unit) and isinstance(unit.order, Sequential | Chunked)
+    if not plain or not k or not all(isinstance(fmt, FloatFormat) for fmt in formats):
+        return False
+    first, second, *sums = (fmt.precision - 1 for fmt in formats)  # type: ignore[union-attr]
+    chunk = unit.order.length if isinstance(unit.order, Chunked) else None
+    fraction, outer = (max(bits, 1) for bits in sums)
+    product = max(first + second + 1, 1)
+    ratio = variance_retention(fraction, product, k, chunk, nonzero, outer)
+    return is_usable(ratio, max(2, round(nonzero * k)))
 
 
 def _is_known(unit: MacUnit) -> bool:

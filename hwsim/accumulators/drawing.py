@@ -17,6 +17,7 @@ MEASURES = (
     ("worst_case", "no operands overflow", "s", "#999999"),
     ("weights", "these weights never overflow (A2Q)", "D", "#E69F00"),
     ("data", "this data does not overflow", "o", "#0072B2"),
+    ("theory", "theory: variance retention", "^", "#CC79A7"),
     ("alone", "within the tolerance, alone", "|", "#000000"),
 )
 BAR, MOST_COLUMNS = "#9bd3c2", 3

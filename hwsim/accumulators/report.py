@@ -31,7 +31,8 @@ class LayerWidths:
     k : products of a sum.  macs : of the whole run.
     worst_case : least width that no operands overflow.  weights : that no data overflows with
     these weights (A2Q).  data : that this data does not overflow.  None where no width is enough
-    or nothing is known.
+    or nothing is known.  theory : that variance retention (Sakr et al. 2019) calls usable; it
+    is a theory of sums of independent products, no measurement.
     alone : least width within the tolerance, all other layers as wide as can be.
     width : recommended; all layers' together are within the tolerance.  unit : with it.
     energy_pj, area_um2 : of the MACs with it, and of one unit; widest_… : of the widest unit.
@@ -44,6 +45,7 @@ class LayerWidths:
     worst_case: int | None
     weights: int | None
     data: int | None
+    theory: int | None
     alone: int
     width: int
     unit: str

@@ -120,16 +120,19 @@ def _title(family: FamilyWidths) -> str:
 
 
 def _saved(family: FamilyWidths) -> str:
-    energy = family.energy_pj
-    text = (
-        f"Together: {_shown(family.score)}; {_percent(energy, family.widest_energy_pj)} of the "
-        f"energy of {family.widest} everywhere saved"
-    )
+    """What the recommendation saves, in words."""
+
+    def unit(width: int) -> str:
+        return family.family.replace("*", str(width))
+
+    widest = family.widest_energy_pj
+    area = ""
     if family.area_um2 is not None and family.widest_area_um2:
-        text += f", {_percent(family.area_um2, family.widest_area_um2)} of the area"
+        area = f" and {_percent(family.area_um2, family.widest_area_um2)} of the area"
     return (
-        f"{text}; {family.uniform} everywhere would hold too and save "
-        f"{_percent(family.uniform_energy_pj, family.widest_energy_pj)}."
+        f"Together: {_shown(family.score)}; saves {_percent(family.energy_pj, widest)} of the energy"
+        f"{area} of {unit(family.widest)}.  {unit(family.uniform)} everywhere holds too and saves "
+        f"{_percent(family.uniform_energy_pj, widest)} of the energy."
     )
 
 
@@ -151,11 +154,18 @@ def _table(family: FamilyWidths) -> Table:
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     table.add_column("layer", no_wrap=True)
-    columns = ("K", "worst\ncase", "these\nweights", "this\ndata", "quality\nalone")
+    columns = (
+        "K",
+        "worst\ncase",
+        "these\nweights",
+        "this\ndata",
+        "theory\n(VRR)",
+        "quality\nalone",
+    )
     for heading in (*columns, "recom-\nmended", "overflow\n%", "swamped\n%", "energy\nsaved"):
         table.add_column(heading, justify="right", no_wrap=True)
     for layer in family.layers:
-        numbers = (layer.worst_case, layer.weights, layer.data, layer.alone)
+        numbers = (layer.worst_case, layer.weights, layer.data, layer.theory, layer.alone)
         table.add_row(
             layer.layer,
             str(layer.k),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hwsim
-from hwsim.accumulators.bounds import Facts, for_weights, worst_case
+from hwsim.accumulators.bounds import Facts, by_variance, for_weights, worst_case
 from hwsim.accumulators.families import Family
 from hwsim.theory import a2q_bits_of_weights, worst_case_bits
 
@@ -104,6 +104,17 @@ def test_floats_that_are_called_wide_enough_never_overflow(
     for sign in (1.0, -1.0):
         a, b = np.full((1, k), top), np.full((k, 1), sign * top)
         assert not overflows(family.unit(width), a, b)
+
+
+@pytest.mark.parametrize(("k", "least"), [(196, 5), (197, 6), (534, 6), (1486, 7), (3919, 8)])
+def test_the_theory_is_that_of_the_anchors(k: int, least: int):
+    """Longest usable sums of products of 5 fraction bits: 196, 534, 1486, 3919; zeros do not
+    count, chunks need no more."""
+    family = Family("e5m2xe5m2+e8m*")
+    assert by_variance(family, facts(k), 1.0) == least
+    assert by_variance(family, facts(2 * k), 0.5) == least
+    assert by_variance(Family("e5m2xe5m2+e8m*:chunk64"), facts(k), 1.0) <= least
+    assert by_variance(Family("int8xint8+int*"), facts(k), 1.0) is None
 
 
 def test_nothing_is_said_of_other_units():
