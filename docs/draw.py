@@ -77,7 +77,8 @@ def draw_sweep() -> Figure:
 
 def main() -> None:
     """Draw everything.  The SVGs carry no date and no random ids: same runs, same bytes."""
-    import generations  # beside this script
+    import findings_drawn  # beside this script
+    import generations
 
     mpl.rcParams["svg.hashsalt"] = "hwsim"
     PICTURES.mkdir(exist_ok=True)
@@ -85,6 +86,7 @@ def main() -> None:
         ("swamping", draw_swamping),
         ("sweep", draw_sweep),
         ("generations", generations.draw),
+        *findings_drawn.PICTURES.items(),
     ):
         draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})
     table = product_table("mitchell")
