@@ -78,6 +78,7 @@ def draw_sweep() -> Figure:
 def main() -> None:
     """Draw everything.  The SVGs carry no date and no random ids: same runs, same bytes."""
     import diagnosing  # beside this script
+    import findings_drawn
     import generations
 
     mpl.rcParams["svg.hashsalt"] = "hwsim"
@@ -86,6 +87,7 @@ def main() -> None:
         ("swamping", draw_swamping),
         ("sweep", draw_sweep),
         ("generations", generations.draw),
+        *findings_drawn.PICTURES.items(),
     ):
         draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})
     table = product_table("mitchell")

@@ -129,7 +129,10 @@ def test_picture_shows_the_closed_form(name: str, plateau: int) -> None:
     assert sums.tolist() == [min(n, plateau) for n in lengths]
 
 
-@pytest.mark.parametrize("picture", ["swamping.svg", "sweep.svg", "peers.svg"])
+FINDINGS = ["cliff.svg", "wang.svg", "chunks.svg", "promotion.svg", "harmonic.svg"]
+
+
+@pytest.mark.parametrize("picture", ["swamping.svg", "sweep.svg", "peers.svg", *FINDINGS])
 def test_pictures_are_there_and_used(picture: str) -> None:
     assert (DOCS / "pictures" / picture).read_text(encoding="utf-8").startswith("<?xml")
     assert any(f"pictures/{picture}" in (DOCS / page).read_text("utf-8") for page in PAGES)
