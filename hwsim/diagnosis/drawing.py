@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from hwsim.formats import FixedFormat, Format
 from hwsim.units import parse_unit
@@ -174,6 +175,7 @@ def _exponents(axes: Axes, layer: LayerDiagnosis) -> None:
             if end > start:
                 axes.axvspan(start, end, color="0.9", zorder=0)
         axes.set_xlim(left, right)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("%", fontsize=7)
 
 
