@@ -130,9 +130,9 @@ def _saved(family: FamilyWidths) -> str:
     if family.area_um2 is not None and family.widest_area_um2:
         area = f" and {_percent(family.area_um2, family.widest_area_um2)} of the area"
     return (
-        f"Together: {_shown(family.score)}; saves {_percent(family.energy_pj, widest)} of the energy"
-        f"{area} of {unit(family.widest)}.  {unit(family.uniform)} everywhere holds too and saves "
-        f"{_percent(family.uniform_energy_pj, widest)} of the energy."
+        f"Together: {_shown(family.score)}; saves {_percent(family.energy_pj, widest)} of the "
+        f"energy{area} of {unit(family.widest)}.  {unit(family.uniform)} everywhere holds too and "
+        f"saves {_percent(family.uniform_energy_pj, widest)} of the energy."
     )
 
 
