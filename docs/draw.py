@@ -11,6 +11,9 @@ from matplotlib.figure import Figure
 
 import hwsim
 from hwsim.cli.sweeping import UNITS
+from hwsim.costs import compare_models, cost_model
+from hwsim.costs.drawing import draw_comparison
+from hwsim.costs.models import NAMES
 from hwsim.networks import shipped
 from hwsim.testing import exact_products, multiplier_errors, product_table
 from hwsim.testing.drawing import draw_errors
@@ -75,6 +78,11 @@ def draw_sweep() -> Figure:
     return (results[0] + results[1]).plot()
 
 
+def draw_models() -> Figure:
+    """The picture of `hwsim cost compare`."""
+    return draw_comparison(compare_models([cost_model(name) for name in NAMES]))
+
+
 def main() -> None:
     """Draw everything.  The SVGs carry no date and no random ids: same runs, same bytes."""
     import diagnosing  # beside this script
@@ -87,6 +95,7 @@ def main() -> None:
         ("swamping", draw_swamping),
         ("sweep", draw_sweep),
         ("generations", generations.draw),
+        ("models", draw_models),
         *findings_drawn.PICTURES.items(),
     ):
         draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})

@@ -1,6 +1,7 @@
 """What a MAC unit costs in energy and area; imports no simulation, so no price changes a bit."""
 
 from hwsim.costs.anchors import ANCHORS, Anchor, Comparison, compare_anchors
+from hwsim.costs.comparing import Benchmark, Prediction, Record, compare_models
 from hwsim.costs.memory import (
     LayerCost,
     Traffic,
@@ -11,6 +12,7 @@ from hwsim.costs.memory import (
     sram_energy_pj,
 )
 from hwsim.costs.model import Cost, Part, cost, operation_cost
+from hwsim.costs.models import CostModel, Price, UnpricedError, cost_model
 from hwsim.costs.nodes import (
     NODES,
     STILLMAKER_7NM,
@@ -27,14 +29,22 @@ __all__ = [
     "STILLMAKER_7NM",
     "STILLMAKER_45NM",
     "Anchor",
+    "Benchmark",
     "Comparison",
     "Cost",
+    "CostModel",
     "LayerCost",
     "Node",
     "Part",
+    "Prediction",
+    "Price",
+    "Record",
     "Traffic",
+    "UnpricedError",
     "compare_anchors",
+    "compare_models",
     "cost",
+    "cost_model",
     "dram_energy_pj",
     "exact_register_bits",
     "gemm_traffic",

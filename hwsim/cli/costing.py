@@ -1,0 +1,169 @@
+"""`hwsim cost`: units by several cost models, and the models against published prices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwsim.cli.output import console, print_json
+from hwsim.cli.sources import check_path
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hwsim.costs.comparing import Benchmark
+    from hwsim.costs.models import CostModel
+
+COMPARE = "compare"
+
+
+@click.command("cost")
+@click.argument("units", nargs=-1, required=True, metavar="UNIT...")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    help="structural, plain, qkeras, horowitz or a .toml of prices; repeatable.",
+)
+@click.option("--node", default="45nm", show_default=True, help="Technology (structural alone).")
+@click.option("--plot", "plot_path", metavar="FILE", help="With compare: draw it (png, svg, pdf).")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def cost_command(
+    units: tuple[str, ...],
+    models: tuple[str, ...],
+    node: str,
+    plot_path: str | None,
+    as_json: bool,
+) -> None:
+    """Energy and area of MAC units by several cost models, side by side.
+
+    Energies are those of the arithmetic alone, never of a chip.  `hwsim cost compare` holds the
+    models against published silicon instead: errors, rank correlation, and each point left out
+    of the fit.  A model says by name what it cannot price.
+
+    \b
+    Examples:
+      hwsim cost int8xint8+int32 bf16xbf16+fp32
+      hwsim cost e4m3xe4m3+fp16 --model structural --model mine.toml
+      hwsim cost compare --plot models.png
+    \b
+    mine.toml:
+      name = "my library"
+      node = "28nm"
+      [add]
+      fp16 = 0.12
+      [mul]
+      e4m3 = { pj = 0.05, um2 = 110 }
+    """
+    from hwsim.costs.models import NAMES, cost_model
+
+    names = models or (NAMES if node == "45nm" else ("structural",))
+    chosen = [cost_model(name, "45nm" if name.endswith(".toml") else node) for name in names]
+    check_path("--plot", plot_path, (".png", ".svg", ".pdf"))
+    if units == (COMPARE,):
+        _compare(chosen, plot_path, as_json)
+    elif plot_path:
+        raise click.UsageError("--plot: only `hwsim cost compare` draws")
+    else:
+        _show(units, chosen, as_json)
+
+
+def _compare(models: list[CostModel], plot_path: str | None, as_json: bool) -> None:
+    from hwsim.costs.comparing import compare_models
+
+    found = compare_models(models)
+    if plot_path:
+        from hwsim.costs.drawing import draw_comparison
+        from hwsim.networks.files import save_figure
+
+        save_figure(draw_comparison(found), Path(plot_path))
+    if as_json:
+        print_json(found.to_dict())
+        return
+    screen = console()
+    screen.print(_points(found))
+    screen.print()
+    screen.print(_records(found))
+
+
+def _points(found: Benchmark) -> Table:
+    table = _table("published point", "pJ")
+    for record in found.records:
+        table.add_column(record.model, justify="right", no_wrap=True)
+    anchors = list(dict.fromkeys(p.anchor for p in found.predictions))
+    for anchor in anchors:
+        errors = {p.model: p.error for p in found.predictions if p.anchor == anchor}
+        cells = [_signed(errors.get(record.model)) for record in found.records]
+        name = f"{anchor.node} {anchor.operation} {anchor.format}"
+        table.add_row(name, f"{anchor.energy_pj:g}", *cells)
+    return table
+
+
+def _records(found: Benchmark) -> Table:
+    table = _table("model", "points\npriced", "median\nerror", "worst\nerror", "rank\ncorr.")
+    table.add_column("left out:\nmedian", justify="right")
+    table.add_column("priced", justify="right")
+    for r in found.records:
+        table.add_row(
+            r.model,
+            f"{r.priced} of {r.points}",
+            _percent(r.median),
+            _percent(r.worst),
+            "-" if r.rank is None else f"{r.rank:.3f}",
+            _percent(r.held_out),
+            f"{r.held_out_priced} of {r.points}",
+        )
+    return table
+
+
+def _show(units: tuple[str, ...], models: list[CostModel], as_json: bool) -> None:
+    from hwsim.costs.models import UnpricedError
+    from hwsim.units import as_unit
+
+    rows: list[dict[str, Any]] = []
+    for text in units:
+        unit = as_unit(text)
+        for model in models:
+            row: dict[str, Any] = {"unit": str(unit), "model": model.name, "node": model.node}
+            try:
+                price = model.unit(unit)
+                row |= {"energy_pj": price.energy_pj, "area_um2": price.area_um2, "why": ""}
+            except UnpricedError as error:
+                row |= {"energy_pj": None, "area_um2": None, "why": str(error)}
+            rows.append(row)
+    if as_json:
+        print_json({"prices": rows, "sources": {m.name: m.source for m in models}})
+        return
+    table = _table("unit", *(f"{model.name}\npJ" for model in models))
+    for model in models:
+        table.add_column(f"{model.name}\nµm²", justify="right", no_wrap=True)
+    for start in range(0, len(rows), len(models)):
+        own = rows[start : start + len(models)]
+        energies = ["-" if r["energy_pj"] is None else f"{r['energy_pj']:.4g}" for r in own]
+        areas = ["-" if r["area_um2"] is None else f"{r['area_um2']:.0f}" for r in own]
+        table.add_row(own[0]["unit"], *energies, *areas)
+    screen = console()
+    screen.print(table)
+    for why in dict.fromkeys(r["why"] for r in rows if r["why"]):
+        screen.print(why, highlight=False, markup=False)
+    screen.print("Energy of the arithmetic alone, not of a chip.", highlight=False)
+
+
+def _table(*headings: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column(headings[0], overflow="fold")
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _signed(error: float | None) -> str:
+    return "-" if error is None else f"{100 * error:+.0f} %"
+
+
+def _percent(error: float | None) -> str:
+    return "-" if error is None else f"{100 * error:.1f} %"
