@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 import hwsim
 from hwsim.cli.sweeping import UNITS
 from hwsim.costs import compare_models, cost_model
-from hwsim.costs.drawing import draw_comparison
+from hwsim.costs.drawing import draw_comparison, draw_growth
 from hwsim.costs.models import NAMES
 from hwsim.networks import shipped
 from hwsim.testing import exact_products, multiplier_errors, product_table
@@ -96,6 +96,7 @@ def main() -> None:
         ("sweep", draw_sweep),
         ("generations", generations.draw),
         ("models", draw_models),
+        ("parts", draw_growth),
         *findings_drawn.PICTURES.items(),
     ):
         draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})

@@ -1,10 +1,11 @@
-"""The picture of a comparison of cost models: predicted against published."""
+"""Pictures of cost models: predicted against published, and how parts grow with their bits."""
 
 from __future__ import annotations
 
 from matplotlib.figure import Figure
 
 from hwsim.costs.comparing import Benchmark
+from hwsim.costs.synthesis import exponent, netlists
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -41,4 +42,26 @@ def draw_comparison(found: Benchmark) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
     left.set_ylabel("predicted, pJ (grey: within 25 %)", fontsize=9)
     left.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def draw_growth() -> Figure:
+    """Transistors of adders and multipliers against bits: netlists, and the model."""
+    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for number, part in enumerate(("adder", "multiplier")):
+        own = [n for n in netlists() if n.part == part and n.a_bits == n.b_bits]
+        bits = [n.a_bits for n in own]
+        power = exponent([(n.a_bits, n.transistors) for n in own if n.a_bits >= 4])
+        label = f"{part}, Yosys: grows as $b^{{{power:.2f}}}$ from 4 bits"
+        axes.plot(bits, [n.transistors for n in own], MARKERS[number], ms=5,
+                  color=COLOURS[number], label=label)  # fmt: skip
+        axes.plot(bits, [n.modelled for n in own], color=COLOURS[number], lw=1,
+                  label=f"{part}, the model")  # fmt: skip
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xlabel("bits", fontsize=9)
+    axes.set_ylabel("transistors", fontsize=9)
+    axes.legend(fontsize=8, frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
     return figure
