@@ -88,6 +88,7 @@ def accumulator_widths(
     chosen = _families(families, widest)
     _check_tolerance(tolerance)
     network = model if isinstance(model, Network) else Network.load(model)
+    network.check_layers()
     inputs = network.data(data)
     measured = None if calibration is None else network.measure(calibration)
     job = network.job(inputs, measured, seed=seed, scale=scale)
@@ -179,7 +180,7 @@ def _layer(
         price.energy_mac_pj,
         price.area_um2,
         (counts.swamped_full + counts.outer.swamped_full) / max(1, added),
-        counts.overflow_outputs / max(1, counts.outputs),
+        counts.struck / max(1, counts.outputs),
     )
 
 

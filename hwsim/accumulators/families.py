@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 from hwsim.errors import SpecError
 from hwsim.formats import FixedFormat
-from hwsim.units import MacUnit, parse_unit
+from hwsim.units import Bins, Chunked, MacUnit, parse_unit
 
 STAR = "*"
 MOST = 64
@@ -51,10 +51,11 @@ class Family:
             parse_unit(self.text.replace(STAR, "8"))  # says what is wrong with it
             raise SpecError(f"family {self.text!r}: no number from 1 to {MOST} makes a unit of it")
         units = [self._units[w] for w in self.widths]
-        if len({unit.operands for unit in units}) > 1:
+        searched = {(unit.accumulator, unit.outer_format) for unit in units}
+        if len({_frame(unit) for unit in units}) > 1 or len(searched) < len(units):
             raise SpecError(
-                f"family {self.text!r}: the star stands in an operand; accumulators alone are "
-                "searched"
+                f"family {self.text!r}: the star must stand in the width of a sum's format; "
+                "accumulators alone are searched"
             )
         if not self.searched:
             first = self.widths[0]
@@ -85,6 +86,15 @@ class Family:
     def unit(self, width: int) -> MacUnit:
         """The family's unit of a number among `widths`."""
         return self._units[width]
+
+
+def _frame(unit: MacUnit) -> str:
+    """Everything of a unit but the formats of its sums and its output, which may be the same."""
+    names = [f.name for f in fields(unit) if f.name not in ("accumulator", "output")]
+    parts = {name: getattr(unit, name) for name in names}
+    if isinstance(unit.order, Chunked | Bins):
+        parts["order"] = replace(unit.order, outer=None)
+    return repr(parts)
 
 
 def families(texts: Sequence[str | Family], widest: int | None = None) -> tuple[Family, ...]:

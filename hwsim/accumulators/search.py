@@ -95,7 +95,7 @@ class Search:
     def without_overflow(self, layer: str) -> int | None:
         """Least width that this data does not overflow; None where the widest does."""
         counts = self.facts[layer].run.telemetry
-        if counts is None or counts.overflow_outputs:
+        if counts is None or counts.struck:
             return None
 
         def passes(width: int) -> bool:
@@ -104,7 +104,7 @@ class Search:
             except LayerError:
                 return False
             self.computed += 1
-            return not counted.overflow_outputs
+            return not counted.struck
 
         return narrowest(passes, self.family.searched)
 
@@ -152,7 +152,8 @@ class Search:
     # --- probes -------------------------------------------------------------------------------
     def holds(self, widths: dict[str, int]) -> bool:
         """Whether the network is within the tolerance on these widths, the others widest."""
-        return self.loss(widths) <= self.allowed
+        lost = self.loss(widths)  # shares of samples are no binary fractions
+        return lost <= self.allowed or math.isclose(lost, self.allowed, rel_tol=1e-9)
 
     def loss(self, widths: dict[str, int]) -> float:
         """What the network loses against the widest unit; infinite where it cannot run."""

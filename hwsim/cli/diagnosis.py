@@ -123,7 +123,7 @@ def _table(unit: UnitDiagnosis) -> Table:
             *map(percent, parts),
             "-" if layer.swamps_from is None else str(layer.swamps_from),
             _decibels(layer.sqnr_db),
-            f"{layer.worst[0].error:.4g}" if layer.worst else "0",
+            f"{layer.largest_error:.4g}",
             f"{max(counts.largest, counts.outer.largest):.4g}",
         )
     return table

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hwsim.diagnosis.growth import Point, exponents, grown
-from hwsim.diagnosis.observing import Dot, Observer, Sight, patient_unit
+from hwsim.diagnosis.observing import Dot, Observer, Sight, entered, patient_unit
 from hwsim.diagnosis.report import Diagnosis, LayerDiagnosis, UnitDiagnosis
 from hwsim.errors import HwsimError
 from hwsim.networks import LayerReport, LayerUnits, Network, evaluate
@@ -72,6 +72,7 @@ def diagnose(
         if not whole or not 0 <= value <= MOST:
             raise ValueError(f"{name}={value!r}: an integer from 0 to {MOST} is needed")
     network = model if isinstance(model, Network) else Network.load(model)
+    network.check_layers()
     inputs = network.data(data)
     measured = None if calibration is None else network.measure(calibration)
     job = network.job(inputs, measured, seed=seed, scale=scale)
@@ -104,8 +105,7 @@ def diagnose(
 def _layer(report: LayerReport, sight: Sight, threads: int | None) -> LayerDiagnosis:
     unit = sight.run.sums_on
     count = len(sight.samples)
-    a = np.array([dot.a for dot in sight.samples]).reshape(count, -1)
-    b = np.array([dot.b for dot in sight.samples]).reshape(count, -1)
+    a, b = (np.array([getattr(dot, side) for dot in sight.samples]) for side in "ab")
     c = None
     if count and sight.samples[0].c is not None:
         c = np.array([dot.c for dot in sight.samples])
@@ -115,7 +115,7 @@ def _layer(report: LayerReport, sight: Sight, threads: int | None) -> LayerDiagn
         engine = default_engine
         growth = grown(unit, a, b, c, engine, threads)
         with np.errstate(all="ignore"):
-            products = a.astype(np.float64) * b.astype(np.float64)
+            products = np.multiply(*entered(unit, a, b))
     return LayerDiagnosis(
         report,
         _sqnr(sight),
@@ -125,13 +125,14 @@ def _layer(report: LayerReport, sight: Sight, threads: int | None) -> LayerDiagn
         exponents(np.array([dot.value for dot in sight.samples])),
         int((products == 0).sum()),
         tuple(sight.worst),
+        sight.largest,
     )
 
 
 def _sqnr(sight: Sight) -> float | None:
     if patient_unit(sight.run.sums_on) is None:
         return None
-    if any(dot.error == math.inf for dot in sight.worst):
+    if sight.largest == math.inf:
         return -math.inf
     if sight.noise == 0.0:
         return math.inf

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from hwsim.diagnosis.observing import entered
 from hwsim.networks.engine import Engine
 from hwsim.networks.products import Product
 from hwsim.networks.runtime import Array
@@ -41,12 +43,16 @@ class Point:
 
 
 def lengths(unit: MacUnit, k: int) -> list[int]:
-    """Powers of two up to k, and k; of sums in groups, whole groups once there is one."""
+    """Powers of two up to k, and k; of sums in groups, whole groups once there is one; of blocks,
+    whole blocks alone, since a part of one has other scales."""
     step: int = getattr(unit.order, "group", 1)
     if isinstance(unit.order, Fused) and unit.order.promote:
         step = unit.order.promote
-    found = [2**i for i in range(k.bit_length()) if 2**i < min(step, k)]
-    found += [step * 2**i for i in range(k.bit_length()) if step * 2**i < k]
+    if unit.is_blocked:
+        step = math.lcm(step, unit.block_size)
+    powers = [2**i for i in range(k.bit_length())]
+    found = [] if unit.is_blocked else [p for p in powers if p < min(step, k)]
+    found += [step * p for p in powers if step * p < k]
     return [*found, k] if k else []
 
 
@@ -57,7 +63,7 @@ def grown(
     points: list[Point] = []
     before = Telemetry()
     with np.errstate(all="ignore"):
-        products = a.astype(np.float64) * b.astype(np.float64)
+        products = np.multiply(*entered(unit, a, b))
         start = 0.0 if c is None else np.asarray(c, np.float64)
         exact = np.cumsum(products, axis=1) + np.reshape(start, (-1, 1))
         mass = np.cumsum(np.abs(products), axis=1) + np.abs(np.reshape(start, (-1, 1)))

@@ -47,13 +47,15 @@ class Dot:
 
 @dataclass
 class Sight:
-    """A layer so far.  signal, noise : Σ exact² and Σ (value − exact)² over finite outputs."""
+    """A layer so far.  signal, noise : Σ exact² and Σ (value − exact)² over finite outputs;
+    largest : the largest |value − exact| of all."""
 
     run: LayerRun
     samples: list[Dot] = field(default_factory=list)
     worst: list[Dot] = field(default_factory=list)
     signal: float = 0.0
     noise: float = 0.0
+    largest: float = 0.0
 
 
 @dataclass
@@ -82,6 +84,7 @@ class Observer:
         place = (batch, product, found, exact)
         drawn = checks.draw(self.seed, name, self.samples)
         flat = checks.local_positions(drawn, span.start, span.stop, self.total, found.size)
+        flat = sorted(set(flat))  # a small layer's outputs are drawn more than once
         sight.samples += [
             _dot(place, run.sums_on, self.engine, checks.index_of(product, found.shape, p))
             for p in flat
@@ -91,10 +94,11 @@ class Observer:
         with np.errstate(all="ignore"):
             errors = np.abs(found - exact)
             errors = np.where(found == exact, 0.0, errors)
-            finite = np.isfinite(errors)
-            sight.signal += float(np.square(exact, where=finite, out=np.zeros_like(exact)).sum())
-            sight.noise += float(np.square(errors, where=finite, out=np.zeros_like(exact)).sum())
-            errors = np.where(np.isnan(errors), np.inf * np.isfinite(exact), errors)
+            finite = np.isfinite(errors) & np.isfinite(exact)
+            sight.signal += float(np.square(np.where(finite, exact, 0.0)).sum())
+            sight.noise += float(np.square(np.where(finite, errors, 0.0)).sum())
+            errors = np.where(np.isnan(errors), np.where(np.isfinite(exact), np.inf, 0.0), errors)
+        sight.largest = max(sight.largest, float(errors.max()))
         for at in _largest(errors, self.worst):
             sight.worst.append(_dot(place, run.sums_on, self.engine, at))
         sight.worst = sorted(sight.worst, key=lambda dot: -dot.error)[: self.worst]
@@ -125,19 +129,35 @@ def _dot(place: tuple[Any, ...], unit: MacUnit, engine: Any, index: tuple[int, .
     batch, product, found, exact = place
     a, b = checks.operands_of(product, found.shape, index)
     c = None if product.c is None else np.broadcast_to(product.c, found.shape)[index]
-    a, b = (engine.operand(np.array(x), fmt, 1.0, None) for x, fmt in ((a, unit.a), (b, unit.b)))
-    true = float("nan") if exact is None else _total(a, b, c)
+    a, b = np.array(a), np.array(b)
+    if not unit.is_blocked:  # blocks are made of values, whole rows of them
+        a, b = (engine.operand(x, fmt, 1.0, None) for x, fmt in ((a, unit.a), (b, unit.b)))
+    true = float("nan") if exact is None else _total(*entered(unit, a, b), c)
     return Dot(batch, index, float(found[index]), true, a, b, c)
+
+
+def entered(unit: MacUnit, a: Array, b: Array) -> tuple[Array, Array]:
+    """Operands as they enter products, in float64: in blocks, if the unit has them, and without
+    the subnormals that it flushes."""
+    from hwsim import simulate
+
+    sides = []
+    for values, fmt, block in ((a, unit.a, unit.a_block), (b, unit.b, unit.b_block)):
+        x = np.asarray(simulate.round(values, block) if block else values, np.float64)
+        if (unit.daz or unit.ftz) and block is None:
+            x = np.where(np.abs(x) < float(getattr(fmt, "smallest_normal", 0)), x * 0.0, x)
+        sides.append(x)
+    return sides[0], sides[1]
 
 
 def _total(a: Array, b: Array, c: Any) -> float:
     """c + Σ a·b, rounded once."""
     with np.errstate(all="ignore"):
-        terms = [*(a.astype(np.float64) * b.astype(np.float64)).tolist(), float(c or 0.0)]
-    try:
-        return math.fsum(terms)
-    except (OverflowError, ValueError):  # beyond float64; Inf - Inf
-        return float(np.sum(terms))
+        terms = [*(a * b).tolist(), float(c or 0.0)]
+        try:
+            return math.fsum(terms)
+        except (OverflowError, ValueError):  # beyond float64; Inf - Inf
+            return float(np.sum(terms))
 
 
 def _largest(errors: Array, count: int) -> list[tuple[int, ...]]:

@@ -33,7 +33,7 @@ class LayerDiagnosis:
     samples : outputs whose sums were followed.  growth : of these, for the first k products.
     products, sums : of these, how many values have each exponent (2^e ≤ |x| < 2^(e + 1)), zeros
         apart: products of the operands, and final sums.
-    worst : outputs of the largest |value − exact|, the worst first.
+    worst : outputs of the largest |value − exact|, the worst first; largest_error : of them all.
     """
 
     report: LayerReport
@@ -44,6 +44,7 @@ class LayerDiagnosis:
     sums: dict[int, int]
     zero_products: int
     worst: tuple[Dot, ...] = field(repr=False)
+    largest_error: float
 
     @property
     def name(self) -> str:
@@ -69,7 +70,7 @@ class LayerDiagnosis:
     @property
     def overflowed(self) -> float:
         """Share of outputs with an overflow anywhere."""
-        return self.counts.overflow_outputs / max(1, self.counts.outputs)
+        return self.counts.struck / max(1, self.counts.outputs)
 
     @property
     def swamps_from(self) -> int | None:
@@ -87,6 +88,7 @@ class LayerDiagnosis:
             **self.report.to_dict(),
             "layer_sqnr_db": self.sqnr_db,
             "samples": self.samples,
+            "largest_error": self.largest_error,
             "swamps_from": self.swamps_from,
             "growth": [point.to_dict() for point in self.growth],
             "product_exponents": {str(e): n for e, n in self.products.items()},
@@ -108,9 +110,8 @@ class LayerDiagnosis:
         """One line of layers.csv."""
         skipped = ("telemetry", "scales", "zero_points")
         flat = {k: v for k, v in self.report.to_dict().items() if k not in skipped}
-        worst = self.worst[0].error if self.worst else 0.0
         about = {"layer_sqnr_db": self.sqnr_db, "swamps_from": self.swamps_from}
-        return flat | about | {"worst_error": worst}
+        return flat | about | {"largest_error": self.largest_error}
 
 
 @dataclass(frozen=True)

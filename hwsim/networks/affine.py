@@ -263,6 +263,16 @@ def wrapped(values: Array, fmt: FixedFormat) -> Array:
     return ((values.astype(np.int64) - low) & mask) + low
 
 
+def wraps_initially(product: Product, unit: MacUnit) -> int:
+    """How many results begin outside the accumulator's range, and so wrap before any addition."""
+    fmt = unit.outer_format
+    if product.c is None or not isinstance(fmt, FixedFormat) or not is_integer(fmt):
+        return 0
+    outside = (product.c < fmt.lowest_code) | (product.c > fmt.largest_code)
+    results = product.macs // product.k if product.k else 0
+    return int(outside.sum()) * (results // outside.size) if results else 0
+
+
 def with_c_in_range(layer: Layer, product: Product, unit: MacUnit) -> Product:
     """The initial value as one of the accumulator's: modulo its circle where sums wrap.
 

@@ -20,6 +20,7 @@ from hwsim.networks.affine import (
     prepare,
     real_values,
     with_c_in_range,
+    wraps_initially,
 )
 from hwsim.networks.codes_out import (
     bias_codes,
@@ -31,10 +32,10 @@ from hwsim.networks.codes_out import (
 from hwsim.networks.errors import LayerError, ModelError
 from hwsim.networks.execution import Done, LayerRun, Settings, Shown, Work, stack
 from hwsim.networks.layers import Layer
-from hwsim.networks.products import finish, in_sums, with_bias_inside
+from hwsim.networks.products import Product, finish, in_sums, with_bias_inside
 from hwsim.networks.runtime import Array
 from hwsim.networks.scales import OperandScale, scale_and_zero_point
-from hwsim.units import MacUnit, Rescaling, is_integer
+from hwsim.units import MacUnit, Rescaling, Telemetry, is_integer
 
 
 @dataclass
@@ -43,6 +44,7 @@ class CodesRun(LayerRun):
 
     entries: dict[str, Entry] = field(default_factory=dict)
     _entered: dict[str, Entered] = field(default_factory=dict)
+    _wrapped: int = 0  # results of the mini-batch that begin outside the accumulator
 
     def shown(self) -> tuple[dict[str, Shown], dict[str, Shown]]:
         """Scales and zero points of the operands; those of the model's codes where they are
@@ -75,6 +77,7 @@ class CodesRun(LayerRun):
         }
         work = Work(product, scale, None, parameters, exact)
         work = self._with_bias(work, read, settings) if layer.bias else work
+        self._wrapped = wraps_initially(work.product, self.sums_on)
         return replace(work, product=with_c_in_range(layer, work.product, self.sums_on))
 
     def _with_bias(self, work: Work, read: Read, settings: Settings) -> Work:
@@ -116,6 +119,11 @@ class CodesRun(LayerRun):
         checks.verify_requantized(
             self.layer.name, (sums, done.results), self.unit, factor, flat, settings.engine
         )
+
+    def _count(self, product: Product, telemetry: Telemetry | None) -> None:
+        if telemetry is not None:
+            telemetry = replace(telemetry, overflow_initial=self._wrapped)
+        super()._count(product, telemetry)
 
     def _count_clamped(self, clamped: int) -> None:
         if self.telemetry is not None:

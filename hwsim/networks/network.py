@@ -125,6 +125,11 @@ class Network:
         """Names of the simulated layers, in the model's order."""
         return tuple(layer.name for layer in self.plan.layers)
 
+    def check_layers(self) -> None:
+        """ModelError for a model none of whose nodes a unit runs."""
+        if not self.layers:
+            raise ModelError(f"model {self.name}: no layer of it runs on a unit")
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs that data must give."""

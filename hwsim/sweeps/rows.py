@@ -135,7 +135,8 @@ def make_row(about: Subject, score: Score, layers: Sequence[LayerReport]) -> Row
         overflow=total.overflow_steps
         + total.outer.overflow_steps
         + total.overflow_products
-        + total.overflow_converted,
+        + total.overflow_converted
+        + total.overflow_initial,
         energy_mac_pj=energy,
         energy_memory_pj=None if None in memory else math.fsum(filter(None, memory)),
         area_um2=_largest(price.area_um2 for price in prices),
@@ -147,7 +148,7 @@ def make_row(about: Subject, score: Score, layers: Sequence[LayerReport]) -> Row
         reason="" if within else _reason(about, score, layers),
         additions=total.additions + total.outer.additions,
         outputs=total.outputs,
-        overflow_outputs=total.overflow_outputs,
+        overflow_outputs=sum(count.struck for count in counts),
         energy_ratio=energy / math.fsum(yardstick),
         verified=sum(layer.verified for layer in layers),
     )
@@ -193,7 +194,7 @@ def blame(layers: Iterable[LayerReport]) -> str:
         unit = parse_unit(layer.unit)
         wraps = "wrap" in {unit.overflow_of(fmt) for fmt in unit.rounded_formats().values()}
         # A wrapped output is off by the whole range, a saturated one by what is beyond it.
-        struck = counts.overflow_outputs / counts.outputs * (100 if wraps else 1)
+        struck = counts.struck / counts.outputs * (100 if wraps else 1)
         added = counts.additions + counts.outer.additions - counts.zero_operands
         swamped = (counts.swamped_full + counts.outer.swamped_full) / max(1, added)
         for share, what in ((struck, "overflow"), (swamped, "swamping")):

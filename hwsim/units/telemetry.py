@@ -51,7 +51,9 @@ class Telemetry(StepCounts):
     zero_operands : products with a = 0 or b = 0.
     shifted_out : products of a shifter (`hwsim.units.multipliers.Shift`) that lost bits.
     overflow_products, overflow_converted : overflows of rounded products, of output conversions.
-    overflow_outputs : outputs with an overflow anywhere.
+    overflow_outputs : outputs with an overflow anywhere after their initial value.
+    overflow_initial : outputs of a network's layer whose initial value, the correction of zero
+        points, lies outside a wrapping accumulator and enters it modulo its circle.
     out_of_range : outputs whose exact c + Σ a·b lies outside the outer format's finite range.
     lost, mass : Σ|y − (acc + p)| and Σ|p| over finite inner steps: float64 sums in k order, each
         term rounded to float64, per output; over outputs added without rounding, so that the
@@ -68,6 +70,7 @@ class Telemetry(StepCounts):
     overflow_products: int = 0
     overflow_converted: int = 0
     overflow_outputs: int = 0
+    overflow_initial: int = 0
     out_of_range: int = 0
     lost: Fraction | float = 0.0
     mass: Fraction | float = 0.0
@@ -77,6 +80,12 @@ class Telemetry(StepCounts):
     def lost_mass(self) -> float:
         """lost / mass, each correctly rounded to float64; 0 when nothing was added."""
         return _ratio(_to_float(self.lost), _to_float(self.mass))
+
+    @property
+    def struck(self) -> int:
+        """Outputs that an overflow has struck, before or after the first addition: at least so
+        many."""
+        return max(self.overflow_outputs, self.overflow_initial)
 
     def __add__(self, other: StepCounts) -> Telemetry:
         if not isinstance(other, Telemetry):

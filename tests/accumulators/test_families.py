@@ -30,6 +30,10 @@ def test_the_star_is_a_number(text: str, first: int, last: int, unit: str):
     [
         ("int8xint8+int32", "a * is needed"),
         ("int*xint8+int32", "accumulators alone"),
+        ("int8xint8+int16:chunk*", "accumulators alone"),
+        ("e4m3xe4m3+fp16:sr*", "accumulators alone"),
+        ("int8xint8:trunc*+int32", "accumulators alone"),
+        ("int8xint8+int32:out=int*", "accumulators alone"),
         ("int8xint8+nope*", "nope8"),
         ("int8*int8+int32", "int88int8"),
     ],
