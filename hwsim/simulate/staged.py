@@ -20,7 +20,7 @@ from hwsim_kernels.vectors import ROUNDS
 
 from hwsim.formats import FloatFormat
 from hwsim.simulate.facts import Facts
-from hwsim.simulate.fused import packed
+from hwsim.simulate.fused_layout import packed
 from hwsim.simulate.grids import significant_bits
 from hwsim.simulate.preparations import FP32
 from hwsim.simulate.scheduler import run_tiles
