@@ -73,10 +73,8 @@ TO_EVEN = (
     "to nearest even at the draw's last place first, which asks whether anything lies below: the "
     "sum and its error (TwoSum) for every product, on 20 instructions of draws."
 )
-FEW = "a block has four products, and its second stage, in float64, costs as much as sixteen."
 REASONS = {
     ("e5m2xe5m2+e6m9:sr8c", "normal", "no"): TO_EVEN,
-    ("cdna3.xf32", "normal", "no"): FEW,
     ("e5m2xe5m2+e6m9:saturate", "normal", "counts"): COUNTED,
     ("e5m2xe5m2+e6m9:saturate", "relu", "counts"): COUNTED,
     ("e5m2xe5m2+e6m9:saturate", "wide", "counts"): COUNTED,

@@ -59,7 +59,7 @@ class Layout:
         """An item of an operand: all rows of a, or some columns of b."""
         x = side.values[item] if columns is None else side.values[item][:, columns]
         if self.groups:
-            return self._in_order(x, columns is None), self._exponents(side, item, columns)
+            return self._in_order(x, columns), self._exponents(side, item, columns)
         if side.factors is not None:
             return self._scaled(side.factors, item, columns)
         if self.known.whole and columns is None and self.places.size == x.shape[1]:
@@ -81,14 +81,11 @@ class Layout:
         scale(found, at, numbers.size, numbers.zero, scales, lifts)
         return found
 
-    def _in_order(self, x: Array, rows: bool) -> Array:
+    def _in_order(self, x: Array, columns: slice | None) -> Array:
         """Values in the order of blocks, zeros where there is none."""
-        if self.places.size != x.shape[int(rows)]:
-            some = np.take(x, np.maximum(self.places, 0), axis=int(rows))
-            absent = self.places < 0
-            x = np.where(absent if rows else absent[:, None], some.dtype.type(0), some)
-        x = x.astype(self.carrier, copy=False)
-        return np.ascontiguousarray(x) if rows else _lanes(x)
+        if columns is None:
+            return rows_in_order(x, self.places, self.carrier)
+        return _lanes(rows_in_order(x.T, self.places, self.carrier).T)
 
     def _exponents(self, side: Side, item: int, columns: slice | None) -> Array:
         """Of groups: what scales have; 0 without blocks; of an absent group none."""
@@ -106,13 +103,24 @@ def packed(
     """Rows (m, k) or at most `LANES` columns (k, n) in the order of ``places``: values, their
     exponents, no less than ``emin``, and the exponents that blocks start from."""
     terms, blocks = places.size, places.size // numbers.size
-    shape, starts = (len(x), terms), (len(x), blocks)
+    how = places, numbers.size, emin, numbers.zero
     if columns:
-        shape, starts = (terms, LANES), (blocks, LANES)
-    out = np.empty(shape, carrier), np.empty(shape, np.int16), np.empty(starts, np.int16)
-    pack = pack_columns if columns else pack_rows
-    pack(np.ascontiguousarray(x, carrier), places, numbers.size, emin, numbers.zero, *out)
-    return out
+        shape = terms, LANES
+        found = np.empty(shape, carrier), np.empty(shape, np.int16)
+        starts = np.empty((blocks, LANES), np.int16)
+        pack_columns(np.ascontiguousarray(x, carrier), *how, *found, starts)
+        return *found, starts
+    rows = rows_in_order(x, places, carrier)
+    exponents, starts = np.empty(rows.shape, np.int16), np.empty((len(x), blocks), np.int16)
+    pack_rows(rows, *how, exponents, starts)
+    return rows, exponents, starts
+
+
+def rows_in_order(x: Array, places: Array, carrier: Any) -> Array:
+    """Rows in the order of ``places``, zeros where there is none; a copy."""
+    if places.size != x.shape[1] or (places[1:] < places[:-1]).any():
+        x = np.where(places < 0, x.dtype.type(0), np.take(x, np.maximum(places, 0), axis=1))
+    return np.array(x, carrier, order="C")
 
 
 def _lanes(x: Array) -> Array:

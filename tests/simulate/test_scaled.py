@@ -131,7 +131,9 @@ def test_codes_of_any_kind(spec: str) -> None:
     unit, rng = hwsim.mac(spec), np.random.default_rng(4)
     for m, k, n in ((2, 70, 3), (3, 17, 2), (4, 64, 1)):
         a, b = any_codes(rng, (m, k), unit, -1), any_codes(rng, (k, n), unit, -2)
+        kept = [x.decode() for x in (a, b)]
         compare(a, b, unit, rng.choice([0.0, -0.0, 3.0, 2.0**-20], (m, n)))
+        assert all(same(x.decode(), y) for x, y in zip((a, b), kept, strict=True))
 
 
 @pytest.mark.parametrize("spec", PRESETS)
