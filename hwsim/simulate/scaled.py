@@ -99,10 +99,10 @@ def ends_of(scales: Array) -> Ends:
 def values_of(side: Factors, fmt: FloatFormat, axis: int) -> Array:
     """Elements times their scales along ``axis``, exact, in the narrowest carrier of ``fmt``."""
     each = np.repeat(side.scales, side.size, axis)
-    each = each[..., : side.elements.shape[-1]] if axis == -1 else each[:, : len(side.elements[0])]
-    narrow = np.float32 if within_float32(fmt) else np.float64
-    found: Array = (side.elements * each).astype(narrow)
-    return found
+    _, rows, columns = side.elements.shape
+    with np.errstate(invalid="ignore"):  # Inf times a scale of 0
+        found: Array = side.elements * each[:, :rows, :columns]
+    return found.astype(np.float32 if within_float32(fmt) else np.float64, copy=False)
 
 
 def held(block: BlockFormat, ends: Ends) -> FloatFormat:

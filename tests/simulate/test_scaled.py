@@ -151,6 +151,17 @@ def test_presets_take_kernels(spec: str, monkeypatch: pytest.MonkeyPatch) -> Non
     np.testing.assert_array_equal(hwsim.matmul(a, b[:, :3], unit), whole[:, :3])
 
 
+@pytest.mark.parametrize("shapes", [((0, 3, 32), (32, 4)), ((2, 0, 32), (32, 4)), ((3, 0), (0, 4))])
+def test_nothing_to_multiply(shapes: Any) -> None:
+    a, b = map(np.ones, shapes)
+    for unit in ("blackwell.nvfp4", "blackwell.mxfp8_e4m3"):
+        wanted, counted = hwsim.reference.matmul(a, b, unit, telemetry=True)
+        got, found = hwsim.matmul(a, b, unit, telemetry=True)
+        assert got.shape == wanted.shape
+        assert same(got, wanted)
+        assert found == counted
+
+
 @pytest.mark.parametrize("fraction", [24, 25])
 def test_terms_as_large_as_can_be(fraction: int) -> None:
     """Significands of elements and of scales near 2: eight terms just fit int32, or do not."""
