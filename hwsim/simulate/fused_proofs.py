@@ -149,6 +149,8 @@ class Known:
     def reach(self) -> float:
         """|sum| at most, however it is rounded on the way."""
         mass = self.facts.sum_bound
+        if self.order.nearest:
+            return math.inf  # a term to nearest may double, and the sum is one in every block
         if self.unit.rounding == "rtz":
             return self.start + mass
         # To nearest a sum errs by no more than is added.

@@ -180,6 +180,14 @@ def test_terms_as_large_as_can_be(fraction: int) -> None:
     assert hwsim.matmul(a, b, unit).item() == 32 * (1.875 * 1.75) ** 2
 
 
+def test_a_sum_to_nearest_overflows() -> None:
+    """It is a term of the next block, rounded up there, though results are cut."""
+    unit = hwsim.mac("mxfp4xe4m3+fp32:rtz:inf_always:fused32f1ng16")
+    start = np.array([[2.99e38, -1.0]])
+    compare(np.ones((1, 17)), np.ones((17, 2)), unit, start)
+    assert hwsim.matmul(np.ones((1, 17)), np.ones((17, 2)), unit, c=start)[0, 0] == np.inf
+
+
 def test_a_zero_scale_has_its_format_s_least_exponent() -> None:
     """A group of it is a zero of 2^(−6 − 3), as 1 has a scale near 1/6: it cuts what lies 35 places
     below."""
