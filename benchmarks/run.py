@@ -73,10 +73,8 @@ TO_EVEN = (
     "to nearest even at the draw's last place first, which asks whether anything lies below: the "
     "sum and its error (TwoSum) for every product, on 20 instructions of draws."
 )
-FEW = "a block has four products, and its second stage, in float64, costs as much as sixteen."
 REASONS = {
     ("e5m2xe5m2+e6m9:sr8c", "normal", "no"): TO_EVEN,
-    ("cdna3.xf32", "normal", "no"): FEW,
     ("e5m2xe5m2+e6m9:saturate", "normal", "counts"): COUNTED,
     ("e5m2xe5m2+e6m9:saturate", "relu", "counts"): COUNTED,
     ("e5m2xe5m2+e6m9:saturate", "wide", "counts"): COUNTED,
@@ -113,7 +111,9 @@ FUSED = (
     *("volta.fp16", "volta.fp16/fp16", "turing.fp16", "ampere.bf16", "ampere.tf32", "ada.e4m3"),
     *("hopper.fp16", "hopper.fp16/fp16", "hopper.e4m3", "blackwell.e4m3", "blackwell.e2m1"),
     *("hopper.e4m3/p128", "cdna1.fp16", "cdna1.bf16", "cdna2.fp16", "cdna3.fp16", "cdna3.bf16"),
-    *("cdna3.xf32", "cdna3.e4m3fnuz", "avx512.vdpbf16ps"),
+    *("cdna3.xf32", "cdna3.e4m3fnuz", "avx512.vdpbf16ps", "blackwell.mxfp8_e4m3"),
+    *("blackwell.mxfp8_e5m2", "blackwell.mxfp6_e3m2", "blackwell.mxfp6_e2m3"),
+    *("blackwell.mxfp4", "blackwell.nvfp4"),
 )
 BLOCKS = ("mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "mxint8", "nvfp4")
 

@@ -25,9 +25,9 @@ class Term(NamedTuple):
 
 
 def exponent_of(x: Value, fmt: Format) -> int:
-    """max(floor(log2 |x|), emin) of a finite nonzero value of a float format."""
+    """max(floor(log2 |x|), emin) of a finite value of a float format; emin of zero."""
     assert isinstance(fmt, FloatFormat)
-    return max(x.leading_exponent, fmt.emin)
+    return fmt.emin if x.is_zero else max(x.leading_exponent, fmt.emin)
 
 
 def term_of(value: Value, factors: list[tuple[Value, Format]], order: Fused) -> Term:

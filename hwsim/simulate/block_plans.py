@@ -25,10 +25,14 @@ def group_bits(unit: MacUnit) -> int | None:
     order = unit.order
     if not isinstance(order, DotAdd) or order.partial or unit.block_size % order.width:
         return None
-    most = order.width
+    return sum_bits(unit, order.width)
+
+
+def sum_bits(unit: MacUnit, products: int) -> int:
+    """Bits of every sum of so many products that share their scales."""
     for fmt in unit.operands:
-        most *= _multiples(fmt)
-    return most.bit_length()
+        products *= _multiples(fmt)
+    return products.bit_length()
 
 
 def _multiples(fmt: Format | BlockFormat) -> int:

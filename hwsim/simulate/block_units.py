@@ -17,13 +17,23 @@ from hwsim_kernels.float64 import ALL, NONE
 
 from hwsim.formats import BlockFormat, FloatFormat, Format, stochastic_of
 from hwsim.simulate import products
-from hwsim.simulate.block_passes import Ends, as_floats, elements_of, is_quick, scales_of
+from hwsim.simulate.block_passes import as_floats, elements_of, is_quick, scales_of
 from hwsim.simulate.block_plans import group_bits
 from hwsim.simulate.conversions import value_dtype
 from hwsim.simulate.facts import Facts
+from hwsim.simulate.fused_proofs import Known
 from hwsim.simulate.grids import significant_bits, within_float32
 from hwsim.simulate.microscaling import Parts, into_parts
 from hwsim.simulate.operands import carrier
+from hwsim.simulate.preparations import with_nan
+from hwsim.simulate.scaled import (
+    Operand,
+    ends_of,
+    factors_of,
+    held,
+    scaled_terms,
+    values_of,
+)
 from hwsim.simulate.streams import Draws
 from hwsim.units import Chunked, Fused, MacUnit, Sequential, StepCounts, Telemetry, Tree
 
@@ -49,7 +59,10 @@ def multiply(
     """(batch, m, k) × (batch, k, n) + c on a unit of blocks: any numbers where an operand comes in
     blocks, which lie along k, else values of its format; as `hwsim.simulate.products.multiply`."""
     if isinstance(unit.order, Fused):
-        return products.by_reference(a, b, c, unit, how.level, draws)
+        done = None
+        if not draws:
+            done = aligned((_side(a, unit, how, 0), _side(b, unit, how, 1)), c, unit, how)
+        return done or products.by_reference(a, b, c, unit, how.level, draws)
     bits = group_bits(unit)
     if bits and not how.strict and not draws and unit.nan is None:
         laid = _laid(a, unit.a_block, unit.a, -1), _laid(b, unit.b_block, unit.b, -2)
@@ -63,6 +76,63 @@ def multiply(
         done = None if draws else scaled_sums(left, right, c, unit, how)
         return done or products.by_reference(a, b, c, unit, how.level, draws)
     return of_parts(left, right, c, unit, how, draws)
+
+
+def aligned(
+    sides: tuple[Operand, Operand], c: Array | None, unit: MacUnit, how: How
+) -> tuple[Array, Telemetry] | None:
+    """The same of a unit whose order is `Fused`; None where the reference is needed."""
+    (x, first, left), (y, second, right) = sides
+    assert isinstance(unit.order, Fused)
+    order = replace(unit.order, exact=None)
+    plain = replace(unit, a=first, b=second, a_block=None, b_block=None, nan=None, order=order)
+    if unit.order.fraction is None:
+        facts = Facts(x, y, c)  # what is not cut is a sum of values
+    else:
+        facts = Facts(x, y, c, scaled=scaled_terms(unit)._replace(a=left, b=right))
+        if Known(plain, facts, how.level).refusal():
+            return None
+    values, counted = products.of_facts(facts, plain, how.level, how.threads, None)
+    return values if unit.nan is None else with_nan(values, unit.nan, unit.output_format), counted
+
+
+def aligned_parts(
+    left: Parts, right: Parts, c: Array | None, unit: MacUnit, how: How
+) -> tuple[Array, Telemetry] | None:
+    """`aligned` of operands, k last, that are in blocks where they come in them."""
+    sides = []
+    for parts, axis, block, fmt in (
+        (left, -1, unit.a_block, unit.a),
+        (right, -2, unit.b_block, unit.b),
+    ):
+        x = np.ascontiguousarray(parts.elements.swapaxes(-1, axis))
+        sides.append(in_blocks(parts, block, axis) if block else Operand(x, fmt))
+    return aligned((sides[0], sides[1]), c, unit, how)
+
+
+def in_blocks(parts: Parts, block: BlockFormat, axis: int) -> Operand:
+    """An operand of parts, k last, in blocks along ``axis``."""
+    factors = factors_of(parts, block, axis)
+    fmt = held(block, ends_of(factors.scales))
+    return Operand(values_of(factors, fmt, axis), fmt, factors)
+
+
+def _side(x: Array, unit: MacUnit, how: How, side: int) -> Operand:
+    """An operand of any numbers."""
+    axis, block, fmt = ((-1, unit.a_block, unit.a), (-2, unit.b_block, unit.b))[side]
+    if block is None:
+        return Operand(x, fmt)
+    floats = as_floats(x)
+    if how.strict or not is_quick(floats, block, "rne") or not x.size:
+        parts = parts_of(how.names[side], x.swapaxes(-1, axis), block, how)
+        return in_blocks(parts, block, axis)
+    scales, _ = scales_of(floats, block, 1.0, axis)
+    out = np.empty(x.shape, np.float32 if within_float32(block.element) else np.float64)
+    elements = elements_of(floats, scales, (block, 1.0, "rne"), axis, out)
+    if axis == -2:
+        elements, scales = elements.swapaxes(-1, -2), scales.swapaxes(-1, -2)
+    parts = Parts(elements, scales, block.size)
+    return in_blocks(parts, block, axis)
 
 
 def of_parts(
@@ -101,21 +171,10 @@ def _laid(
     if not is_quick(x, block, "rne") or not x.size:
         return None
     scales, ends = scales_of(x, block, 1.0, axis)
-    values = _held(block, ends)
+    values = held(block, ends)
     narrow = within_float32(values)
     out = np.empty(x.shape, np.float32 if narrow else np.float64)
     return values, elements_of(x, scales, (block, 1.0, "rne"), axis, out, True)
-
-
-def _held(block: BlockFormat, ends: Ends) -> FloatFormat:
-    """A float format of every value in blocks whose scales lie between ``ends``."""
-    if ends.high == 0.0:
-        return FloatFormat(8, block.values.precision)  # nothing but zeros, and NaN
-    bits, scale = block.values.precision, block.scale
-    step = math.frexp(ends.low)[1] - scale.precision
-    emin = block.element.quantum_exponent + max(scale.quantum_exponent, step) + bits - 1
-    emax = block.element_emax + 1 + math.frexp(ends.high)[1]
-    return FloatFormat(max(2, (emax - emin + 3).bit_length()), bits, bias=1 - emin)
 
 
 def _narrow(fmt: Format, x: Array) -> tuple[Format, Array]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.finish import largest_mass
 from hwsim_kernels.operands import magnitudes, zero_pairs
+
+if TYPE_CHECKING:
+    from hwsim.simulate.scaled import Scaled
 
 Array = npt.NDArray[Any]
 MASKS = {4: np.int32(0x7FFFFFFF), 8: np.int64(0x7FFFFFFFFFFFFFFF), 2: np.int16(0x7FFF)}
@@ -23,12 +26,14 @@ class Facts:
     """Operands (batch, m, k) and (batch, k, n) in their formats' values, and c or None.
 
     group_bits : of every sum of a group of an order of exact dot products, where it is known.
+    scaled : of operands in blocks whose products are aligned, what their scales do to terms.
     """
 
     a: Array
     b: Array
     c: Array | None
     group_bits: int | None = None
+    scaled: Scaled | None = None
 
     def __post_init__(self) -> None:
         self._a, self._b = _extremes(self.a), _extremes(self.b)
@@ -57,6 +62,11 @@ class Facts:
     def length(self) -> int:
         """Products of a sum."""
         return int(self.a.shape[-1])
+
+    @property
+    def terms(self) -> int:
+        """What is aligned and added: products, or exact sums of them."""
+        return -(-self.length // ((self.scaled and self.scaled.exact) or 1))
 
     @property
     def zero_free(self) -> bool:
@@ -152,6 +162,7 @@ class Unknown(NamedTuple):
     c_minus_zero: bool = False
     quick_bound: float = math.inf
     sum_bound: float = math.inf
+    scaled: Scaled | None = None
 
 
 def _magnitudes(x: Array) -> Array:

@@ -31,7 +31,7 @@ from hwsim.simulate.cores import kind, rewritten
 from hwsim.simulate.datapaths import plan
 from hwsim.simulate.exact import exact_problem
 from hwsim.simulate.facts import Facts, Unknown
-from hwsim.simulate.fused import Known
+from hwsim.simulate.fused_proofs import Known
 from hwsim.simulate.grids import (
     fits_float64_grid,
     grid64,
@@ -46,6 +46,7 @@ from hwsim.simulate.posit_stages import MOST_BITS, PositStage, has_posits
 from hwsim.simulate.posits import is_narrow
 from hwsim.simulate.powers import never_loses
 from hwsim.simulate.preparations import FP32_NOSUB, adds_products
+from hwsim.simulate.scaled import Scaled, scaled_terms
 from hwsim.simulate.staged import staged_proof
 from hwsim.simulate.stages import (
     Float64Stage,
@@ -319,7 +320,7 @@ def _grid(unit: MacUnit, fmt: GridFormat) -> Grid64:
 def _describe_blocks(unit: MacUnit) -> tuple[str, ...]:
     """How a unit of blocks is computed by those of numbers."""
     if isinstance(unit.order, Fused):
-        return ("the exact reference, slowly: no kernel aligns scaled blocks",)
+        return _describe_scaled(unit, unit.order)
     if unit.scales_sums:
         how = "sums of elements, times both scales in float64 (exact), are added by one more sum"
         return (how, "with c, rdn, sr or everything counted: the exact reference, slowly")
@@ -424,15 +425,27 @@ def _describe_rest(unit: MacUnit) -> tuple[str, ...]:
     return tuple(f"else {stage.proof}" for stage in stages if stage is not None)
 
 
-def _describe_fused(unit: MacUnit) -> tuple[str, ...]:
+def _describe_scaled(unit: MacUnit, order: Fused) -> tuple[str, ...]:
+    """The same of blocks that share scales."""
+    plain = replace(unit, order=replace(order, exact=None)).of_values
+    if order.fraction is None:
+        return ("values, element times scale, are exact", *_describe_fused(plain))
+    whose = "a group has those of its scales" if order.exact else "products' and scales' are added"
+    how = f"values, element times scale, are exact; of exponents, {whose}"
+    return (how, *_describe_fused(plain, scaled_terms(unit)))
+
+
+def _describe_fused(unit: MacUnit, scaled: Scaled | None = None) -> tuple[str, ...]:
     """The proof of a block on any data, or why none holds there."""
-    known = Known(unit, Unknown(), NONE)
+    known = Known(unit, Unknown(scaled=scaled), NONE)
     problem = known.refusal()
     if problem and known.order.fraction is None:
         some = "of few enough bits: int64, or float64 sums with their errors, rounded once"
         return (f"data {some}; else the exact reference, slowly: {problem}",)
     if problem:
         return (f"the exact reference, slowly: {problem}",)
+    if known.scaled.exact:
+        return (known.proof(),)
     return (f"{known.proof()}; int32 terms of float32 products where the data allow it",)
 
 

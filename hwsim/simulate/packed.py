@@ -21,7 +21,7 @@ from hwsim.reference.containers import to_array, to_values
 from hwsim.reference.draws import no_draw
 from hwsim.reference.units import merge
 from hwsim.reference.values import ZERO
-from hwsim.simulate.block_units import How, of_parts, parts_of, scaled_sums
+from hwsim.simulate.block_units import How, aligned_parts, of_parts, parts_of, scaled_sums
 from hwsim.simulate.conversions import decode, value_dtype
 from hwsim.simulate.inputs import as_real
 from hwsim.simulate.microscaling import Blocks, Parts
@@ -66,7 +66,8 @@ def packed_product(
     elif draws:
         raise SpecError(f"{unit.rounding}: not of packed operands in {unit.order}")
     else:
-        done = scaled_sums(left, right, c, unit, how) if unit.scales_sums else None
+        run = scaled_sums if unit.scales_sums else aligned_parts
+        done = run(left, right, c, unit, how)
         values, counted = done or _by_definition(left, right, c, unit, options.level)
     dtype = value_dtype(unit.output_format)
     return np.ascontiguousarray(values.reshape(shape), dtype), counted

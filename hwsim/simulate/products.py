@@ -369,7 +369,7 @@ def _telemetry(
     outputs = batch * m * n
     inner_steps, outer_steps = unit.order.steps(k)
     if isinstance(unit.order, Fused | Staged):
-        inner_steps = k  # every product is added, though a block is rounded once
+        inner_steps = facts.terms  # every one is added, though a block is rounded once
     struck = converted > 0 or totals.overflowed
     inner = step_counts(totals.inner, outputs * inner_steps)
     return Telemetry(

@@ -15,15 +15,16 @@ import numpy.typing as npt
 from hwsim_kernels import fused
 from hwsim_kernels.fused_pass import UNROLLED
 from hwsim_kernels.staged import Stages, staged_tile
-from hwsim_kernels.staged_pass import Second, staged_kernel
+from hwsim_kernels.staged_pass import ANY, REACHES, UNITS, Second, staged_kernel
 from hwsim_kernels.vectors import ROUNDS
 
 from hwsim.formats import FloatFormat
 from hwsim.simulate.facts import Facts
-from hwsim.simulate.fused import packed
+from hwsim.simulate.fused_layout import packed
 from hwsim.simulate.grids import significant_bits
 from hwsim.simulate.preparations import FP32
 from hwsim.simulate.scheduler import run_tiles
+from hwsim.simulate.sums import finest_bit
 from hwsim.units import ExactProduct, MacUnit, Staged
 
 Array = npt.NDArray[Any]
@@ -74,11 +75,17 @@ def _passes(facts: Facts, unit: MacUnit, order: Staged, out: Array) -> Iterator[
     places = _places(order, facts.a.shape[2], length)
     numbers = fused.Blocks(order.groups * length, order.fraction, 0, fused.NO_EXPONENT, 0, False)
     fine, coarse = 1.5 * 2.0 ** (51 - order.kept), 1.5 * 2.0 ** (52 - order.fraction)
-    reach = 255 if order.reach is None else min(order.reach, 255)
-    second = Second(order.fraction, fine, coarse, (1 << (52 - order.kept)) - 1, reach << 23)
-    run = staged_kernel(order.groups)
+    reach = 0 if order.reach is None else min(order.reach, 255)
+    least = None if order.reach is not None else _least_in_units(unit, order, facts)
+    how = REACHES if order.reach is not None else ANY if least is None else UNITS
+    if least is None:
+        least = order.fraction - 126
+    mask = (1 << (52 - order.kept)) - 1
+    second = Second(order.fraction, fine, coarse, mask, reach << 23, least + 127)
+    run = staged_kernel(order.groups, length == UNROLLED, how)
     for item in range(len(out)):
         left = packed(facts.a[item], places, numbers, unit.a.emin, np.float32, False)
+        left[1][...] += 127
         for n in range(0, out.shape[2], fused.LANES):
             columns = slice(n, n + fused.LANES)
             panel = facts.b[item, :, columns]
@@ -210,6 +217,22 @@ def _products(unit: MacUnit, facts: Facts) -> tuple[int, int]:
         low += max(bottom, fmt.quantum_exponent)
         high += math.frexp(most)[1] - 1 if 0.0 < most < math.inf else fmt.emax
     return low, max(high, low)
+
+
+def _least_in_units(unit: MacUnit, order: Staged, facts: Facts) -> int | None:
+    """An exponent E that no product has less of, so that running sums are multiples of 2^(E − F),
+    and float32 holds them in units of any product's; None where that is not proved."""
+    low, high = _products(unit, facts)[0], 0
+    if facts.c is not None and facts.c_min < math.inf:
+        low = min(low, finest_bit(unit.accumulator, facts.c_min) + order.fraction)
+    for fmt, most in ((unit.a, facts.a_max), (unit.b, facts.b_max)):
+        assert isinstance(fmt, FloatFormat)
+        high += max(math.frexp(most)[1] - 1, fmt.emin)
+    largest = 4.0 * (facts.sum_bound + facts.c_max)
+    apart = order.kept - order.fraction >= 2 + (order.terms - 1).bit_length()
+    inside = low - order.fraction >= -126 and high - low <= 149 and largest < 2.0**126
+    inside = inside and math.frexp(largest)[1] + order.fraction - low <= 126
+    return low if apart and facts.length <= 1 << 20 and inside else None
 
 
 def _prepared(x: Array, fmt: Any, carrier: Any) -> tuple[Array, Array, Array]:

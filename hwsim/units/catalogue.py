@@ -83,7 +83,7 @@ UNITS = (
 )
 MISSING = (
     "sums of posits by `sr`, in trees and in exact groups, by kernels",
-    "kernels of scaled blocks in `fused`, and of chunks of blocks that start at c",
+    "kernels of chunks of blocks that start at c",
     "everything counted of `staged` and of partial sums, and sums that are really flushed, by "
     "kernels",
 )

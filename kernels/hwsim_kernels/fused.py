@@ -52,18 +52,17 @@ def own_exponent(x, emin):
 
 
 @kernel
-def pack_rows(x, places, size, emin, zero, out, exponents, starts):
-    """Rows of x (m, k) in the order of ``places`` (−1: absent) to ``out`` and its ``exponents``
-    (m, terms); ``starts`` (m, blocks) ← ``zero`` for a block that has a zero, or no exponent."""
+def pack_rows(x, places, size, emin, zero, exponents, starts):
+    """``exponents`` of rows (m, terms) in the order of ``places`` (−1: an absent zero); ``starts``
+    (m, blocks) ← ``zero`` for a block that has a zero, or no exponent."""
     for i in range(x.shape[0]):
+        row, line = x[i], exponents[i]
+        for at in range(row.shape[0]):
+            line[at] = own_exponent(row[at], emin)
         for block in range(starts.shape[1]):
             found = False
             for at in range(block * size, (block + 1) * size):
-                place = places[at]
-                v = x[i, place] if place >= 0 else x.dtype.type(0)
-                found |= (place >= 0) & (v == 0.0)
-                out[i, at] = v
-                exponents[i, at] = own_exponent(v, emin)
+                found |= (places[at] >= 0) & (row[at] == 0.0)
             starts[i, block] = zero if found else NO_EXPONENT
 
 

@@ -63,6 +63,7 @@ class Block(NamedTuple):
     start: Any  # its first term
     numbers: Blocks
     rounding: Any  # `Cut32`, or what another kernel rounds by
+    once: bool = False  # whether it has no more terms than are taken at a time
 
     def pointer(self, name: str, *index: Any) -> Any:
         kind, array = self.arrays[name]
@@ -144,6 +145,10 @@ def _emit(at: Block, wide: bool, how: int) -> None:
 def each_term(at: Block, step: int, state: list[Vector], body: Callable[..., list[Vector]]) -> Any:
     """``step`` terms at a time: state = body(place of the first, state)."""
     builder = at.builder
+    if at.once:
+        for q in range(step):
+            state = body(builder.add(at.start, I64(q)), state)
+        return state
     count = builder.sdiv(at.numbers.size, I64(step))
 
     def once(k: Any, now: Any) -> list[Any]:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 import hwsim
 import hwsim.reference
 from hwsim.simulate.facts import Facts
-from hwsim.simulate.fused import Known, _Job
+from hwsim.simulate.fused import _Job
+from hwsim.simulate.fused_proofs import Known
 from hwsim.units import MacUnit, parse_unit
 from tests.reference.test_fused import DIGESTS, DOTS, K, shaped, splitmix64
 
@@ -41,7 +42,7 @@ def fused_units(draw: st.DrawFn) -> str:
     if draw(st.integers(0, 9)):
         order += f"f{draw(st.sampled_from([0, 1, 7, 13, 23, 25, 26, 27, 38]))}"
         order += draw(st.sampled_from(["", "n"]))
-        order += draw(st.sampled_from(["", "z-133", "z-20", "z0", "z3"]))
+        order += draw(st.sampled_from(["", "z-133", "z-20", "z0", "z3", "z150", "z5000"]))
     order += draw(st.sampled_from(["", "", "p3", "p16"]))
     rounding = draw(st.sampled_from(["rne", "rtz", "rna", "rup", "rdn", "rto"]))
     over = draw(st.sampled_from(["", ":saturate"]))
@@ -194,6 +195,21 @@ def test_sums_on_every_place() -> None:
         assert known(a, b, None, unit).narrow
         assert same(hwsim.matmul(a, b, unit), hwsim.reference.matmul(a, b, unit))
         assert same(hwsim.matmul(-a, b, unit), hwsim.reference.matmul(-a, b, unit))
+
+
+def test_float32_holds_operands_and_scales() -> None:
+    """Not only products: operands beyond float32, and zeros whose exponent no float32 has."""
+    rng = np.random.default_rng(12)
+    a, b = rng.integers(1, 8, (2, 8)) * 2.0**-200, rng.integers(1, 8, (8, 3)) * 2.0**190
+    assert same(
+        hwsim.matmul(a, b, "e9m4xe9m4+fp32:rtz:fused4f20"),
+        hwsim.reference.matmul(a, b, "e9m4xe9m4+fp32:rtz:fused4f20"),
+    )
+    a, b = rng.standard_normal((2, 8)), rng.standard_normal((8, 3))
+    a[0, 0], b[1] = 0.0, 0.0
+    for zero in (146, 147, 300, 999, 1000, 2000, 5000):
+        unit = f"fp16xfp16+fp32:rtz:fused4f20z{zero}"
+        assert same(hwsim.matmul(a, b, unit), hwsim.reference.matmul(a, b, unit))
 
 
 def test_refusals_and_their_reference() -> None:
