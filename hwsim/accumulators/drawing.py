@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from hwsim.networks.drawing import short
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -28,7 +30,7 @@ def draw(found: AccumulatorWidths) -> Figure:
     columns = min(MOST_COLUMNS, len(found.families))
     rows = -(-len(found.families) // columns)
     layers = len(found.families[0].layers)
-    size = (2.2 + 3.3 * columns, 1.1 + rows * (1.0 + 0.27 * layers))
+    size = (3.2 + 3.3 * columns, 1.3 + rows * (1.0 + 0.27 * layers))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, family in zip(panels.flat, found.families, strict=False):
@@ -37,7 +39,14 @@ def draw(found: AccumulatorWidths) -> Figure:
     for axes in list(panels.flat)[len(found.families) :]:
         axes.remove()
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(3, columns + 1),
+        fontsize=8,
+        frameon=False,
+    )
     figure.suptitle(f"{found.model}: how wide each accumulator must be", fontsize=11)
     return figure
 
@@ -54,11 +63,13 @@ def _panel(axes: Axes, family: FamilyWidths) -> None:
             [w for w, _ in known], [p for _, p in known], size, color=colour, marker=marker,
             label=label, zorder=3,
         )  # fmt: skip
-    saved = 100 * (1 - family.energy_pj / family.widest_energy_pj)
+    saved = 100 * (1 - family.energy_pj / family.widest_energy_pj) if family.widest_energy_pj else 0
     axes.set_title(f"{family.family}\n{saved:.0f} % of the widest one's energy saved", fontsize=9)
-    axes.set_yticks(list(places), [layer.layer for layer in family.layers])
+    axes.set_yticks(list(places), [short(layer.layer) for layer in family.layers])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(left=0)
-    axes.set_xlabel("fraction bits" if "m*" in family.family else "bits", fontsize=8)
+    what = {"m*": "fraction bits", "int*": "bits"}
+    label = next((name for mark, name in what.items() if mark in family.family), "starred number")
+    axes.set_xlabel(label, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)

@@ -138,13 +138,18 @@ class AccumulatorWidths:
 
     @property
     def recommended(self) -> FamilyWidths:
-        """The family of least energy whose outputs stay within float32's error bar (30 dB); the
-        one of the best outputs where none does."""
-        good = [f for f in self.families if is_within(f.score, self.baseline)]
+        """The family of least energy among those whose widest unit is within float32's error bar
+        (30 dB), so that it loses no more than the tolerance; where none is, the one of the best
+        outputs."""
+        good = [f for f in self.families if self.is_sound(f)]
         if good:
             return min(good, key=lambda f: f.energy_pj)
         sign = -1.0 if self.baseline.metric == "bits_per_character" else 1.0
         return max(self.families, key=lambda f: _comparable(sign * f.score.value))
+
+    def is_sound(self, family: FamilyWidths) -> bool:
+        """Whether the family's widest unit is within float32's error bar (30 dB)."""
+        return is_within(family.best, self.baseline)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
@@ -155,7 +160,7 @@ class AccumulatorWidths:
             "tolerance": self.tolerance,
             "node": self.node,
             "recommended": self.recommended.family,
-            "families": [family.to_dict() for family in self.families],
+            "families": [f.to_dict() | {"sound": self.is_sound(f)} for f in self.families],
         }
 
     def to_csv(self, path: str | PathLike[str] | None = None) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwsim.cli.output import console, print_json, progress_bar
-from hwsim.cli.sources import SCALES, Source, source
+from hwsim.cli.output import console, print_json, progress_bar, table_of
+from hwsim.cli.sources import SCALES, given, source
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -83,27 +84,35 @@ def accumulator_command(
     if as_json:
         print_json(found.to_dict())
         return
-    _print(found, item, paths)
+    _print(found, item.arguments + given(options), paths)
 
 
-def _print(found: AccumulatorWidths, item: Source, paths: tuple[Path, ...]) -> None:
+def _print(found: AccumulatorWidths, arguments: str, paths: tuple[Path, ...]) -> None:
     screen = console()
 
     def say(text: str = "") -> None:
         screen.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    about = f"{item.name} ({found.samples} samples), float32: {_shown(found.baseline)}"
+    about = f"{found.model} ({found.samples} samples), float32: {_shown(found.baseline)}"
     say(f"{about}; may lose {_amount(found)}; energy at {found.node}")
     for family in found.families:
         say()
         say(_title(family))
         screen.print(_table(family))
+        if not found.is_sound(family):
+            say(f"Even {_widest(family)} everywhere does not reach float32's error bar (30 dB).")
+        if any(layer.data is None for layer in family.layers):
+            say(f"{_widest(family)} overflows in layers without a width in 'this data'.")
         say(_saved(family))
     best = found.recommended
     say()
-    say(f"Recommended: {best.family}, each layer its own width: {_shown(best.score)}.")
-    say(f"Next: hwsim run {item.arguments} --mac {paths[3]} --layers")
-    say(f"Wrote {paths[0].parent}/: {' '.join(path.name for path in paths)}")
+    what = f"{best.family}, each layer its own width: {_shown(best.score)}."
+    if found.is_sound(best):
+        say(f"Recommended: {what}")
+    else:
+        say(f"Nothing to recommend: no family reaches float32's error bar (30 dB); best is {what}")
+    say(f"Next: hwsim run {arguments} --mac {shlex.quote(str(paths[3]))} --layers")
+    say(f"Wrote {shlex.quote(str(paths[0].parent))}/: {' '.join(path.name for path in paths)}")
 
 
 def _amount(found: AccumulatorWidths) -> str:
@@ -114,9 +123,12 @@ def _amount(found: AccumulatorWidths) -> str:
     return f"{tolerance:.2g} {'dB' if metric == 'sqnr_db' else 'bits'}"
 
 
+def _widest(family: FamilyWidths) -> str:
+    return family.family.replace("*", str(family.widest))
+
+
 def _title(family: FamilyWidths) -> str:
-    widest = family.family.replace("*", str(family.widest))
-    return f"{family.family}  ({widest}: {_shown(family.best)})"
+    return f"{family.family}  ({_widest(family)}: {_shown(family.best)})"
 
 
 def _saved(family: FamilyWidths) -> str:
@@ -148,26 +160,17 @@ def _shown(score: Score) -> str:
 
 
 def _table(family: FamilyWidths) -> Table:
-    from rich.table import Table
+    from rich.markup import escape
 
     from hwsim.sweeps.table import percent
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column("layer", no_wrap=True)
-    columns = (
-        "K",
-        "worst\ncase",
-        "these\nweights",
-        "this\ndata",
-        "theory\n(VRR)",
-        "quality\nalone",
-    )
-    for heading in (*columns, "recom-\nmended", "overflow\n%", "swamped\n%", "energy\nsaved"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    columns = ("worst\ncase", "these\nweights", "this\ndata", "theory\n(VRR)", "quality\nalone")
+    last = ("recom-\nmended", "overflow\n%", "swamped\n%", "energy\nsaved")
+    table = table_of("layer", "K", *columns, *last)
     for layer in family.layers:
         numbers = (layer.worst_case, layer.weights, layer.data, layer.theory, layer.alone)
         table.add_row(
-            layer.layer,
+            escape(layer.layer),
             str(layer.k),
             *("-" if number is None else str(number) for number in numbers),
             f"[bold]{layer.width}[/bold]",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwsim.cli.output import console, print_json
+from hwsim.cli.output import console, print_json, table_of
 from hwsim.cli.sources import check_path
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _compare(models: list[CostModel], plot_path: str | None, as_json: bool) -> N
 
 
 def _points(found: Benchmark) -> Table:
-    table = _table("published point", "pJ")
+    table = table_of("published point", "pJ")
     for record in found.records:
         table.add_column(record.model, justify="right", no_wrap=True)
     anchors = list(dict.fromkeys(p.anchor for p in found.predictions))
@@ -102,7 +102,7 @@ def _points(found: Benchmark) -> Table:
 
 
 def _records(found: Benchmark) -> Table:
-    table = _table("model", "points\npriced", "median\nerror", "worst\nerror", "rank\ncorr.")
+    table = table_of("model", "points\npriced", "median\nerror", "worst\nerror", "rank\ncorr.")
     table.add_column("left out:\nmedian", justify="right")
     table.add_column("priced", justify="right")
     for r in found.records:
@@ -136,7 +136,7 @@ def _show(units: tuple[str, ...], models: list[CostModel], as_json: bool) -> Non
     if as_json:
         print_json({"prices": rows, "sources": {m.name: m.source for m in models}})
         return
-    table = _table("unit", *(f"{model.name}\npJ" for model in models))
+    table = table_of("unit", *(f"{model.name}\npJ" for model in models))
     for model in models:
         table.add_column(f"{model.name}\nµm²", justify="right", no_wrap=True)
     for start in range(0, len(rows), len(models)):
@@ -149,16 +149,6 @@ def _show(units: tuple[str, ...], models: list[CostModel], as_json: bool) -> Non
     for why in dict.fromkeys(r["why"] for r in rows if r["why"]):
         screen.print(why, highlight=False, markup=False)
     screen.print("Energy of the arithmetic alone, not of a chip.", highlight=False)
-
-
-def _table(*headings: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column(headings[0], overflow="fold")
-    for heading in headings[1:]:
-        table.add_column(heading, justify="right", no_wrap=True)
-    return table
 
 
 def _signed(error: float | None) -> str:

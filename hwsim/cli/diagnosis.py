@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwsim.cli.output import console, print_json, progress_bar
-from hwsim.cli.sources import SCALES, source
+from hwsim.cli.output import console, print_json, progress_bar, table_of
+from hwsim.cli.sources import SCALES, given, source
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -80,7 +80,7 @@ def diagnose_command(
     if as_json:
         print_json(found.to_dict())
         return
-    _print(found, item.arguments, paths)
+    _print(found, item.arguments + given(options), paths)
 
 
 def _print(found: Diagnosis, arguments: str, paths: tuple[Path, ...]) -> None:
@@ -105,20 +105,18 @@ def _shown(unit: UnitDiagnosis) -> str:
 
 
 def _table(unit: UnitDiagnosis) -> Table:
-    from rich.table import Table
+    from rich.markup import escape
 
     from hwsim.sweeps.table import percent
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column("layer", no_wrap=True)
     shares = ("swamped\n%", "partly\n%", "overflow\nhit %", "mass\nlost %")
-    for heading in ("K", *shares, "swamps\nfrom k", "SQNR\ndB", "largest\nerror", "largest\nsum"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    last = ("swamps\nfrom k", "SQNR\ndB", "largest\nerror", "largest\nsum")
+    table = table_of("layer", "K", *shares, *last)
     for layer in unit.layers:
         counts = layer.counts
         parts = (layer.swamped, layer.partly, layer.overflowed, counts.lost_mass)
         table.add_row(
-            layer.name,
+            escape(layer.name),
             str(layer.report.k),
             *map(percent, parts),
             "-" if layer.swamps_from is None else str(layer.swamps_from),

@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 WIDTH = 100
 
@@ -48,6 +49,17 @@ def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None] | None]:
             bar.update(task, description=f"{what}: {label}", completed=done, total=total)
 
         yield step
+
+
+def table_of(first: str, *headings: str, padding: int = 2) -> Table:
+    """A table of numbers beside names; long names fold, so that the numbers stay."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, padding, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column(first, overflow="fold", min_width=len(first))
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
 
 
 def print_json(value: Any) -> None:

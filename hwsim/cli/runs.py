@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwsim.cli.output import console, print_json, progress_bar
+from hwsim.cli.output import console, print_json, progress_bar, table_of
 from hwsim.cli.sources import SCALES, check_empty, check_path, source
 
 if TYPE_CHECKING:
@@ -121,27 +121,24 @@ def _print(name: str, unit: str, report: RunReport, score: Any, layers: bool) ->
 
 
 def _table(layers: tuple[LayerReport, ...]) -> Table:
-    from rich.table import Table
+    from rich.markup import escape
 
     from hwsim.sweeps.table import percent
 
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column("layer", no_wrap=True)
-    for heading in ("M", "K", "N", "batch", "MACs"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("swamped\n%", "partly\n%", "overflow\nsteps", "outputs\nhit %", "energy\nµJ"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    sizes = ("M", "K", "N", "batch", "MACs")
+    counted = ("swamped\n%", "partly\n%", "overflow\nsteps", "outputs\nhit %")
+    table = table_of("layer", *sizes, *counted, "energy\nµJ", padding=1)
     for layer in layers:
         counts = layer.telemetry
         assert counts is not None  # this command always counts
         added = max(1, counts.additions)
         table.add_row(
-            layer.name,
+            escape(layer.name),
             *(f"{value:,}" for value in (layer.m, layer.k, layer.n, layer.batch, layer.macs)),
             percent(counts.swamped_full / added),
             percent(counts.swamped_partial / added),
             f"{counts.overflow_steps + counts.outer.overflow_steps:,}",
-            percent(counts.overflow_outputs / max(1, counts.outputs)),
+            percent(counts.struck / max(1, counts.outputs)),
             f"{layer.energy_mac_pj * 1e-6:.3g}",
         )
     return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -43,6 +44,15 @@ def source(model: str, data: str | None) -> Source:
     if not Path(data).exists():
         raise click.UsageError(f"--data {data!r}: no such file")
     return Source(Path(model).stem, model, data, f"{shlex.quote(model)} --data {shlex.quote(data)}")
+
+
+REPEATED = {"calibration": None, "scale": None, "seed": 0, "node": "45nm"}
+
+
+def given(options: dict[str, Any]) -> str:
+    """The options that decide a run's numbers, as the next command must repeat them."""
+    changed = {k: options[k] for k, default in REPEATED.items() if options.get(k) != default}
+    return "".join(f" --{key} {shlex.quote(str(value))}" for key, value in changed.items())
 
 
 def check_path(option: str, path: str | None, suffixes: tuple[str, ...] = ()) -> None:

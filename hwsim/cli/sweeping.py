@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwsim.cli.output import console, print_json, progress_bar
-from hwsim.cli.sources import SCALES, SHIPPED, Source, check_empty, source
+from hwsim.cli.sources import SCALES, SHIPPED, Source, check_empty, given, source
 
 if TYPE_CHECKING:
     from hwsim.sweeps import Sweep
@@ -107,7 +107,7 @@ def _run(sources: list[Source], units: list[Any], options: dict[str, Any]) -> Sw
                     item.data,
                     units,
                     name=item.name,
-                    arguments=item.arguments,
+                    arguments=item.arguments + given(options),
                     progress=progress,
                     **options,
                 )

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hwsim.formats import FixedFormat, Format
+from hwsim.networks.drawing import short
 from hwsim.units import parse_unit
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ def draw_heat(found: Diagnosis) -> Figure:
     """Four panels of layers against units: what vanished, what overflowed, lost mass, SQNR."""
     names = [layer.name for layer in found.units[0].layers]
     count, units = len(names), len(found.units)
-    figure = Figure(figsize=(3.4 + 2.0 + 4 * 0.5 * units, 1.9 + 0.27 * count), layout="constrained")
+    panel = max(1.9, 0.5 * units)
+    figure = Figure(
+        figsize=(2.6 + 4 * panel, 1.6 + 0.27 * count + 0.17 * units), layout="constrained"
+    )
     panels = figure.subplots(1, 4, sharey=True)
     share = {"cmap": "Oranges", "vmin": -4.0, "vmax": 0.0}
     noise = {"cmap": "Oranges_r", "vmin": LOUD, "vmax": SILENT}
@@ -42,8 +46,8 @@ def draw_heat(found: Diagnosis) -> Figure:
         grid = [[measure(unit.layers[i]) for unit in found.units] for i in range(count)]
         _heat(axes, title, grid, colours)
         axes.set_xticks(range(units), [str(i + 1) for i in range(units)])
-    panels[0].set_yticks(range(count), names)
-    legend = "\n".join(f"{i}  {unit.unit}" for i, unit in enumerate(found.units, 1))
+    panels[0].set_yticks(range(count), [short(name) for name in names])
+    legend = "\n".join(f"{i}  {short(unit.unit, 90)}" for i, unit in enumerate(found.units, 1))
     figure.supxlabel(legend, fontsize=8)
     figure.suptitle(f"{found.model}: what each layer's accumulator loses", fontsize=11)
     return figure
@@ -85,7 +89,9 @@ def _shade(value: float | None, decibels: bool) -> float:
 def _percent(share: float) -> str:
     if not share:
         return "0"
-    return f"{100 * share:.2g}" if share >= 1e-4 else "<.01"
+    if share < 1e-4:
+        return "<.01"
+    return f"{100 * share:.2g}" if share < 0.995 else "100"
 
 
 def _decibels(value: float | None) -> str:
@@ -140,7 +146,7 @@ def _sums(axes: Axes, layer: LayerDiagnosis) -> None:
         end = float(parse_unit(layer.report.unit).outer_format.largest)
         if end < 30 * top:
             axes.axhline(end, color=OVERFLOW, lw=1, label="largest value")
-    axes.set_ylabel(layer.name, fontsize=8)
+    axes.set_ylabel(short(layer.name, 24), fontsize=8)
 
 
 def _shares(axes: Axes, layer: LayerDiagnosis) -> None:

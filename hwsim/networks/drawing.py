@@ -40,6 +40,14 @@ def draw_report(report: RunReport, path: Path | None) -> Figure:
     return figure
 
 
+def short(name: str, most: int = 32) -> str:
+    """A name that leaves room for the picture: long ones lose their middle."""
+    if len(name) <= most:
+        return name
+    kept = (most - 1) // 2
+    return f"{name[:kept]}…{name[-kept:]}"
+
+
 def _swamping(axes: Axes, layers: tuple[LayerReport, ...], names: list[str]) -> None:
     """Share of additions whose addend vanished or lost bits."""
     full = [_share(layer, "swamped_full", "additions") for layer in layers]

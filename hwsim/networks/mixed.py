@@ -47,8 +47,11 @@ class LayerUnits:
 
     @classmethod
     def of_layers(cls, name: str, units: Mapping[str, MacUnit]) -> LayerUnits:
-        """One entry for each layer, by its own name."""
-        return cls(name, tuple((glob.escape(layer), unit) for layer, unit in units.items()))
+        """One entry for each layer, by its own name; first those that are spelt as another's
+        escaped name, which they would else be taken for."""
+        escaped = {glob.escape(layer) for layer in units}
+        ordered = sorted(units, key=lambda layer: layer not in escaped)
+        return cls(name, tuple((glob.escape(layer), units[layer]) for layer in ordered))
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> LayerUnits:

@@ -76,7 +76,10 @@ class Replay:
         return self._run(units, settings_of=lambda _: self.job.settings)[0]
 
     def counts(self, layer: str, unit: MacUnit, telemetry: TelemetryMode = "counts") -> Telemetry:
-        """Telemetry of one layer on another unit, on the operands that it has in this run."""
+        """Telemetry of one layer on another unit, on the operands that it has in this run;
+        ValueError for the unit that it has already."""
+        if unit == self.units[layer]:
+            raise ValueError(f"unit={unit}: layer {layer!r} runs on it already")
         settings = replace(self.job.settings, telemetry=telemetry)
         units = {**self.units, layer: unit}
         runs = self._run(

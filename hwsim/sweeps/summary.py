@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import le
@@ -119,7 +120,7 @@ def _broken(ranked: Sequence[Standing]) -> str:
 def _next(ranked: Sequence[Standing], arguments: Mapping[str, str]) -> str:
     subject = next((s for s in reversed(ranked) if s.collapsed), ranked[0])
     row = (subject.collapsed or subject.rows)[0]
-    return f"Next: hwsim run {arguments[row.task]} --mac {subject.unit} --layers"
+    return f"Next: hwsim run {arguments[row.task]} --mac {shlex.quote(subject.unit)} --layers"
 
 
 def format_value(row: Row) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ import pytest
 
 import hwsim
 from hwsim.accumulators import AccumulatorWidths, accumulator_widths
-from hwsim.accumulators.search import narrowest
+from hwsim.accumulators.search import Search, Task, narrowest
 from hwsim.cli import main
-from hwsim.networks import Network, evaluate, shipped
+from hwsim.networks import Network, Score, evaluate, shipped
 from tests.networks.models import GraphBuilder
 
 FAMILIES = ("int8xint8+int*", "int8xint8+int*:saturate", "e4m3xe4m3+e6m*:chunk16")
@@ -124,6 +125,87 @@ def test_a_model_without_labels(graph: GraphBuilder, tmp_path: Path, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["accumulator", *about, *out])
     assert "--force" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("unit", ["int8xuint8+int*", "uint8xuint8+int*:saturate"])
+def test_zero_points_are_part_of_the_sums(graph: GraphBuilder, unit: str):
+    """A correction that the accumulator cannot hold is an overflow, also of one that wraps: at
+    the least width without one every result is the widest unit's, and other data stays below the
+    widths of the weights and of the worst case."""
+    rng = np.random.default_rng(3)
+    w = rng.uniform(-1, -0.9, (64, 6)).astype(np.float32)
+    graph.node("MatMul", ["x", graph.weight("w", values=w)], "y", "only")
+    network = Network.load(graph.model({"x": ["n", 64]}, {"y": ["n", 6]}))
+    x = {"x": rng.uniform(-1, -0.5, (40, 64)).astype(np.float32)}
+    (layer,) = accumulator_widths(network, x, [unit]).families[0].layers
+    assert layer.data is not None
+    assert layer.weights is not None
+    assert layer.data <= layer.weights <= layer.worst_case
+
+    def outputs(width: int, data: Any) -> Any:
+        name = unit.replace("*", str(width))
+        return hwsim.run(network, data, name, calibration=x).outputs["y"]
+
+    assert np.array_equal(outputs(layer.data, x), outputs(32, x))
+    calibrated = network.measure(x)
+    narrow = unit.replace("*", str(layer.data - 1))
+    if "saturate" not in unit:
+        report = network.run(x, narrow, calibration=calibrated)
+        assert report.layers[0].telemetry is not None
+        assert report.layers[0].telemetry.struck
+    for low, high in ((-1.5, 1.5), (-1, -1), (0, 0), (-0.5, 1)):
+        other = {"x": rng.uniform(low, high, (40, 64)).astype(np.float32)}
+        assert np.array_equal(outputs(layer.weights, other), outputs(32, other))
+
+
+def test_a_layer_of_zeros_has_no_theory(graph: GraphBuilder):
+    """As the first step of an LSTM whose state is zero."""
+    graph.node("MatMul", ["x", graph.weight("w", 9, 4)], "y", "only")
+    model = graph.model({"x": ["n", 9]}, {"y": ["n", 4]})
+    found = accumulator_widths(model, {"x": np.zeros((3, 9), np.float32)}, ["e4m3xe4m3+e6m*"])
+    assert found.families[0].layers[0].theory is None
+
+
+def test_a_loss_at_the_tolerance_holds():
+    """0.90 − 0.89 is more than 0.01 in binary."""
+    task = Task(None, {}, "accuracy", 0.01)  # type: ignore[arg-type]
+    best, score = Score("accuracy", 0.90), Score("accuracy", 0.89)
+    assert task.loss(score, best) > 0.01
+    search = Search(None, task, SimpleNamespace(units={}), {}, best, 0.01, None)  # type: ignore[arg-type]
+    search._losses[()] = task.loss(score, best)
+    search.units = lambda widths: ()  # type: ignore[method-assign]
+    assert search.holds({})
+
+
+def test_nothing_is_recommended_that_does_not_work(capsys, tmp_path: Path):
+    """Ten bits are too few for the digits: the command says so."""
+    out = ["--family", "int8xint8+int*", "--widest", "10", "--out", str(tmp_path / "my out")]
+    with pytest.raises(SystemExit, match="0"):
+        main(["accumulator", "digits-cnn", "--scale", "absmax", *out])
+    printed = capsys.readouterr().out
+    assert "Even int8xint8+int10 everywhere does not reach float32's error bar" in printed
+    assert "Nothing to recommend" in printed
+    assert "--scale absmax --mac '" in printed
+
+
+def test_names_of_layers_are_printed_as_they_are(graph: GraphBuilder, tmp_path: Path, capsys):
+    """Brackets are no markup; long names fold and leave the numbers."""
+    name = "blk[/conv]/" + "attention/" * 9 + "dense[kernel]"
+    graph.node("MatMul", ["x", graph.weight("w", 9, 4)], "y", name)
+    onnx.save(graph.model({"x": ["n", 9]}, {"y": ["n", 4]}), tmp_path / "m.onnx")
+    np.savez(tmp_path / "d.npz", x=np.ones((4, 9), np.float32))
+    about = [str(tmp_path / "m.onnx"), "--data", str(tmp_path / "d.npz")]
+    for command in (
+        ["accumulator", *about, "--family", "int8xint8+int*", "--out", str(tmp_path / "a")],
+        ["diagnose", *about, "--mac", "int8xint8+int16", "--out", str(tmp_path / "b")],
+        ["run", *about, "--mac", "int8xint8+int16", "--layers"],
+    ):
+        with pytest.raises(SystemExit, match="0"):
+            main(command)
+        printed = capsys.readouterr().out
+        assert "blk[/conv]" in printed
+        assert "K" in printed.split()
+        assert "…" not in printed
 
 
 def test_bad_arguments_are_named(digits):

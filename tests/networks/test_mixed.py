@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import hwsim
 from hwsim.cli import main
 from hwsim.errors import SpecError
 from hwsim.networks import LayerUnits, ModelError, Network, shipped
+from hwsim.networks.scales import match_layers
 from hwsim.units import parse_unit
 
 UNITS = {"conv*": "int8xint8+int18", "conv1": "int8xint8+int12", "*": "int8xint8+int20"}
@@ -59,6 +61,13 @@ def test_the_command_line_takes_files(mixed: Path, tmp_path: Path, capsys):
     assert "mixed.toml" in capsys.readouterr().out.replace("\n", "")
 
 
+def test_a_name_that_is_anothers_pattern():
+    """`*`, escaped, is `[*]`."""
+    units = {"*": parse_unit("int8xint8+int15"), "[*]": parse_unit("int8xint8+int16")}
+    found = match_layers(dict(LayerUnits.of_layers("x.toml", units).units), units, "mac")
+    assert found == units
+
+
 @given(
     st.dictionaries(
         st.text(min_size=1, alphabet=st.characters(exclude_categories=("Cs",))),
@@ -69,14 +78,10 @@ def test_the_command_line_takes_files(mixed: Path, tmp_path: Path, capsys):
 )
 def test_a_file_keeps_any_layer_name(units: dict[str, str]):
     """Control characters, quotes, brackets: written and read, each name stands for itself."""
-    import tempfile
-
     written = LayerUnits.of_layers("x.toml", {k: parse_unit(u) for k, u in units.items()})
     with tempfile.TemporaryDirectory() as folder:
         found = LayerUnits.read(written.save(Path(folder) / "x.toml"))
     assert found.units == written.units
-    from hwsim.networks.scales import match_layers
-
     matched = match_layers(dict(found.units), units, "mac")
     assert {name: str(unit) for name, unit in matched.items()} == units
 
