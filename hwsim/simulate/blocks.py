@@ -30,9 +30,10 @@ from hwsim_kernels.datapath import (
     lossless,
 )
 from hwsim_kernels.draws import FACTORS
+from hwsim_kernels.joins import join_function
 from hwsim_kernels.multiply import ROWS
 from hwsim_kernels.packing import empty, pack
-from hwsim_kernels.tiles import columns
+from hwsim_kernels.tiles import columns, lanes
 
 from hwsim.formats import FloatFormat, Format, stochastic_of
 from hwsim.simulate.cores import CARRIERS, NO_TABLE, laid_out
@@ -134,10 +135,13 @@ class _Job:
                 draws.registers(k, registers[1, :, :m, :n])
             self.words = (*registers, np.array([[draws.how.feedback]], np.uint64))
             return
+        unit, width = self.plan.unit, self.plan.inner.path.width
         rows = np.zeros(self.out.shape[:2], np.uint64)
         columns = np.zeros((batch, self.out.shape[2]), np.uint64)
         rows[:, :m], columns[:, :n] = draws.rows, draws.columns
-        unit, width = self.plan.unit, self.plan.inner.path.width
+        if width == 32:  # words of even columns of a vector, then of odd ones
+            vectors = columns.reshape(batch, -1, lanes(self.plan.inner.path) // 2, 2)
+            columns = vectors.swapaxes(2, 3).reshape(columns.shape)
         factors = np.full((2, 1), FACTORS[1], np.uint64)
         if width == 32:
             formats = (unit.accumulator, unit.outer_format)
@@ -158,7 +162,7 @@ class _Job:
             step = order.length if isinstance(order, Chunked) else order.width
         if isinstance(order, DotAdd):
             scalars = _from_minus_zero(scalars)
-        kernel, numbers = driver(order, path, outer, step)
+        kernel, numbers = driver(order, path, step)
         batch, _, k, n = self.sizes
         rows = self.out.shape[1]
         small = batch * rows * k * n <= SMALL
@@ -175,7 +179,7 @@ class _Job:
             last_array = self.lost
             if isinstance(order, Lanes | Tree):
                 last_array = stack_for(order, path, self.out.dtype)
-            span = (first, last, block, *numbers, self.fresh, self.terms)
+            span = (first, last, block, *numbers, self.fresh, self.terms, join_function(outer))
             tasks.append(partial(kernel, *arrays, last_array, self.words, *span))
         run_tiles(tasks, 1 if small else threads)
         if outer is None and self.level != ALL and kernel not in _known:
@@ -290,7 +294,7 @@ def _compile(paths: list[Path]) -> None:
         scalars = np.zeros((2, len(Scalars._fields)), carrier)
         counted = np.zeros((2, SLOTS), np.int64), np.zeros((1, 1, 1, 1))
         arrays = (read_only(left), right, NO_TABLE[path.width], out, flags, scalars, *counted)
-        run_kernel(path, None)(*arrays, NO_DRAWS, 0, 0, ROWS, 1, True, 1)
+        run_kernel(path)(*arrays, NO_DRAWS, 0, 0, ROWS, 1, True, 1, 0)
 
 
 @cache

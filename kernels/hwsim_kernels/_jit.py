@@ -13,6 +13,8 @@ from typing import Any
 
 import numba
 from numba.core import types
+from numba.core.ccallback import CFunc
+from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic
 
 
@@ -45,6 +47,19 @@ def kernel(function: Callable[..., Any]) -> Any:
     compiled = numba.njit(function, nogil=True, error_model="numpy")
     _enable_cache(compiled)
     return compiled
+
+
+def called(function: Callable[..., Any], signature: str) -> int:
+    """The address of a compiled, cached function that kernels call by it; it stays for good."""
+    options = {"nopython": True, "error_model": "numpy"}
+    compiled = CFunc(function, normalize_signature(signature), locals={}, options=options)
+    _enable_cache(compiled)
+    compiled.compile()
+    _called.append(compiled)
+    return int(compiled.address)
+
+
+_called: list[Any] = []  # what holds their code
 
 
 def _enable_cache(compiled: Any) -> None:
