@@ -70,8 +70,8 @@ ALL_BY_BLAS = (
     "them."
 )
 TO_EVEN = (
-    "to nearest even at the draw's last place first, which asks whether anything lies below: the "
-    "sum and its error (TwoSum) for every product, on 20 instructions of draws."
+    "to nearest even at the draw's last place first, which asks whether anything lies below: a sum "
+    "downward and one upward for every product, and six instructions more, on 20 of draws."
 )
 FEW = "a block has four products, and its second stage, in float64, costs as much as sixteen."
 REASONS = {

@@ -55,11 +55,16 @@ def called(function: Callable[..., Any], signature: str) -> int:
     compiled = CFunc(function, normalize_signature(signature), locals={}, options=options)
     _enable_cache(compiled)
     compiled.compile()
-    _called.append(compiled)
+    CALLED[compiled.address] = compiled
     return int(compiled.address)
 
 
-_called: list[Any] = []  # what holds their code
+CALLED: dict[int, Any] = {}  # what holds their code
+
+
+def was_compiled(address: int) -> bool:
+    """Whether this process compiled such a function, which no cache had."""
+    return address in CALLED and not CALLED[address]._cache_hits
 
 
 def _enable_cache(compiled: Any) -> None:
