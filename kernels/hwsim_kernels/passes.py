@@ -103,7 +103,7 @@ def body(tile: Tile, g: Scalars, at: Any, terms: Any, k: Any, now: Any) -> list[
     n = Tally(**tally)
     product_at = addends(tile, at, k, terms, FUSED)
     registers = own.pop("register", [])
-    draws = _draws(tile, at, k, path, 0, registers)
+    draws = _draws(tile, at, k, registers)
     for r in range(ROWS):
         for v in range(tile.vectors):
             i = r * tile.vectors + v
@@ -126,21 +126,21 @@ def body(tile: Tile, g: Scalars, at: Any, terms: Any, k: Any, now: Any) -> list[
 
 
 def _draws(
-    tile: Tile, at: Any, number: Any, path: Path, level: int, registers: list[Vector]
+    tile: Tile, at: Any, number: Any, registers: list[Vector]
 ) -> Callable[[int, Scalars], Vector | None]:
     """The random bits of rounding ``number`` for the tile's vectors, by their places in it; none
     for a path that takes none.  A state is the sum of the row's word and the column's; shift
     ``registers`` move on as they are read."""
-    if path.rounding not in DRAWN:
+    if tile.path.rounding not in DRAWN:
         return lambda i, g: None
-    if path.clocked:
+    if tile.path.clocked:
         return _clocked(tile, registers)
     builder, count = tile.builder, VECTOR_BITS // 64
     item, row, panel, part = at
     first = builder.mul(panel, I64(PANEL * tile.lanes))
     first = builder.add(first, builder.mul(part, I64(tile.vectors * tile.lanes)))
     move = builder.mul(number, I64(signed(GAMMA)))
-    factor = splat(builder, builder.load(tile.address("words", level, 0)), count)
+    factor = splat(builder, builder.load(tile.address("words", 0, 0)), count)
     parts = tile.lanes // count
     lines = []
     for r in range(ROWS):
@@ -179,9 +179,9 @@ def _clocked(tile: Tile, registers: list[Vector]) -> Callable[[int, Scalars], Ve
     return draw
 
 
-def _registers(tile: Tile, path: Path, level: int, at: Any) -> list[Any]:
-    """Pointers to the shift registers of inner roundings (level 0), or of those of chunk sums."""
-    return tile.spots(DRAWS[level], at) if path.clocked else []
+def _registers(tile: Tile, at: Any) -> list[Any]:
+    """Pointers to the shift registers of the pass's roundings."""
+    return tile.spots(DRAWS[0], at) if tile.path.clocked else []
 
 
 def _apart(path: Path, vectors: int) -> dict[str, int]:
@@ -200,7 +200,7 @@ def _own_starts(tile: Tile, at: Any) -> list[Any]:
         if name == "largest":
             starts += [start(tile, name)] * count
         elif name == "register":
-            starts += [tile.load(spot, tile.whole) for spot in _registers(tile, tile.path, 0, at)]
+            starts += [tile.load(spot, tile.whole) for spot in _registers(tile, at)]
         else:
             kind = ir.VectorType(FLOATS[64], tile.lanes)
             spots = tile.spots("lost", at, I64(int(name == "mass")))
@@ -247,7 +247,7 @@ def _finish(
                 tile.store(x.value, spot, 8)
     elif "lost" in tally:
         _add_lost(tile, tally["lost"], at)
-    for x, spot in zip(own.get("register", []), _registers(tile, tile.path, 0, at), strict=True):
+    for x, spot in zip(own.get("register", []), _registers(tile, at), strict=True):
         tile.store(x.value, spot)
     sums, flags = ends[: len(spots)], ends[len(spots) :]
     store_flags(tile, flags, at)
