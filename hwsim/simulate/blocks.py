@@ -34,6 +34,7 @@ from hwsim_kernels.datapath import (
 from hwsim_kernels.draws import FACTORS
 from hwsim_kernels.joins import join_function
 from hwsim_kernels.multiply import ROWS
+from hwsim_kernels.operands import zero_pairs
 from hwsim_kernels.packing import empty, pack
 from hwsim_kernels.tiles import columns, lanes
 
@@ -287,6 +288,9 @@ def prepare(level: int) -> None:
     """What sums to nearest need, and those that nothing is asked of."""
     _compile(family(level))
     _prepare_operands()
+    for carrier, _ in CARRIERS.values() if level != NONE else ():
+        some = read_only(np.zeros((1, 1, 1), carrier))
+        zero_pairs(some, some)
 
 
 @cache

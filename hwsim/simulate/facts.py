@@ -12,6 +12,8 @@ import numpy.typing as npt
 from hwsim_kernels.finish import largest_mass
 from hwsim_kernels.operands import magnitudes, zero_pairs
 
+from hwsim.simulate.elementwise import read_only
+
 Array = npt.NDArray[Any]
 MASKS = {4: np.int32(0x7FFFFFFF), 8: np.int64(0x7FFFFFFFFFFFFFFF), 2: np.int16(0x7FFF)}
 WHOLE = {size: np.dtype(f"i{size}") for size in MASKS}
@@ -68,7 +70,8 @@ class Facts:
         """Products with a zero operand."""
         if self.zero_free:
             return 0
-        return int(zero_pairs(np.ascontiguousarray(self.a), np.ascontiguousarray(self.b)))
+        a, b = (read_only(np.ascontiguousarray(x)) for x in (self.a, self.b))
+        return int(zero_pairs(a, b))
 
     @cached_property
     def _c(self) -> Extremes:
