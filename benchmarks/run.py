@@ -70,8 +70,8 @@ ALL_BY_BLAS = (
     "them."
 )
 TO_EVEN = (
-    "to nearest even at the draw's last place first, which asks whether anything lies below: the "
-    "sum and its error (TwoSum) for every product, on 20 instructions of draws."
+    "to nearest even at the draw's last place first, which asks whether anything lies below: a sum "
+    "downward and one upward for every product, and six instructions more, on 20 of draws."
 )
 REASONS = {
     ("e5m2xe5m2+e6m9:sr8c", "normal", "no"): TO_EVEN,
@@ -285,10 +285,10 @@ def instructions(a: Any, b: Any, case: Case) -> str:
     path = chosen.inner.path
     if path.level and path.limit:  # the passes that are watched
         path = path._replace(limit=0, watched=True)
-    run = blocked.run_kernel.__wrapped__(path, None)
+    run = blocked.run_kernel.__wrapped__(path)
     run._cache = NullCache()
     hwsim.matmul(a, b, unit, telemetry=case.telemetry)
-    known = blocked.run_kernel(path._replace(watched=False), None)
+    known = blocked.run_kernel(path._replace(watched=False))
     run.compile(_signature(known, path))
     register = r"[xyz]mm\d|v\d+\.[24][sd]"
     blocks = re.split(r"\n(?=\.LBB)", run.inspect_asm(run.signatures[0]))
@@ -322,7 +322,7 @@ def _signature(known: Any, path: Any) -> Any:
         np.zeros((2, SLOTS), np.int64),
         np.zeros((1, 1, 1, 1)),
     )
-    return tuple(typeof(x) for x in (*arrays, NO_DRAWS, 0, 0, 1, 1, True, 1))
+    return tuple(typeof(x) for x in (*arrays, NO_DRAWS, 0, 0, 1, 1, True, 1, 0))
 
 
 def blocks() -> list[str]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.blocked import K_BLOCK, run_kernel
+from hwsim_kernels._jit import was_compiled
+from hwsim_kernels.blocked import K_BLOCK
 from hwsim_kernels.datapath import (
     ALL,
     DRAWN,
@@ -19,6 +20,7 @@ from hwsim_kernels.datapath import (
     FULL,
     LARGEST,
     MITCHELL,
+    NEAREST,
     NONE,
     PLAIN,
     SLOTS,
@@ -30,13 +32,15 @@ from hwsim_kernels.datapath import (
     lossless,
 )
 from hwsim_kernels.draws import FACTORS
+from hwsim_kernels.joins import join_function
 from hwsim_kernels.multiply import ROWS
+from hwsim_kernels.operands import zero_pairs
 from hwsim_kernels.packing import empty, pack
-from hwsim_kernels.tiles import columns
+from hwsim_kernels.tiles import columns, lanes
 
 from hwsim.formats import FloatFormat, Format, stochastic_of
 from hwsim.simulate.cores import CARRIERS, NO_TABLE, laid_out
-from hwsim.simulate.datapaths import Plan, drawn_family, family
+from hwsim.simulate.datapaths import Plan, family, relatives
 from hwsim.simulate.elementwise import convert, read_only
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import prepare as prepare_finish
@@ -46,9 +50,9 @@ from hwsim.simulate.orders import driver, losing_steps, stack_for
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.streams import Draws
-from hwsim.simulate.sums import finest_bit
+from hwsim.simulate.sums import finest_bit, way_of
 from hwsim.simulate.tally import Totals
-from hwsim.units import Chunked, DotAdd, Lanes, MacUnit, Tree
+from hwsim.units import Chunked, DotAdd, Lanes, MacUnit, Sequential, Tree
 
 Array = npt.NDArray[Any]
 
@@ -134,10 +138,13 @@ class _Job:
                 draws.registers(k, registers[1, :, :m, :n])
             self.words = (*registers, np.array([[draws.how.feedback]], np.uint64))
             return
+        unit, width = self.plan.unit, self.plan.inner.path.width
         rows = np.zeros(self.out.shape[:2], np.uint64)
         columns = np.zeros((batch, self.out.shape[2]), np.uint64)
         rows[:, :m], columns[:, :n] = draws.rows, draws.columns
-        unit, width = self.plan.unit, self.plan.inner.path.width
+        if width == 32:  # words of even columns of a vector, then of odd ones
+            vectors = columns.reshape(batch, -1, lanes(self.plan.inner.path) // 2, 2)
+            columns = vectors.swapaxes(2, 3).reshape(columns.shape)
         factors = np.full((2, 1), FACTORS[1], np.uint64)
         if width == 32:
             formats = (unit.accumulator, unit.outer_format)
@@ -158,7 +165,8 @@ class _Job:
             step = order.length if isinstance(order, Chunked) else order.width
         if isinstance(order, DotAdd):
             scalars = _from_minus_zero(scalars)
-        kernel, numbers = driver(order, path, outer, step)
+        function = join_function(outer)
+        kernel, numbers = driver(order, path, step)
         batch, _, k, n = self.sizes
         rows = self.out.shape[1]
         small = batch * rows * k * n <= SMALL
@@ -175,15 +183,26 @@ class _Job:
             last_array = self.lost
             if isinstance(order, Lanes | Tree):
                 last_array = stack_for(order, path, self.out.dtype)
-            span = (first, last, block, *numbers, self.fresh, self.terms)
+            span = (first, last, block, *numbers, self.fresh, self.terms, function)
             tasks.append(partial(kernel, *arrays, last_array, self.words, *span))
         run_tiles(tasks, 1 if small else threads)
-        if outer is None and self.level != ALL and kernel not in _known:
+        if self.level != ALL:
+            self._prepare(kernel, function)
+
+    def _prepare(self, kernel: Any, function: int) -> None:
+        """Compile what other formats will need, once something had to be compiled: a sweep then
+        compiles nothing after its first unit, and the cache on disk has everything."""
+        path, order = self.plan.inner.path, self.plan.unit.order
+        way = way_of(self.plan.unit.rounding)
+        if kernel not in _known:
             _known.add(kernel)
-            if self.level not in _prepared and kernel.stats.cache_misses:
+            if kernel.stats.cache_misses and isinstance(order, Lanes | Tree):
+                prepare_order(isinstance(order, Tree), self.level, way)
+            elif kernel.stats.cache_misses:
                 prepare(self.level)
-            if path.rounding in DRAWN and not path.clocked:
-                prepare_drawn(self.level, path.rounding, kernel)
+                prepare_way(self.level, way, path.clocked)
+        if was_compiled(function):
+            prepare_joins(self.level, way, path.clocked)
 
     def finish(self, facts: Facts) -> tuple[Array, Totals]:
         """Values and counts as the caller knows them."""
@@ -262,35 +281,52 @@ def _levels(
 
 
 _known: set[Any] = set()  # kernels that this process has run
-_prepared_rules: set[tuple[int, int]] = set()
-_prepared: set[int] = set()  # levels whose kernels were compiled by this process
 
 
-def prepare_drawn(level: int, rounding: int, kernel: Any) -> None:
-    """The same for formats that draw by a rule, once one of its kernels was compiled."""
-    if (level, rounding) not in _prepared_rules and kernel.stats.cache_misses:
-        _prepared_rules.add((level, rounding))
-        _compile(drawn_family(level, rounding))
-
-
+@cache
 def prepare(level: int) -> None:
-    """Compile what other float formats will need, once something had to be compiled: a sweep
-    then compiles nothing after its first unit, and the cache on disk has everything."""
-    _prepared.add(level)
+    """What sums to nearest need, and those that nothing is asked of."""
     _compile(family(level))
     _prepare_operands()
+    for carrier, _ in CARRIERS.values() if level != NONE else ():
+        some = read_only(np.zeros((1, 1, 1), carrier))
+        zero_pairs(some, some)
 
 
-def _compile(paths: list[Path]) -> None:
+@cache
+def prepare_way(level: int, way: int | None, clocked: bool) -> None:
+    """The same of another rounding, once one of its kernels was compiled; where much is counted
+    kernels of directed ones are compiled as they are met, and those that shift registers have."""
+    if not clocked and (level == NONE or way in DRAWN):
+        _compile(relatives(level, way, clocked))
+
+
+@cache
+def prepare_order(trees: bool, level: int, way: int | None) -> None:
+    """The same of lanes or trees, to nearest and with nothing counted."""
+    if level == NONE and way == NEAREST:
+        _compile(family(level), Tree(2) if trees else Lanes(2))
+
+
+@cache
+def prepare_joins(level: int, way: int | None, clocked: bool) -> None:
+    """What sums enter: small functions."""
+    for path in relatives(level, way, clocked):
+        join_function(path)
+
+
+def _compile(paths: list[Path], order: Lanes | Tree | None = None) -> None:
     for path in paths:
         carrier, whole = CARRIERS[path.width]
         wide = columns(path)
         left, right = np.zeros((1, 0, 1), carrier), np.zeros((1, 1, 1, wide), carrier)
         out, flags = np.zeros((1, 0, wide), carrier), np.zeros((1, 1, 1), whole)
         scalars = np.zeros((2, len(Scalars._fields)), carrier)
-        counted = np.zeros((2, SLOTS), np.int64), np.zeros((1, 1, 1, 1))
-        arrays = (read_only(left), right, NO_TABLE[path.width], out, flags, scalars, *counted)
-        run_kernel(path, None)(*arrays, NO_DRAWS, 0, 0, ROWS, 1, True, 1)
+        counts = np.zeros((2, SLOTS), np.int64)
+        last = stack_for(order, path, carrier) if order else NO_MASS
+        arrays = (read_only(left), right, NO_TABLE[path.width], out, flags, scalars, counts, last)
+        kernel, numbers = driver(order or Sequential(), path, 1)
+        kernel(*arrays, NO_DRAWS, 0, 0, ROWS, *numbers, True, 1, 0)
 
 
 @cache

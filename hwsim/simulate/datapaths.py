@@ -9,9 +9,11 @@ from itertools import product
 
 from hwsim_kernels.datapath import (
     ALL,
+    AWAY,
     CLAMP,
     DRAWN,
     EXACT,
+    HALF,
     INFINITE,
     INNOCUOUS,
     NATIVE,
@@ -21,7 +23,9 @@ from hwsim_kernels.datapath import (
     PLAIN,
     SCALE,
     STICKY,
+    TRUNCATE,
     UNBOUNDED,
+    UP,
     Path,
 )
 
@@ -156,6 +160,25 @@ def _outer(inner: Sum, choice: Choice) -> Sum:
     sums = Addend(inner.precision, inner.quantum, largest, mass, f"chunk sum in {fmt}")
     finite = stays_finite(inner, choice)
     return replace(inner, fmt=into, addend=sums, inner=False, steps=chunks, finite=finite)
+
+
+def relatives(level: int, way: int | None, clocked: bool) -> list[Path]:
+    """The paths that float formats meet by one rounding."""
+    if way in DRAWN:
+        return [path._replace(clocked=clocked) for path in drawn_family(level, way)]
+    return family(level) if way == NEAREST else [] if way is None else cut_family(level, way)
+
+
+def cut_family(level: int, way: int) -> list[Path]:
+    """The same by a directed rounding, or to nearest with ties away."""
+    infinite = {AWAY: (SCALE,), UP: (HALF,), TRUNCATE: ()}[way]
+    paths = []
+    for carrier, limit in product(CARRIERS, (UNBOUNDED, CLAMP, *infinite)):
+        signs = limit == SCALE and level == NONE
+        exact = Path(carrier.width, EXACT, NOTHING, limit, signs=signs, level=level)
+        paths.append(exact)
+        paths += [exact._replace(sums=sums, rounding=way) for sums in (EXACT, STICKY)]
+    return paths
 
 
 def drawn_family(level: int, rounding: int) -> list[Path]:

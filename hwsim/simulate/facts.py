@@ -12,6 +12,8 @@ import numpy.typing as npt
 from hwsim_kernels.finish import largest_mass
 from hwsim_kernels.operands import magnitudes, zero_pairs
 
+from hwsim.simulate.elementwise import read_only
+
 if TYPE_CHECKING:
     from hwsim.simulate.scaled import Scaled
 
@@ -78,7 +80,8 @@ class Facts:
         """Products with a zero operand."""
         if self.zero_free:
             return 0
-        return int(zero_pairs(np.ascontiguousarray(self.a), np.ascontiguousarray(self.b)))
+        a, b = (read_only(np.ascontiguousarray(x)) for x in (self.a, self.b))
+        return int(zero_pairs(a, b))
 
     @cached_property
     def _c(self) -> Extremes:

@@ -103,15 +103,13 @@ def _fraction(x: float) -> Fraction:
 
 
 # --- kernels --------------------------------------------------------------------------------------
-def driver(order: Order, inner: Path, outer: Path | None, step: int) -> tuple[Any, tuple[Any, ...]]:
+def driver(order: Order, inner: Path, step: int) -> tuple[Any, tuple[Any, ...]]:
     """The compiled kernel for an order, and its numbers: ``step`` of a sequential sum."""
     if isinstance(order, Lanes):
-        assert outer
-        return lanes_kernel(inner, outer), (lane_order(order),)
+        return lanes_kernel(inner), (lane_order(order),)
     if isinstance(order, Tree):
-        assert outer
-        return trees_kernel(inner, outer), (order.width,)
-    return run_kernel(inner, outer), (step,)
+        return trees_kernel(inner), (order.width,)
+    return run_kernel(inner), (step,)
 
 
 def lane_order(order: Lanes) -> tuple[Array, Array]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numba
 from numba.core import types
+from numba.core.ccallback import CFunc
+from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic
 
 
@@ -45,6 +47,24 @@ def kernel(function: Callable[..., Any]) -> Any:
     compiled = numba.njit(function, nogil=True, error_model="numpy")
     _enable_cache(compiled)
     return compiled
+
+
+def called(function: Callable[..., Any], signature: str) -> int:
+    """The address of a compiled, cached function that kernels call by it; it stays for good."""
+    options = {"nopython": True, "error_model": "numpy"}
+    compiled = CFunc(function, normalize_signature(signature), locals={}, options=options)
+    _enable_cache(compiled)
+    compiled.compile()
+    CALLED[compiled.address] = compiled
+    return int(compiled.address)
+
+
+CALLED: dict[int, Any] = {}  # what holds their code
+
+
+def was_compiled(address: int) -> bool:
+    """Whether this process compiled such a function, which no cache had."""
+    return address in CALLED and not CALLED[address]._cache_hits
 
 
 def _enable_cache(compiled: Any) -> None:

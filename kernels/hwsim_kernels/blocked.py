@@ -17,11 +17,6 @@ from hwsim_kernels.tiles import PANEL, code_of, columns, vectors
 K_BLOCK = 512  # of a panel of b that stays in the second-level cache under all rows
 
 
-def flags_of(*paths: Path) -> bool:
-    """Whether drivers of these paths write flags."""
-    return any(path.level != NONE and path.limit != UNBOUNDED for path in paths)
-
-
 @helper
 def place(unit, rows, m, panels):  # type: ignore[no-untyped-def]
     """(item, panel, first row, end of rows) of a unit of work: blocks of ``rows`` of ``m`` rows."""
@@ -31,10 +26,10 @@ def place(unit, rows, m, panels):  # type: ignore[no-untyped-def]
 
 
 @cache
-def run_kernel(inner: Path, outer: Path | None) -> Any:
-    """The driver for these datapaths:
+def run_kernel(inner: Path) -> Any:
+    """The driver for a datapath of products:
 
-    run(a, b, table, out, flags, scalars, counts, lost, draws, first, …, step, fresh, terms)
+    run(a, b, table, out, flags, scalars, counts, lost, draws, first, …, step, fresh, terms, outer)
 
     a (batch, m, k), b packed (batch, panels, k, columns), k counting planes (`multiply`), of which
     there are ``terms`` for TERMS; out and flags (batch, m, panels ·
@@ -45,7 +40,9 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
     of outer roundings (batch, m, panels · columns), in the carrier's width, and their feedback
     (1, 1).  Units of work ``first`` … ``last`` − 1 are blocks of ``rows`` rows of one panel of one
     item; ``step`` is the chunk length, or how long a panel stays.  ``out`` holds what sums start
-    from, unless they are ``fresh``: then nothing was written there yet; nor ever into flags.
+    from, unless they are ``fresh``: then nothing was written there yet; nor ever into flags, of
+    out's shape where there are any.  ``outer`` is the address of what chunk sums enter (`joins`),
+    or 0.
 
     Where overflows are counted, passes without one are the rule: they are watched, and done
     again where one occurs; after that, until the next tile, nothing is tried.
@@ -53,11 +50,10 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
     # An addend beyond the range is its own rounding only after the rule.
     watches = inner.level != NONE and inner.limit != UNBOUNDED and inner.own
     quick = inner._replace(limit=UNBOUNDED, watched=True) if watches else None
-    quick_code, inner_code, outer_code = code_of(quick), code_of(inner), code_of(outer)
+    quick_code, inner_code = code_of(quick), code_of(inner)
     quick_parts = PANEL // vectors(quick) if quick else 0
     parts = PANEL // vectors(inner)
 
-    flagged = flags_of(*(path for path in (inner, outer) if path))
     wide, zero = columns(inner), Scalars._fields.index("start")
 
     @kernel
@@ -77,6 +73,7 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
         step,
         fresh,
         terms,
+        outer,
     ):
         arrays = (a, b, table, out, flags, scalars, counts, lost, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2] // terms, b.shape[1]
@@ -85,7 +82,7 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
             block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
             if fresh:  # while it is near
                 out[item][block] = scalars[1, zero]
-            if flagged:
+            if flags.shape[2] == out.shape[2]:
                 flags[item][block] = 0
             for k in range(0, length, step):
                 stop = min(length, k + step)
@@ -96,12 +93,12 @@ def run_kernel(inner: Path, outer: Path | None) -> Any:
                     if watches:
                         part = 0
                         while calm and part < quick_parts:
-                            at = (item, row, panel, part, k, stop, terms, turn)
-                            calm = tile_pass(quick_code, outer_code, arrays, at)
+                            at = (item, row, panel, part, k, stop, terms, turn, outer)
+                            calm = tile_pass(quick_code, arrays, at)
                             part += calm
                         done = part * (PANEL // quick_parts) if watches else 0
                     for part in range(done * parts // PANEL, parts):
-                        at = (item, row, panel, part, k, stop, terms, turn)
-                        tile_pass(inner_code, outer_code, arrays, at)
+                        at = (item, row, panel, part, k, stop, terms, turn, outer)
+                        tile_pass(inner_code, arrays, at)
 
     return run

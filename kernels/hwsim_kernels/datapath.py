@@ -12,16 +12,18 @@ from typing import Any, NamedTuple
 
 from hwsim_kernels.draws import FACTORS, SHIFTS
 from hwsim_kernels.vectors import (
+    DOWNWARD,
     TOWARD_ZERO,
+    UPWARD,
     Vector,
     absolute,
+    alternately,
     at_least,
     at_most,
     bits,
     floats,
     fma,
     fma_directed,
-    funnel,
     halves,
     inverted,
     maximum,
@@ -156,11 +158,17 @@ class Term:
             return fma(negated(self.x), self.y, z)
         return z - self.value
 
-    def cut_with(self, z: Vector) -> Vector:
-        """addend + z toward zero, where vectors round so (`rounds_as_told`)."""
+    def directed(self, z: Vector, how: int) -> Vector:
+        """addend + z toward zero, down or up, where vectors round so (`rounds_as_told`)."""
         if self.fused and self.y is not None:
-            return fma_directed(self.x, self.y, z, TOWARD_ZERO)
-        return fma_directed(self.value, z.constant(1.0), z, TOWARD_ZERO)
+            return fma_directed(self.x, self.y, z, how)
+        return fma_directed(self.value, z.constant(1.0), z, how)
+
+    def odd_with(self, z: Vector) -> Vector:
+        """addend + z rounded to odd, likewise: where the neighbours differ, one of them is odd; and
+        up, a zero has its own sign."""
+        down, up = self.directed(z, DOWNWARD), self.directed(z, UPWARD)
+        return select((bits(down) & 1).ne(0), down, up)
 
 
 class Error:
@@ -254,23 +262,32 @@ def away(s: Vector, e: Error | None, g: Scalars) -> Vector:
     return floats((bits(x) + g.half) & g.keep)
 
 
-def random_bits(low: Vector, high: Vector, factor: Vector, g: Scalars) -> Vector:
-    """Draws from two vectors of splitmix64's states (lanes of 64 bits, ``low`` before ``high``),
-    in place: N bits of the mixed word, ``place`` places up.
+def random_bits(states: list[list[Vector]], factor: Vector, g: Scalars) -> list[Vector]:
+    """Draws from vectors of splitmix64's states (lanes of 64 bits; in lanes of 32 bits those of
+    even columns, then those of odd ones), in place: N bits of the mixed word, ``place`` places up.
 
     ``factor`` is the mixer's second one, times 2^place in lanes of 32 bits.  Those need the bits
     z = 0 … N − 1 and 31 … 30 + N of the product, which stay below 64 then: place + 31 + N ≤ 63.
-    In lanes of 64 bits ``low`` alone has them all, and is shifted at the end.
+    Even columns find them in the low word; odd ones, one place further up, in the high one.
+    Several draws go side by side: each is a chain of which the next need not await the end.
     """
-    words = [low] if g.draw.width == 64 else [low, high]
-    for i, z in enumerate(words):
-        z = (z ^ shifted(z, z.constant(SHIFTS[0]))) * z.constant(signed(FACTORS[0]))
-        words[i] = (z ^ shifted(z, z.constant(SHIFTS[1]))) * factor
-    if len(words) == 1:
-        z = words[0]
-        return shifted_left(z ^ shifted(z, z.constant(SHIFTS[2])), g.place) & g.draw
-    ends, tops = halves(*words)
-    return (ends ^ funnel(tops, ends, 32 - SHIFTS[2])) & g.draw
+    words = [z for pair in states for z in pair]
+    for shift, by in ((SHIFTS[0], signed(FACTORS[0])), (SHIFTS[1], factor)):
+        words = [z ^ shifted(z, z.constant(shift)) for z in words]
+        if g.draw.width == 32 and by is factor:
+            words = [z * (factor + factor if i % 2 else factor) for i, z in enumerate(words)]
+        else:
+            words = [z * by for z in words]
+    last = words[0].constant(SHIFTS[2])
+    if g.draw.width == 64:
+        return [shifted_left(z ^ shifted(z, last), g.place) & g.draw for z in words]
+    evens, odds = words[::2], words[1::2]
+    found = []
+    for even, odd in zip(evens, odds, strict=True):
+        low, high = even, shifted(even, last)
+        other = halves(odd), halves(shifted_left(odd, last))
+        found.append(alternately(halves(low) ^ halves(high), other[0] ^ other[1]) & g.draw)
+    return found
 
 
 def register_bits(state: Vector, feedback: Vector, g: Scalars) -> tuple[Vector, Vector]:
@@ -315,8 +332,9 @@ def drawn_bits(m: Vector, g: Scalars, path: Path, draw: Vector) -> Vector:
     if path.rounding == DRAWN_B:
         draw = draw | g.nudge
     if path.rounding == DRAWN_C:
-        odd = shifted(m, g.place) & 1
-        m = (m + shifted(g.below, m.constant(1)) + odd) & inverted(g.below)
+        # What this leaves under the draw's place carries nothing, and goes with the rest.
+        half = shifted(g.below, m.constant(1))  # less one; the half itself where the sum is odd
+        draw = draw | select((m & (g.below + 1)).ne(0), g.below ^ half, half)
     return (m + draw) & g.keep
 
 
@@ -368,11 +386,21 @@ def left(acc: Vector, g: Scalars, path: Path) -> Vector:
     return acc - g.ring if path.limit == RING else acc
 
 
+def _drawn_from(acc: Vector, p: Term, path: Path) -> Vector | None:
+    """acc + p, of which a draw asks no more than the upper P bits, and C whether there are others;
+    None where no instruction has it."""
+    if path.level != NONE or path.rounding not in DRAWN or not rounds_as_told(acc):
+        return None
+    if path.rounding != DRAWN_C:
+        return p.directed(acc, TOWARD_ZERO)
+    return p.odd_with(acc) if path.sums == STICKY else None
+
+
 def add(acc: Vector, p: Term, g: Scalars, path: Path, draw: Vector | None = None) -> Step:
     """R(acc + p); by ``draw`` where the rounding takes any."""
-    if path.level == NONE and path.rounding in DRAWN[:2] and rounds_as_told(acc):
-        s, e = p.cut_with(acc), None  # all that is asked of s + e are its upper P bits
-    else:
+    s = _drawn_from(acc, p, path)
+    e = None
+    if s is None:
         s = p.plus(acc)
         e = Error(acc, p, s) if path.sums == STICKY else None
     r = rounded(s, e, g, path, draw)

@@ -8,7 +8,7 @@ compiled drivers for a pair of datapaths, that of the inner sums and that of sum
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from llvmlite import ir
@@ -16,7 +16,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from hwsim_kernels._jit import kernel
-from hwsim_kernels.blocked import flags_of, place
+from hwsim_kernels.blocked import place
 from hwsim_kernels.datapath import (
     NATIVE,
     NONE,
@@ -30,6 +30,7 @@ from hwsim_kernels.datapath import (
     plus,
     used,
 )
+from hwsim_kernels.joins import join
 from hwsim_kernels.multiply import ROWS
 from hwsim_kernels.passes import (
     body,
@@ -65,40 +66,6 @@ class _Stacked(Tile):
         return splat(self.builder, self.builder.load(self.address("a", at[0], row, k)), self.lanes)
 
 
-class _Steps:
-    """Additions of one pass, and what is counted of them.
-
-    struck : masks of the outputs that an overflow strikes; empty where none can.
-    """
-
-    def __init__(self, tile: _Stacked, path: Path, level: int) -> None:
-        self.tile, self.path, self.level = tile, path, level
-        self.g: Scalars = tile.scalars(level)
-        names = used(path)
-        tally = {name: start(tile, name) for name in names}
-        self.n = Tally(**wrapped(tile.builder, tally))._replace(empty=I64(0))
-        self.struck = [Vector(tile.builder, x) for x in flag_starts(tile, path)]
-
-    def add(self, i: int, acc: Vector, p: Term) -> Vector:
-        """R(acc + p) in vector i of the tile."""
-        if self.path.level == NONE:
-            return add(acc, p, self.g, self.path).y
-        if not lossless(self.path):
-            self.n = self.n._replace(empty=plus(self.n.empty, p.value.eq(0.0)))
-        y, self.n, over = counted(acc, p, self.g, self.path, self.n)
-        if over is not None:
-            self.struck[i] = select(over, self.struck[i].constant(1), self.struck[i])
-        return y
-
-    def finish(self, at: Any) -> None:
-        """Store what was counted."""
-        if self.path.level != NONE:
-            names = (*used(self.path), "empty")
-            tally = {name: getattr(self.n, name) for name in names}
-            count_up(self.tile, self.path, self.level, tally)
-        store_flags(self.tile, self.struck, at)
-
-
 def _lane(tile: _Stacked, place: Any) -> None:
     """The sum of ``count`` products from k on, ``stride`` apart, to a height of the stack."""
     builder, path = tile.builder, tile.path
@@ -122,17 +89,31 @@ def _lane(tile: _Stacked, place: Any) -> None:
 def _pair(tile: _Stacked, place: Any) -> None:
     """The rounded sum of products k and k + 1, to a height of the stack."""
     *at, k, height = place
-    steps = _Steps(tile, tile.path, INNER)
-    ks = k, tile.builder.add(k, I64(1))
+    path, builder, g = tile.path, tile.builder, tile.scalars(INNER)
+    names = used(path)
+    n = Tally(**wrapped(builder, {name: start(tile, name) for name in names}))
+    n = n._replace(empty=I64(0))
+    struck = [Vector(builder, x) for x in flag_starts(tile, path)]
+    ks = k, builder.add(k, I64(1))
     right = [[tile.right(at, x, v) for v in range(tile.vectors)] for x in ks]
     spots = tile.waiting(at[3], height)
     for r in range(ROWS):
         x, y = (tile.left(at, r, k) for k in ks)
         for v in range(tile.vectors):
             i = r * tile.vectors + v
-            second = Term(y, right[1][v], FUSED or tile.path.sums == NATIVE)
-            tile.store(steps.add(i, x * right[0][v], second).value, spots[i])
-    steps.finish(at)
+            acc, second = x * right[0][v], Term(y, right[1][v], FUSED or path.sums == NATIVE)
+            if path.level == NONE:
+                tile.store(add(acc, second, g, path).y.value, spots[i])
+                continue
+            if not lossless(path):
+                n = n._replace(empty=plus(n.empty, second.value.eq(0.0)))
+            z, n, over = counted(acc, second, g, path, n)
+            if over is not None:
+                struck[i] = select(over, struck[i].constant(1), struck[i])
+            tile.store(z.value, spots[i])
+    if path.level != NONE:
+        count_up(tile, path, INNER, {name: getattr(n, name) for name in (*names, "empty")})
+    store_flags(tile, struck, at)
 
 
 def _leaf(tile: _Stacked, place: Any) -> None:
@@ -146,17 +127,15 @@ def _leaf(tile: _Stacked, place: Any) -> None:
             tile.store((x * right[v]).value, spots[r * tile.vectors + v])
 
 
-def _join(tile: _Stacked, outer: Path, level: int, place: Any) -> None:
+def _join(tile: _Stacked, place: Any, level: int) -> None:
     """The sum at a height of the stack is added to the one below, or to the tile of ``out``."""
-    *at, height = place
-    steps = _Steps(tile, outer, level)
-    terms = tile.waiting(at[3], height)
+    *at, height, function = place
+    wide = I64(tile.columns)
     below = tile.builder.sub(height, I64(1))
-    spots = tile.spots("out", at) if level == OUTER else tile.waiting(at[3], below)
-    for i, (spot, term) in enumerate(zip(spots, terms, strict=True)):
-        acc, p = (Vector(tile.builder, tile.load(x, tile.kind)) for x in (spot, term))
-        tile.store(steps.add(i, acc, Term(p)).value, spot)
-    steps.finish(at)
+    into = tile.waiting(at[3], below)[0], wide
+    if level == OUTER:
+        into = tile.spots("out", at)[0], tile.extent("out", 2)
+    join(tile, function, (tile.waiting(at[3], height)[0], wide), into, at, level)
 
 
 def _pass(emit: Any) -> Any:
@@ -182,32 +161,12 @@ def _pass(emit: Any) -> Any:
 lane_pass, pair_pass, leaf_pass = _pass(_lane), _pass(_pair), _pass(_leaf)
 
 
-def _joins(level: int) -> Any:
-    """An intrinsic of `_join` at a level, in tiles as ``inner`` has them."""
-
-    @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-    def join(typing_context, inner, outer, arrays, at):  # type: ignore[no-untyped-def]
-        if not all(isinstance(x, types.IntegerLiteral) for x in (inner, outer)):
-            return None
-        paths = path_of(inner.literal_value), path_of(outer.literal_value)
-
-        def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-            assert paths[0]
-            assert paths[1]
-            tile = _Stacked(context, builder, signature.args[2], values[2], paths[0])
-            _join(tile, paths[1], level, cgutils.unpack_tuple(builder, values[3]))
-            return ir.Constant(ir.IntType(1), 1)
-
-        return types.boolean(inner, outer, arrays, at), codegen
-
-    return join
-
-
-join_inner, join_outer = _joins(INNER), _joins(OUTER)
+join_inner = _pass(partial(_join, level=INNER))
+join_outer = _pass(partial(_join, level=OUTER))
 
 
 @cache
-def lanes_kernel(inner: Path, outer: Path) -> Any:
+def lanes_kernel(inner: Path) -> Any:
     """The driver of interleaved lanes:
 
     run(a, b, table, out, flags, scalars, counts, stack, draws, first, last, rows, numbers, …)
@@ -216,13 +175,27 @@ def lanes_kernel(inner: Path, outer: Path) -> Any:
     often, after each, the two sums on top of the stack become one.  The rest is as in
     `blocked.run_kernel`.
     """
-    code, outer_code = code_of(inner), code_of(outer)
+    code, zero = code_of(inner), Scalars._fields.index("start")
     parts, wide = PANEL // vectors(inner), columns(inner)
-    flagged, zero = flags_of(inner, outer), Scalars._fields.index("start")
 
     @kernel
     def run(  # type: ignore[no-untyped-def]
-        a, b, table, out, flags, scalars, counts, stack, draws, first, last, rows, numbers, fresh, _
+        a,
+        b,
+        table,
+        out,
+        flags,
+        scalars,
+        counts,
+        stack,
+        draws,
+        first,
+        last,
+        rows,
+        numbers,
+        fresh,
+        _,
+        outer,
     ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2], b.shape[1]
@@ -233,7 +206,7 @@ def lanes_kernel(inner: Path, outer: Path) -> Any:
             block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
             if fresh:
                 out[item][block] = scalars[1, zero]
-            if flagged:
+            if flags.shape[2] == out.shape[2]:
                 flags[item][block] = 0
             for row in range(top, bottom, ROWS):
                 for part in range(parts if length else 0):
@@ -244,18 +217,18 @@ def lanes_kernel(inner: Path, outer: Path) -> Any:
                         at = (item, row, panel, part, lane, count, terms, height)
                         lane_pass(code, arrays, at)
                         for _ in range(joins[j]):
-                            to = (item, row, panel, part, height)
-                            join_inner(code, outer_code, arrays, to)
+                            to = (item, row, panel, part, height, outer)
+                            join_inner(code, arrays, to)
                             height -= 1
                         height += 1
-                    to = (item, row, panel, part, 0)
-                    join_outer(code, outer_code, arrays, to)
+                    to = (item, row, panel, part, 0, outer)
+                    join_outer(code, arrays, to)
 
     return run
 
 
 @cache
-def trees_kernel(inner: Path, outer: Path) -> Any:
+def trees_kernel(inner: Path) -> Any:
     """The driver of adder trees:
 
     run(a, b, table, out, flags, scalars, counts, stack, draws, first, last, rows, width, …)
@@ -263,13 +236,27 @@ def trees_kernel(inner: Path, outer: Path) -> Any:
     Each pair of leaves is added, and then as many pairs of waiting sums of one size as there are:
     every node has the operands that it has when a tree is added up level by level.
     """
-    code, outer_code = code_of(inner), code_of(outer)
+    code, zero = code_of(inner), Scalars._fields.index("start")
     parts, wide = PANEL // vectors(inner), columns(inner)
-    flagged, zero = flags_of(inner, outer), Scalars._fields.index("start")
 
     @kernel
     def run(  # type: ignore[no-untyped-def]
-        a, b, table, out, flags, scalars, counts, stack, draws, first, last, rows, width, fresh, _
+        a,
+        b,
+        table,
+        out,
+        flags,
+        scalars,
+        counts,
+        stack,
+        draws,
+        first,
+        last,
+        rows,
+        width,
+        fresh,
+        _,
+        outer,
     ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2], b.shape[1]
@@ -278,7 +265,7 @@ def trees_kernel(inner: Path, outer: Path) -> Any:
             block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
             if fresh:
                 out[item][block] = scalars[1, zero]
-            if flagged:
+            if flags.shape[2] == out.shape[2]:
                 flags[item][block] = 0
             for row in range(top, bottom, ROWS):
                 for part in range(parts):
@@ -291,8 +278,8 @@ def trees_kernel(inner: Path, outer: Path) -> Any:
                             pair_pass(code, arrays, at)
                             waiting = i
                             while waiting & 1:
-                                to = (item, row, panel, part, height)
-                                join_inner(code, outer_code, arrays, to)
+                                to = (item, row, panel, part, height, outer)
+                                join_inner(code, arrays, to)
                                 height -= 1
                                 waiting >>= 1
                             height += 1
@@ -301,9 +288,9 @@ def trees_kernel(inner: Path, outer: Path) -> Any:
                             leaf_pass(code, arrays, at)
                             height += 1
                         for i in range(height - 1, 0, -1):
-                            to = (item, row, panel, part, i)
-                            join_inner(code, outer_code, arrays, to)
-                        to = (item, row, panel, part, 0)
-                        join_outer(code, outer_code, arrays, to)
+                            to = (item, row, panel, part, i, outer)
+                            join_inner(code, arrays, to)
+                        to = (item, row, panel, part, 0, outer)
+                        join_outer(code, arrays, to)
 
     return run

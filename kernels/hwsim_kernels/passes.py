@@ -11,16 +11,10 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from hwsim_kernels.datapath import (
-    ALL,
     DRAWN,
-    LARGEST,
-    NONE,
-    SLOT,
-    UNBOUNDED,
     Path,
     Scalars,
     Tally,
-    Term,
     add,
     counted,
     entered,
@@ -32,7 +26,9 @@ from hwsim_kernels.datapath import (
     used,
 )
 from hwsim_kernels.draws import GAMMA
+from hwsim_kernels.joins import join
 from hwsim_kernels.multiply import ROWS, addends
+from hwsim_kernels.tallies import count_up, flag_starts, start, store_flags, wrapped
 from hwsim_kernels.tiles import DRAWS, FUSED, PANEL, VECTOR_BITS, Tile, path_of
 from hwsim_kernels.vectors import (
     FLOATS,
@@ -40,43 +36,45 @@ from hwsim_kernels.vectors import (
     Vector,
     bits,
     counted_loop,
-    floats,
     lane_values,
     maximum,
     population,
     select,
     splat,
-    widened,
 )
+
+TOGETHER = 4  # draws whose chains are emitted side by side; a tile has a multiple of it
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def tile_pass(typing_context, inner, outer, arrays, at):  # type: ignore[no-untyped-def]
+def tile_pass(typing_context, inner, arrays, at):  # type: ignore[no-untyped-def]
     """One register tile over k0 ≤ k < k1; ``arrays`` are those of `ARRAYS` and `DRAWS`, ``at`` is
-    (item, row, panel, part of the panel, k0, k1, terms of a product, the chunk sum's draw).
+    (item, row, panel, part of the panel, k0, k1, terms of a product, the chunk sum's draw, the
+    address of a function or 0).
 
-    Without ``outer`` the tile of ``out`` is the accumulator; with it the sum of these k starts at
-    zero and then enters the tile as a chunk sum.  Returns whether the pass counts: a watched one
-    whose sums left the range has changed nothing.
+    At 0 the tile of ``out`` is the accumulator; else the sum of these k starts at zero and then
+    enters the tile as a chunk sum, by the function (`joins`).  Returns whether the pass counts: a
+    watched one whose sums left the range has changed nothing.
     """
-    if not isinstance(inner, types.IntegerLiteral) or not isinstance(outer, types.IntegerLiteral):
+    if not isinstance(inner, types.IntegerLiteral):
         return None
-    paths = path_of(inner.literal_value), path_of(outer.literal_value)
+    path = path_of(inner.literal_value)
 
     def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        tile = Tile(context, builder, signature.args[2], values[2], paths[0])
-        return _emit(tile, paths[1], cgutils.unpack_tuple(builder, values[3]))
+        tile = Tile(context, builder, signature.args[1], values[1], path)
+        return _emit(tile, cgutils.unpack_tuple(builder, values[2]))
 
-    return types.boolean(inner, outer, arrays, at), codegen
+    return types.boolean(inner, arrays, at), codegen
 
 
-def _emit(tile: Tile, outer: Path | None, place: Any) -> Any:
+def _emit(tile: Tile, place: Any) -> Any:
     """Emit the pass; whether it counts (i1), which only a watched one can deny."""
     builder, path = tile.builder, tile.path
-    *at, k0, k1, terms, tile.turn = place
+    *at, k0, k1, terms, tile.turn, outer = place
     spots = tile.spots("out", at)
     g = tile.scalars(0)
-    sums = [g.start.value if outer else tile.load(spot, tile.kind) for spot in spots]
+    chunks = builder.icmp_signed("!=", outer, I64(0))
+    sums = [builder.select(chunks, g.start.value, tile.load(x, tile.kind)) for x in spots]
     struck = flag_starts(tile, path)
     names = used(path)
     own = _own_starts(tile, at)
@@ -88,11 +86,11 @@ def _emit(tile: Tile, outer: Path | None, place: Any) -> Any:
     if "largest" in tally:
         tally["largest"] = reduce(maximum, own["largest"])
     if not path.watched:
-        _finish(tile, outer, spots, at, ends, own, tally)
+        _finish(tile, (chunks, outer), spots, at, ends, own, tally)
         return ir.Constant(ir.IntType(1), 1)
     kept = _within(tile, tally["largest"])
     with builder.if_then(kept, likely=True):
-        _finish(tile, outer, spots, at, ends, own, tally)
+        _finish(tile, (chunks, outer), spots, at, ends, own, tally)
     return kept
 
 
@@ -105,7 +103,7 @@ def body(tile: Tile, g: Scalars, at: Any, terms: Any, k: Any, now: Any) -> list[
     n = Tally(**tally)
     product_at = addends(tile, at, k, terms, FUSED)
     registers = own.pop("register", [])
-    draws = _draws(tile, at, k, path, 0, registers)
+    draws = _draws(tile, at, k, registers)
     for r in range(ROWS):
         for v in range(tile.vectors):
             i = r * tile.vectors + v
@@ -128,21 +126,21 @@ def body(tile: Tile, g: Scalars, at: Any, terms: Any, k: Any, now: Any) -> list[
 
 
 def _draws(
-    tile: Tile, at: Any, number: Any, path: Path, level: int, registers: list[Vector]
+    tile: Tile, at: Any, number: Any, registers: list[Vector]
 ) -> Callable[[int, Scalars], Vector | None]:
     """The random bits of rounding ``number`` for the tile's vectors, by their places in it; none
     for a path that takes none.  A state is the sum of the row's word and the column's; shift
     ``registers`` move on as they are read."""
-    if path.rounding not in DRAWN:
+    if tile.path.rounding not in DRAWN:
         return lambda i, g: None
-    if path.clocked:
+    if tile.path.clocked:
         return _clocked(tile, registers)
     builder, count = tile.builder, VECTOR_BITS // 64
     item, row, panel, part = at
     first = builder.mul(panel, I64(PANEL * tile.lanes))
     first = builder.add(first, builder.mul(part, I64(tile.vectors * tile.lanes)))
     move = builder.mul(number, I64(signed(GAMMA)))
-    factor = splat(builder, builder.load(tile.address("words", level, 0)), count)
+    factor = splat(builder, builder.load(tile.address("words", 0, 0)), count)
     parts = tile.lanes // count
     lines = []
     for r in range(ROWS):
@@ -150,14 +148,22 @@ def _draws(
         lines.append(splat(builder, builder.add(word, move), count))
     wide = ir.VectorType(I64, count)
 
-    def draw(i: int, g: Scalars) -> Vector:
+    def states(i: int) -> list[Vector]:
         r, v = divmod(i, tile.vectors)
-        states = []
+        found = []
         for half in range(parts):
             column = builder.add(first, I64(v * tile.lanes + half * count))
             spot = tile.address("columns", item, column)
-            states.append(lines[r] + Vector(builder, tile.load(spot, wide, 8)))
-        return random_bits(states[0], states[-1], factor, g)
+            found.append(lines[r] + Vector(builder, tile.load(spot, wide, 8)))
+        return found
+
+    made: dict[int, Vector] = {}
+
+    def draw(i: int, g: Scalars) -> Vector:
+        if i not in made:
+            some = range(i, i + TOGETHER)
+            made.update(zip(some, random_bits([*map(states, some)], factor, g), strict=True))
+        return made[i]
 
     return draw
 
@@ -173,9 +179,9 @@ def _clocked(tile: Tile, registers: list[Vector]) -> Callable[[int, Scalars], Ve
     return draw
 
 
-def _registers(tile: Tile, path: Path, level: int, at: Any) -> list[Any]:
-    """Pointers to the shift registers of inner roundings (level 0), or of those of chunk sums."""
-    return tile.spots(DRAWS[level], at) if path.clocked else []
+def _registers(tile: Tile, at: Any) -> list[Any]:
+    """Pointers to the shift registers of the pass's roundings."""
+    return tile.spots(DRAWS[0], at) if tile.path.clocked else []
 
 
 def _apart(path: Path, vectors: int) -> dict[str, int]:
@@ -194,7 +200,7 @@ def _own_starts(tile: Tile, at: Any) -> list[Any]:
         if name == "largest":
             starts += [start(tile, name)] * count
         elif name == "register":
-            starts += [tile.load(spot, tile.whole) for spot in _registers(tile, tile.path, 0, at)]
+            starts += [tile.load(spot, tile.whole) for spot in _registers(tile, at)]
         else:
             kind = ir.VectorType(FLOATS[64], tile.lanes)
             spots = tile.spots("lost", at, I64(int(name == "mass")))
@@ -226,14 +232,14 @@ def _within(tile: Tile, largest: Vector) -> Any:
 
 def _finish(
     tile: Tile,
-    outer: Path | None,
+    into: tuple[Any, Any],
     spots: list[Any],
     at: Any,
     ends: list[Vector],
     own: dict[str, list[Vector]],
     tally: dict[str, Any],
 ) -> None:
-    """Store what a pass gave."""
+    """Store what a pass gave; ``into``: whether that are chunk sums, and their function."""
     count_up(tile, tile.path, 0, tally)
     if tile.path.ordered:
         for i, name in enumerate(("lost", "mass")):
@@ -241,93 +247,18 @@ def _finish(
                 tile.store(x.value, spot, 8)
     elif "lost" in tally:
         _add_lost(tile, tally["lost"], at)
-    for x, spot in zip(own.get("register", []), _registers(tile, tile.path, 0, at), strict=True):
+    for x, spot in zip(own.get("register", []), _registers(tile, at), strict=True):
         tile.store(x.value, spot)
     sums, flags = ends[: len(spots)], ends[len(spots) :]
-    if outer:
-        _merge(tile, outer, spots, sums, flags, at)
-        return
-    for x, spot in zip(sums, spots, strict=True):
-        tile.store(x.value, spot)
     store_flags(tile, flags, at)
-
-
-def _merge(
-    tile: Tile, path: Path, spots: list[Any], sums: list[Vector], flags: list[Vector], at: Any
-) -> None:
-    """Chunk sums enter the outer accumulator, which is the tile of ``out``."""
-    builder = tile.builder
-    g = tile.scalars(1)
-    names = used(path)
-    n = Tally(**wrapped(builder, {name: start(tile, name) for name in names}))
-    n = n._replace(empty=I64(0))
-    struck = flags or [Vector(builder, x) for x in flag_starts(tile, path)]
-    places = _registers(tile, path, 1, at)
-    registers = [Vector(builder, tile.load(place, tile.whole)) for place in places]
-    draws = _draws(tile, at, tile.turn, path, 1, registers)
-    for i, (spot, t) in enumerate(zip(spots, sums, strict=True)):
-        before = Vector(builder, tile.load(spot, tile.kind))
-        if path.level == NONE:
-            y = add(entered(before, g, path), Term(t), g, path, draws(i, g)).y
-            y = left(y, g, path)
-        else:
-            n = n._replace(empty=plus(n.empty, t.eq(0.0)))
-            y, n, over = counted(before, Term(t), g, path, n, draws(i, g))
-            if over is not None:
-                struck[i] = select(over, struck[i].constant(1), struck[i])
-        tile.store(y.value, spot)
-    for x, place in zip(registers, places, strict=True):
-        tile.store(x.value, place)
-    if path.level != NONE:
-        count_up(tile, path, 1, {name: getattr(n, name) for name in (*names, "empty")})
-    store_flags(tile, struck, at)
-
-
-def flag_starts(tile: Tile, path: Path) -> list[Any]:
-    """Masks of the outputs that an overflow strikes, where any can."""
-    if path.level == NONE or path.limit == UNBOUNDED:
-        return []
-    return [ir.Constant(tile.whole, None)] * (ROWS * tile.vectors)
-
-
-def store_flags(tile: Tile, flags: list[Vector], at: Any) -> None:
-    if not flags:
-        return
-    for spot, flag in zip(tile.spots("flags", at), flags, strict=True):
-        before = tile.load(spot, tile.whole)
-        tile.store(tile.builder.or_(before, flag.value), spot)
-
-
-def start(tile: Tile, name: str) -> Any:
-    """A count, a maximum or a sum at zero."""
-    wide = ir.VectorType(FLOATS[64], tile.lanes)
-    kind = {"largest": tile.whole, "lost": wide, "mass": wide}
-    return ir.Constant(kind[name], None) if name in kind else I64(0)
-
-
-def wrapped(builder: Any, tally: dict[str, Any]) -> dict[str, Any]:
-    """Vectors as `Vector`, counts as they are."""
-    return {k: v if k in SLOT else Vector(builder, v) for k, v in tally.items()}
-
-
-def count_up(tile: Tile, path: Path, level: int, tally: dict[str, Any]) -> None:
-    """Add a pass's counts to ``counts``."""
-    builder = tile.builder
-    for name, value in tally.items():
-        if name in SLOT:
-            spot = tile.address("counts", level, SLOT[name])
-            builder.store(builder.add(builder.load(spot), value), spot)
-    if path.level == ALL:
-        _raise_largest(tile, level, tally["largest"])
-
-
-def _raise_largest(tile: Tile, level: int, largest: Vector) -> None:
-    """Bits of float64 magnitudes are ordered as integers."""
-    builder, spot = tile.builder, tile.address("counts", level, LARGEST)
-    top = builder.load(spot)
-    for x in lane_values(bits(widened(floats(largest)))):
-        top = builder.select(builder.icmp_signed(">", x, top), x, top)
-    builder.store(top, spot)
+    chunks, function = into
+    with tile.builder.if_else(chunks) as (then, otherwise):
+        with then:
+            terms = tile.kept(sums)
+            join(tile, function, terms, (spots[0], tile.extent("out", 2)), at, 1)
+        with otherwise:
+            for x, spot in zip(sums, spots, strict=True):
+                tile.store(x.value, spot)
 
 
 def _add_lost(tile: Tile, lost: Vector, at: Any) -> None:

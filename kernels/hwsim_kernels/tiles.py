@@ -104,6 +104,7 @@ class Tile:
             for name, kind, value in zip(ARRAYS + DRAWS, kinds, values, strict=True)
         }
         self.lanes, self.vectors = lanes(path), vectors(path)
+        self.columns = columns(path)
         self.turn: Any = None  # number of the chunk sum's draw
         self.kind = ir.VectorType(FLOATS[path.width], self.lanes)
         self.whole = ir.VectorType(ir.IntType(path.width), self.lanes)
@@ -113,6 +114,19 @@ class Tile:
         kind, array = self.arrays[name]
         index = [x if isinstance(x, ir.Value) else I64(x) for x in index]
         return cgutils.get_item_pointer(self.context, self.builder, kind, array, index)
+
+    def extent(self, name: str, axis: int) -> Any:
+        """An array's size along an axis."""
+        return cgutils.unpack_tuple(self.builder, self.arrays[name][1].shape)[axis]
+
+    def kept(self, sums: list[Vector]) -> tuple[Any, Any]:
+        """(pointer, elements of a row) of a copy of the tile."""
+        rows = ir.ArrayType(ir.ArrayType(self.kind, self.vectors), ROWS)
+        place = cgutils.alloca_once(self.builder, rows)
+        first = self.builder.bitcast(place, FLOATS[self.path.width].as_pointer())
+        for i, x in enumerate(sums):
+            self.store(x.value, self.builder.gep(first, [I64(i * self.lanes)]))
+        return first, I64(self.vectors * self.lanes)
 
     def load(self, pointer: Any, kind: Any, align: int = 4) -> Any:
         pointer = self.builder.bitcast(pointer, kind.as_pointer())

@@ -22,7 +22,7 @@ I32, I64 = ir.IntType(32), ir.IntType(64)
 FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
 # Vectors of 512 bits whose instructions name the rounding that they do.
 ROUNDS = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
-DOWNWARD, TOWARD_ZERO = 1 | 8, 3 | 8  # and no exceptions
+DOWNWARD, UPWARD, TOWARD_ZERO = 1 | 8, 2 | 8, 3 | 8  # and no exceptions
 ORDERED = {"<", ">", "<=", ">=", "=="}
 
 
@@ -192,7 +192,8 @@ def rounds_as_told(x: Vector) -> bool:
 
 
 def fma_directed(x: Vector, y: Vector, z: Vector, how: int) -> Vector:
-    """x·y + z, rounded `DOWNWARD` or `TOWARD_ZERO`: one instruction, whatever is in force."""
+    """x·y + z, rounded `DOWNWARD`, `UPWARD` or `TOWARD_ZERO`: one instruction, whatever is in
+    force."""
     return _directed("vfmadd", (x, y, z), how)
 
 
@@ -210,25 +211,16 @@ def _directed(verb: str, given: tuple[Vector, ...], how: int) -> Vector:
     return x.like(x.builder.call(function, [*(v.value for v in given), ir.Constant(I32, how)]))
 
 
-def halves(x: Vector, y: Vector) -> tuple[Vector, Vector]:
-    """The low and the high words of 64-bit integers, x's lanes before y's."""
-    kind = ir.VectorType(I32, 2 * x.value.type.count)
-    left, right = (v.builder.bitcast(v.value, kind) for v in (x, y))
-    found = []
-    for first in (0, 1):
-        places = ir.Constant(kind, list(range(first, 2 * kind.count, 2)))
-        found.append(x.like(x.builder.shuffle_vector(left, right, places)))
-    return found[0], found[1]
+def halves(x: Vector) -> Vector:
+    """The low and the high words of 64-bit integers, by turns."""
+    return x.like(x.builder.bitcast(x.value, ir.VectorType(I32, 2 * x.value.type.count)))
 
 
-def funnel(high: Vector, low: Vector, count: int) -> Vector:
-    """The upper words of high·2^w + low shifted left by ``count`` (llvm.fshl)."""
-    kind = high.value.type
-    signature = ir.FunctionType(kind, [kind] * 3)
-    name = f"llvm.fshl.v{kind.count}i{high.width}"
-    function = cgutils.get_or_insert_function(high.builder.module, signature, name)
-    operands = [high.value, low.value, high.constant(count).value]
-    return high.like(high.builder.call(function, operands))
+def alternately(x: Vector, y: Vector) -> Vector:
+    """x's even lanes, y's odd ones."""
+    count = x.value.type.count
+    odd = x.like(ir.Constant(ir.VectorType(ir.IntType(1), count), [0, 1] * (count // 2)))
+    return select(odd, y, x)
 
 
 def negated(x: Vector) -> Vector:

@@ -151,9 +151,9 @@ def test_hot_loops_stay_in_registers(width: int, limit: int, level: int) -> None
     a, b = (np.ones(shape, f"f{width // 8}") for shape in ((2, 9), (9, 3)))
     hwsim.matmul(a, b, "e5m2xe5m2+e6m9")  # compiles the family
     blocks.prepare(level)
-    run = blocked.run_kernel.__wrapped__(path, None)
+    run = blocked.run_kernel.__wrapped__(path)
     run._cache = NullCache()  # what a cache gives back has no assembly
-    run.compile(blocked.run_kernel(path, None).signatures[0])
+    run.compile(blocked.run_kernel(path).signatures[0])
     block = innermost(run)
     vectors = len(re.findall(r"[xyz]mm\d|v\d+\.[24][sd]", block))
     assert vectors >= 3 * multiply.ROWS * tiles.vectors(path)

@@ -286,8 +286,8 @@ def test_cuts_without_the_instruction(spec: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(blocked, "kernel", _jit.helper)  # which nothing caches
     made: list[Any] = []
 
-    def fresh(inner: Any, outer: Any) -> Any:
-        made.append(blocked.run_kernel.__wrapped__(inner, outer))
+    def fresh(inner: Any) -> Any:
+        made.append(blocked.run_kernel.__wrapped__(inner))
         return made[-1]
 
     monkeypatch.setattr("hwsim.simulate.orders.run_kernel", fresh)

@@ -23,7 +23,7 @@ __all__ = ["operands"]  # a fixture
 @pytest.fixture(autouse=True)
 def needed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels that other formats would need next are not compiled: minutes, for all the rules."""
-    monkeypatch.setattr(blocks, "prepare_drawn", lambda *given: None)
+    monkeypatch.setattr(blocks, "prepare_way", lambda *given: None)
 
 
 ROUNDINGS = ("sr8", "sr4b", "sr5c", "sr1", "sr12c", "sr10b")
