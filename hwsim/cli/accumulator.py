@@ -100,7 +100,7 @@ def _print(found: AccumulatorWidths, arguments: str, paths: tuple[Path, ...]) ->
         say(_title(family))
         screen.print(_table(family))
         if not found.is_sound(family):
-            say(f"Even {_widest(family)} everywhere does not reach float32's error bar (30 dB).")
+            say(f"Even {_widest(family)} everywhere {_missed(found)}.")
         if any(layer.data is None for layer in family.layers):
             say(f"{_widest(family)} overflows in layers without a width in 'this data'.")
         say(_saved(family))
@@ -110,9 +110,14 @@ def _print(found: AccumulatorWidths, arguments: str, paths: tuple[Path, ...]) ->
     if found.is_sound(best):
         say(f"Recommended: {what}")
     else:
-        say(f"Nothing to recommend: no family reaches float32's error bar (30 dB); best is {what}")
+        say(f"Nothing to recommend: every family {_missed(found)}; the best is {what}")
     say(f"Next: hwsim run {arguments} --mac {shlex.quote(str(paths[3]))} --layers")
     say(f"Wrote {shlex.quote(str(paths[0].parent))}/: {' '.join(path.name for path in paths)}")
+
+
+def _missed(found: AccumulatorWidths) -> str:
+    sqnr = found.baseline.metric == "sqnr_db"
+    return "has less than 30 dB" if sqnr else "lies outside float32's error bar"
 
 
 def _amount(found: AccumulatorWidths) -> str:

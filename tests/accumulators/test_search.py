@@ -183,7 +183,7 @@ def test_nothing_is_recommended_that_does_not_work(capsys, tmp_path: Path):
     with pytest.raises(SystemExit, match="0"):
         main(["accumulator", "digits-cnn", "--scale", "absmax", *out])
     printed = capsys.readouterr().out
-    assert "Even int8xint8+int10 everywhere does not reach float32's error bar" in printed
+    assert "Even int8xint8+int10 everywhere lies outside float32's error bar" in printed
     assert "Nothing to recommend" in printed
     assert "--scale absmax --mac '" in printed
 
