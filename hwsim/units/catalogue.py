@@ -54,6 +54,16 @@ UNITS = (
         "fused blocks: hopper.e4m3",
         "Khattak, Mikaitis 2025; MMA-Sim",
     ),
+    UnitEntry(
+        "mxfp8_e4m3xmxfp8_e4m3+fp32:rtz:inf_always:fused32f25z-133:nan=0x7fffffff",
+        "scaled fused blocks: blackwell.mxfp8_e4m3",
+        "MMA-Sim; OCP MX 1.0",
+    ),
+    UnitEntry(
+        "nvfp4xnvfp4+fp32:rtz:inf_always:fused64f35z-133g16:nan=0x7fffffff",
+        "fused groups of scaled blocks: blackwell.nvfp4",
+        "MMA-Sim; NVIDIA, NVFP4",
+    ),
     UnitEntry("fp16xfp16+fp32:fused4", "exact blocks: cdna1.fp16", "MMA-Sim"),
     UnitEntry("fp16xfp16+fp32:tree4:mul_add:ftz", "flushed sums: cdna2.fp16", "MMA-Sim"),
     UnitEntry("fp16xfp16+fp32:staged8f24s31", "two stages: cdna3.fp16", "MMA-Sim"),
