@@ -64,7 +64,7 @@ def diagnose(
     >>> digits = shipped("digits-cnn")
     >>> found = diagnose(digits.model, digits.evaluation, ["e4m3xe4m3+e5m2"], samples=64)
     >>> [(layer.name, layer.swamps_from) for layer in found.units[0].layers][:2]
-    [('conv1', 3), ('conv2', 5)]
+    [('conv1', 2), ('conv2', 2)]
     """
     units = _units(macs)
     for name, value in (("samples", samples), ("worst", worst)):

@@ -23,7 +23,7 @@ def test_units_of_every_kind_are_drawn() -> None:
     """Each part of a description, and its absence; all read back from their names."""
     seen = set[object]()
 
-    @settings(FEW, max_examples=1000)
+    @settings(FEW, max_examples=1500)
     @given(strategies.mac_units())
     def draw(unit: MacUnit) -> None:
         assert hwsim.mac(str(unit)) == unit
