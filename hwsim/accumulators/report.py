@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -14,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.networks import LayerUnits, Score, is_within
-from hwsim.networks.files import save_figure, write_atomically
+from hwsim.networks.files import as_csv, as_json, finite, save_figure
 from hwsim.units import MacUnit, parse_unit
 
 if TYPE_CHECKING:
@@ -117,7 +114,7 @@ class FamilyWidths:
         flat = {key: value for key, value in vars(self).items() if key not in skipped}
         for name in ("energy_pj", "widest_energy_pj", "area_um2", "widest_area_um2"):
             flat[name] = getattr(self, name)
-        scores = {"best": _plain(self.best.to_dict()), "score": _plain(self.score.to_dict())}
+        scores = {"best": finite(self.best.to_dict()), "score": finite(self.score.to_dict())}
         return flat | scores | {"layers": [dict(vars(layer)) for layer in self.layers]}
 
 
@@ -156,7 +153,7 @@ class AccumulatorWidths:
         return {
             "model": self.model,
             "samples": self.samples,
-            "baseline": _plain(self.baseline.to_dict()),
+            "baseline": finite(self.baseline.to_dict()),
             "tolerance": self.tolerance,
             "node": self.node,
             "recommended": self.recommended.family,
@@ -166,13 +163,7 @@ class AccumulatorWidths:
     def to_csv(self, path: str | PathLike[str] | None = None) -> str:
         """One line per family and layer; also written to ``path``, whole or not at all."""
         rows = [{"family": f.family, **vars(layer)} for f in self.families for layer in f.layers]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
-        if path is not None:
-            write_atomically(Path(fspath(path)), text.getvalue().encode())
-        return text.getvalue()
+        return as_csv(rows, path)
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """A panel per family: every layer's widths; also saved to ``path``."""
@@ -189,8 +180,7 @@ class AccumulatorWidths:
         where = Path(fspath(folder))
         where.mkdir(parents=True, exist_ok=True)
         paths = tuple(where / name for name in FILES)
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        write_atomically(paths[0], (text + "\n").encode())
+        as_json(self.to_dict(), paths[0])
         self.to_csv(paths[1])
         self.plot(paths[2])
         self.recommended.layer_units().save(paths[3])
@@ -216,10 +206,3 @@ def _most(areas: Any) -> float | None:
 
 def _comparable(value: float) -> float:
     return -math.inf if math.isnan(value) else value
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity and no NaN."""
-    return {
-        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()
-    }

@@ -70,6 +70,7 @@ def run_command(
         check_path(option, path, (".png", ".svg", ".pdf") if option == "--plot" else ())
     check_empty("--dump", options["dump"])
     from hwsim.networks import Network, evaluate, run
+    from hwsim.networks.files import finite
 
     telemetry = True if everything else "counts"
     with progress_bar(item.name) as progress:  # large models take seconds to load, too
@@ -90,7 +91,7 @@ def run_command(
     if plot_path:
         report.plot(plot_path)
     if as_json:
-        print_json(_finite(report.to_dict() | {"score": score.to_dict()}))
+        print_json(finite(report.to_dict() | {"score": score.to_dict()}))
         return
     _print(item.name, str(unit), report, score, layers)
 
@@ -142,14 +143,3 @@ def _table(layers: tuple[LayerReport, ...]) -> Table:
             f"{layer.energy_mac_pj * 1e-6:.3g}",
         )
     return table
-
-
-def _finite(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: they become null."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return None
-    return value

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
@@ -14,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hwsim.diagnosis.growth import Point, starts
 from hwsim.diagnosis.observing import Dot
 from hwsim.networks import LayerReport, Score
-from hwsim.networks.files import save_figure, write_atomically
+from hwsim.networks.files import as_csv, as_json, finite, save_figure
 from hwsim.units import Telemetry
 
 if TYPE_CHECKING:
@@ -152,22 +148,14 @@ class Diagnosis:
             for unit in self.units
         ]
         about = {"model": self.model, "samples": self.samples}
-        found: dict[str, Any] = _plain(
+        found: dict[str, Any] = finite(
             about | {"baseline": self.baseline.to_dict(), "units": units}
         )
         return found
 
     def to_csv(self, path: str | PathLike[str] | None = None) -> str:
         """One line per unit and layer; also written to ``path``, whole or not at all."""
-        rows = [layer.columns() for unit in self.units for layer in unit.layers]
-        text = io.StringIO()
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
-        writer.writeheader()
-        writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
-        if path is not None:
-            write_atomically(Path(fspath(path)), text.getvalue().encode())
-        return text.getvalue()
+        return as_csv([layer.columns() for u in self.units for layer in u.layers], path)
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Heat maps of layers against units; saved to ``path``."""
@@ -184,20 +172,10 @@ class Diagnosis:
         where = Path(fspath(folder))
         where.mkdir(parents=True, exist_ok=True)
         paths = [where / name for name in FILES]
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        write_atomically(paths[0], (text + "\n").encode())
+        as_json(self.to_dict(), paths[0])
         self.to_csv(paths[1])
         self.plot(paths[2])
         for number, unit in enumerate(self.units, 1):
             paths.append(where / f"growth-{number}.png")
             unit.plot(paths[-1])
         return tuple(paths)
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no infinity and no NaN."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwsim.networks.files import write_atomically
+from hwsim.networks.files import as_csv
 from hwsim.units import Telemetry
 
 if TYPE_CHECKING:
@@ -107,15 +105,7 @@ class RunReport:
 
     def to_csv(self, path: str | PathLike[str] | None = None) -> str:
         """One line per layer as CSV; also written to ``path``, whole or not at all."""
-        rows = [layer.to_dict() for layer in self.layers]
-        text = io.StringIO()
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-        if path is not None:
-            write_atomically(Path(fspath(path)), text.getvalue().encode())
-        return text.getvalue()
+        return as_csv([layer.to_dict() for layer in self.layers], path)
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Bars per layer: swamped additions, overflows, energy; also saved to ``path``."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import io
-import json
-import math
 import tempfile
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -14,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import HwsimError
-from hwsim.networks.files import save_figure, write_atomically
-from hwsim.sweeps.rows import COLUMNS, Row
+from hwsim.networks.files import as_csv, as_json, finite, save_figure
+from hwsim.sweeps.rows import Row
 from hwsim.sweeps.summary import Standing, sentences, standings
 
 if TYPE_CHECKING:
@@ -48,27 +45,16 @@ class Sweep:
 
     def to_dict(self) -> dict[str, Any]:
         """Metadata, rows and sentences, ready for JSON; a value that is not finite is None."""
-        rows = [{key: _plain(value) for key, value in row.to_dict().items()} for row in self.rows]
+        rows = [finite(row.to_dict()) for row in self.rows]
         return {**self.metadata, "rows": rows, "sentences": list(self.sentences)}
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:
         """`to_dict` as JSON text; written to ``path`` (atomically) when one is given."""
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        if path is not None:
-            write_atomically(Path(fspath(path)), text.encode())
-        return text
+        return as_json(self.to_dict(), path)
 
     def to_csv(self, path: str | PathLike[str] | None = None) -> str:
         """The stable columns as CSV text; written to ``path`` (atomically) when one is given."""
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {k: "" if v is None else v for k, v in row.columns().items()} for row in self.rows
-        )
-        if path is not None:
-            write_atomically(Path(fspath(path)), stream.getvalue().encode())
-        return stream.getvalue()
+        return as_csv([row.columns() for row in self.rows], path)
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Quality against energy, one panel per task; saved to ``path`` when one is given."""
@@ -124,7 +110,3 @@ def check_free(folder: Path, force: bool, files: tuple[str, ...] = FILES) -> Non
             pass
     except OSError as error:
         raise HwsimError(f"{folder}: cannot write there ({error.strerror})") from None
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
