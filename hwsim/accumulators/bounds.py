@@ -130,8 +130,7 @@ def _extremes(facts: Facts, ends: tuple[Fraction, Fraction]) -> Iterator[tuple[A
     for start in [0, *range(1, len(order), step)]:  # the sum of most weight alone: it decides most
         stop = 1 if start == 0 else start + step
         w = facts.weights[order[start:stop]].astype(np.float64)
-        up = np.where(w >= 0, high, low)
-        yield (up, w), (low + high - up, w)
+        yield (np.where(w >= 0, high, low), w), (np.where(w >= 0, low, high), w)
 
 
 def _stays(unit: MacUnit, up: Any, down: Any) -> bool:

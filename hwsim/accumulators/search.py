@@ -71,6 +71,7 @@ class Search:
     _near: Replay
     probes: int = 0
     computed: int = 0
+    _held: Replay | None = None
     _losses: dict[tuple[MacUnit, ...], float] = field(default_factory=dict)
 
     @classmethod
@@ -175,14 +176,19 @@ class Search:
             return math.inf
         self.computed += run.computed
         lost = self.task.loss(self.task.score(run.outputs), self.score)
+        if lost <= self.allowed:
+            self._held = run
         return math.inf if math.isnan(lost) else lost
 
     def _go_to(self, widths: dict[str, int]) -> None:
-        """Let later probes start from a run on these widths, which they are closer to."""
+        """Let later probes start from a run on these widths, which they are closer to: mostly the
+        last one that held."""
         if math.isfinite(self.loss(widths)):
             units = dict(zip(self.base.units, self.units(widths), strict=True))
-            self._near = self._near.changed(units)
-            self.computed += self._near.computed
+            if self._held is None or self._held.units != units:
+                self._held = self._near.changed(units)
+                self.computed += self._held.computed
+            self._near = self._held
 
 
 def narrowest(passes: Callable[[int], bool], widths: Sequence[int]) -> int:

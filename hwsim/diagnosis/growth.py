@@ -115,7 +115,8 @@ def _shares(now: Telemetry, before: Telemetry) -> tuple[float, float, float]:
 
 
 def starts(points: Sequence[Point], share: float = 0.01) -> int | None:
-    """The first k from which on more than ``share`` of all additions are swamped, or None."""
+    """Where the first interval between points begins in which more than ``share`` of the additions
+    are swamped, or None."""
     before = 0
     for point in points:
         if point.swamped > share:

@@ -24,8 +24,8 @@ class LayerDiagnosis:
     """One layer on one unit.
 
     report : dimensions, unit, cost and all telemetry, of every output of the run.
-    sqnr_db : of all results against exact sums of the same operands (what this layer's accumulator
-        alone loses), dB; inf where nothing is lost, None where no exact sum is defined.
+    sqnr_db : of all results against float64 sums of the same operands (what the accumulator
+        alone loses), dB; inf where nothing is lost, None where no such sum is defined.
     samples : outputs whose sums were followed.  growth : of these, for the first k products.
     products, sums : of these, how many values have each exponent (2^e ≤ |x| < 2^(e + 1)), zeros
         apart: products of the operands, and final sums.
@@ -70,7 +70,8 @@ class LayerDiagnosis:
 
     @property
     def swamps_from(self) -> int | None:
-        """The k from which on more than 1 % of the additions vanish; None where none do."""
+        """Where the first interval of k begins in which more than 1 % of the followed additions
+        vanish; None where there is none."""
         return starts(self.growth)
 
     def _share(self, name: str) -> float:
