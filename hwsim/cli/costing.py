@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from hwsim.costs.comparing import Benchmark
+    from hwsim.costs.model import Cost
     from hwsim.costs.models import CostModel
 
 COMPARE = "compare"
+AT_45NM = ("structural", "plain", "qkeras", "horowitz")
 
 
 @click.command("cost")
@@ -25,20 +27,22 @@ COMPARE = "compare"
     "--model",
     "models",
     multiple=True,
-    help="structural, plain, qkeras, horowitz or a .toml of prices; repeatable.",
+    help="structural, plain, qkeras, horowitz, jouppi, gates or a .toml of prices; repeatable.",
 )
-@click.option("--node", default="45nm", show_default=True, help="Technology (structural alone).")
+@click.option("--node", help="Technology of the structural model: 45nm (default) or 7nm.")
 @click.option("--plot", "plot_path", metavar="FILE", help="With compare: draw it (png, svg, pdf).")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def cost_command(
     units: tuple[str, ...],
     models: tuple[str, ...],
-    node: str,
+    node: str | None,
     plot_path: str | None,
     as_json: bool,
 ) -> None:
     """Energy and area of MAC units by several cost models, side by side.
 
+    Of the structural model also transistors, the levels of gates that bound the clock, energy ×
+    delay (lower is better) and throughput per area (higher is better).
     Energies are those of the arithmetic alone, never of a chip.  `hwsim cost compare` holds the
     models against published silicon instead: errors, rank correlation, and each point left out
     of the fit.  A model says by name what it cannot price.
@@ -57,12 +61,15 @@ def cost_command(
       [mul]
       e4m3 = { pj = 0.05, um2 = 110 }
     """
-    from hwsim.costs.models import NAMES, cost_model
+    from hwsim.costs.models import benchmarked, cost_model
 
-    names = models or (NAMES if node == "45nm" else ("structural",))
-    chosen = [cost_model(name, "45nm" if name.endswith(".toml") else node) for name in names]
+    comparing = units == (COMPARE,)
+    names = models or (("structural",) if node else AT_45NM)
+    chosen = [cost_model(name, node if name == "structural" else None) for name in names]
+    if comparing and not models and not node:
+        chosen = benchmarked()
     check_path("--plot", plot_path, (".png", ".svg", ".pdf"))
-    if units == (COMPARE,):
+    if comparing:
         _compare(chosen, plot_path, as_json)
     elif plot_path:
         raise click.UsageError("--plot: only `hwsim cost compare` draws")
@@ -119,7 +126,8 @@ def _records(found: Benchmark) -> Table:
 
 
 def _show(units: tuple[str, ...], models: list[CostModel], as_json: bool) -> None:
-    from hwsim.costs.models import UnpricedError
+    from hwsim.costs.model import cost
+    from hwsim.costs.models import Structural, UnpricedError
     from hwsim.units import as_unit
 
     rows: list[dict[str, Any]] = []
@@ -133,8 +141,12 @@ def _show(units: tuple[str, ...], models: list[CostModel], as_json: bool) -> Non
             except UnpricedError as error:
                 row |= {"energy_pj": None, "area_um2": None, "why": str(error)}
             rows.append(row)
+    ours = [m for m in models if isinstance(m, Structural)]
+    built = [cost(row["unit"], ours[0].constants) for row in rows[:: len(models)] if ours]
     if as_json:
-        print_json({"prices": rows, "sources": {m.name: m.source for m in models}})
+        sources = {m.name: m.source for m in models}
+        structure = [price.to_dict() for price in built]
+        print_json({"prices": rows, "structure": structure, "sources": sources})
         return
     table = table_of("unit", *(f"{model.name}\npJ" for model in models))
     for model in models:
@@ -148,7 +160,26 @@ def _show(units: tuple[str, ...], models: list[CostModel], as_json: bool) -> Non
     screen.print(table)
     for why in dict.fromkeys(r["why"] for r in rows if r["why"]):
         screen.print(why, highlight=False, markup=False)
+    if built:
+        screen.print(_structure(built))
     screen.print("Energy of the arithmetic alone, not of a chip.", highlight=False)
+
+
+def _structure(prices: list[Cost]) -> Table:
+    """What the structural model counts, and what follows from its depth."""
+    table = table_of("unit", "transistors", "gate\nlevels", "energy × delay\npJ · levels")
+    table.add_column("MACs per level\nand 10⁶ T", justify="right", no_wrap=True)
+    for price in prices:
+        table.add_row(
+            price.unit,
+            str(price.transistors),
+            str(price.depth)
+            if price.delay_ps is None
+            else f"{price.depth}, {price.delay_ps:.0f} ps",
+            f"{price.energy_delay:.4g}",
+            f"{price.throughput_per_area:.3g}",
+        )
+    return table
 
 
 def _signed(error: float | None) -> str:

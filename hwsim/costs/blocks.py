@@ -1,10 +1,11 @@
 """Blocks of a datapath, composed from primitives: what is added, and what it is added to.
 
-A block is a list of `Piece`: a name, transistors, and a remark that says what was counted.
+A block is a list of `Piece`: a name, its logic, and a remark that says what was counted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from hwsim.costs import posits
@@ -19,17 +20,52 @@ GUARD_ROUND_STICKY = 3
 
 @dataclass(frozen=True)
 class Piece:
-    """A part without a price yet: transistors of one, and how often it works.
+    """A part without a price yet: the logic of one, and how often it works.
 
     per : MAC, chunk or output.  copies : how many there are.  uses : how many work each time.
+    levels : how many of them data goes through in a row.  beside : whether it works at the same
+    time as the part before it.  clocked : whether it is flip-flops, which end a stage.
     """
 
     name: str
-    transistors: int
+    logic: t.Logic
     note: str = ""
     per: str = "mac"
     copies: int = 1
     uses: int = 1
+    levels: int = 1
+    beside: bool = False
+    clocked: bool = False
+
+    @property
+    def transistors(self) -> int:
+        """Of one."""
+        return self.logic.transistors
+
+
+def register(name: str, bits: int, note: str = "", per: str = "mac") -> Piece:
+    """Flip-flops of ``bits`` bits."""
+    return Piece(name, t.register(bits), note or f"{bits} bits", per, clocked=True)
+
+
+def longest_stage(pieces: Iterable[Piece]) -> int:
+    """Levels of gates on the longest path between two registers.
+
+    Parts stand in the order data meets them; those that work for each MAC, chunk and output are
+    stages of their own.
+    """
+    longest, path, before, per = 0, t.NOTHING, t.NOTHING, ""
+    for piece in pieces:
+        if piece.clocked or piece.per != per:
+            path = before = t.NOTHING
+        if piece.clocked:
+            continue
+        own, per = piece.logic.in_a_row(piece.levels), piece.per
+        before = before if piece.beside else path
+        through = before + own
+        path = path | through if piece.beside else through
+        longest = max(longest, path.depth)
+    return longest
 
 
 @dataclass(frozen=True)
@@ -67,11 +103,11 @@ def exponent_bits(*numbers: Number) -> int:
     return t.bits_for(high - low + 1) + 1
 
 
-def fields_decoder(fmt: SumFormat) -> int:
+def fields_decoder(fmt: SumFormat) -> t.Logic:
     """Hidden bit, zero and special codes of a float, the whole decoder of a posit; nothing for
     fixed point."""
     if isinstance(fmt, FixedFormat):
-        return 0
+        return t.NOTHING
     if isinstance(fmt, PositFormat):
         return posits.decoder(fmt)
     x, f = fmt.exponent_bits, fmt.fraction_bits
@@ -80,12 +116,12 @@ def fields_decoder(fmt: SumFormat) -> int:
     else:
         zero = t.gate_tree(x + f) + t.AND  # and the exponent of field 0 reads as 1
     if fmt.specials == "ieee":
-        return zero + t.gate_tree(x) + t.AND
+        return zero | (t.gate_tree(x) + t.AND)
     nan = t.AND if fmt.has_nan_at_minus_zero else t.gate_tree(x + f) * fmt.has_nan
-    return zero + nan + t.gate_tree(x + f) * fmt.has_inf
+    return zero | nan | t.gate_tree(x + f) * fmt.has_inf
 
 
-def normaliser(bits: int) -> int:
+def normaliser(bits: int) -> t.Logic:
     """Leading-zero counter and left shifter; nothing for one bit."""
     return t.leading_zero_counter(bits) + t.shifter(bits, bits - 1)
 
@@ -97,31 +133,31 @@ def needs_normaliser(fmt: SumFormat) -> bool:
     return not isinstance(fmt, PositFormat) and fmt.width > 1
 
 
-def out_of_range(fmt: SumFormat, overflow: str) -> int:
+def out_of_range(fmt: SumFormat, overflow: str) -> t.Logic:
     """Detect overflow and replace the result by a constant: one AND and one OR per bit."""
     if overflow == "wrap":
-        return 0
+        return t.NOTHING
     if isinstance(fmt, FixedFormat):
         return 2 * t.XOR + 2 * t.AND * fmt.width
     if isinstance(fmt, PositFormat):
-        return 0  # the encoder's ends
+        return t.NOTHING  # the encoder's ends
     whole = fmt.specials in ("ieee", "fnuz")  # overflow shows in the exponent alone
     detect = t.gate_tree(fmt.exponent_bits + (0 if whole else fmt.fraction_bits)) + 2 * t.AND
     return detect + 2 * t.AND * fmt.width
 
 
-def special_results(fmt: SumFormat) -> int:
+def special_results(fmt: SumFormat) -> t.Logic:
     """NaN and Inf operands override the result; nothing where ``fmt`` has neither."""
     if not (fmt.has_inf or fmt.has_nan):
-        return 0
+        return t.NOTHING
     return 8 * t.AND + t.mux(fmt.width)
 
 
-def small_results(fmt: FloatFormat, bits: int, exponent: int) -> int:
+def small_results(fmt: FloatFormat, bits: int, exponent: int) -> t.Logic:
     """Below the smallest normal: shift right onto the subnormal grid, or flush to zero."""
     if not fmt.has_subnormals:
         return t.AND * fmt.width
-    amount = t.constant_adder(exponent) + t.comparator(exponent)
+    amount = t.constant_adder(exponent) | t.comparator(exponent)
     reach = min(bits, fmt.precision + 2)  # further shifts leave only the sticky bit
     clamp = t.mux(t.bits_for(reach + 1))
     return amount + clamp + t.shifter(bits, reach, sticky=True)
@@ -134,7 +170,7 @@ def convert(value: Number, fmt: SumFormat, rounding: str, overflow: str, role: s
     if isinstance(fmt, FixedFormat):
         return _to_fixed(value, fmt, rounding, overflow, role)
     if value.floating:  # a product of normalised significands needs one step at most
-        normal = t.mux(value.bits) + t.incrementer(exponent) + t.constant_adder(exponent)
+        normal = t.mux(value.bits) | t.incrementer(exponent) + t.constant_adder(exponent)
         note = "one step, and the new bias"
     else:
         normal = t.complementer(value.bits) + normaliser(value.bits)
@@ -147,12 +183,14 @@ def convert(value: Number, fmt: SumFormat, rounding: str, overflow: str, role: s
     small = value.smallest < fmt.emin
     dropped = max(value.bits - fmt.precision, int(value.low < target.low))
     large = value.high >= target.high
-    limit = special_results(fmt) + (out_of_range(fmt, overflow) if large else 0)
+    limit = special_results(fmt) | (out_of_range(fmt, overflow) if large else t.NOTHING)
     grid = "right shifter onto the subnormal grid" if fmt.has_subnormals else "flush to zero"
     return [
         Piece(f"{role} normalisation", normal, note),
         Piece(
-            f"{role} small results", small_results(fmt, value.bits, exponent) if small else 0, grid
+            f"{role} small results",
+            small_results(fmt, value.bits, exponent) if small else t.NOTHING,
+            grid,
         ),
         Piece(f"{role} rounding", t.rounder(fmt.width, dropped, rounding), rounding),
         Piece(f"{role} overflow and specials", limit, overflow),
@@ -192,9 +230,9 @@ def placement(value: Number, target: Number, width: int) -> Piece:
     exponent = exponent_bits(value, target)
     width = max(width, value.bits)
     shift = t.shifter(width, width - 1, sticky=value.low < target.low)
-    amount = t.constant_adder(exponent) + t.comparator(exponent)
+    amount = t.constant_adder(exponent) | t.comparator(exponent)
     note = f"{value.bits} bits into {width}, then two's complement"
-    return Piece("alignment shifter", shift + amount + t.XOR * width, note)
+    return Piece("alignment shifter", amount + shift + t.XOR * width, note)
 
 
 def add_fixed(
@@ -255,14 +293,16 @@ def _fused_front(q: int, fmt: Scaled, exponent: int, below: int) -> tuple[int, l
     stages = t.bits_for(window + 1)
     # bits that cannot yet have been reached need no multiplexer
     muxes = sum(min(window, p + (2 << k) - 1) for k in range(stages))
-    sticky = t.gate_tree(p)
-    amount = t.adder(exponent) + t.constant_adder(exponent) + t.comparator(exponent)
+    shift = t.Logic((t.mux(muxes) + t.gate_tree(p)).transistors, 2 * stages + 3)
+    amount = t.adder(exponent) + (t.constant_adder(exponent) | t.comparator(exponent))
     amount += t.mux(stages)
     # upper bits only take a carry; an effective subtraction that goes negative is complemented
-    add = t.adder(q + 1) + t.incrementer(window - q - 1) + t.XOR * p + t.complementer(window)
+    add = t.XOR * p + t.adder(q + 1)
+    add = t.Logic(add.transistors, t.adder(window).depth, True)
+    add = add + t.incrementer(window - q - 1) + t.complementer(window)
     return window, [
         Piece("accumulator decode", fields_decoder(fmt)),
-        Piece("alignment shifter", t.mux(muxes) + sticky + amount, f"{p} bits in {window}"),
+        Piece("alignment shifter", amount + shift, f"{p} bits in {window}"),
         Piece("wide adder", add, f"{window} bits, result to sign and magnitude"),
     ]
 
@@ -276,7 +316,7 @@ def _swapping_front(q: int, fmt: Scaled, exponent: int, below: int) -> tuple[int
     return window, [
         Piece("accumulator decode", fields_decoder(fmt)),
         Piece("alignment shifter", swap + amount + shift, f"compare, swap, {window} bits"),
-        Piece("wide adder", t.adder(window) + t.XOR * window, f"{window} bits"),
+        Piece("wide adder", t.XOR * window + t.adder(window), f"{window} bits"),
     ]
 
 
@@ -284,7 +324,7 @@ def _float_back(
     fmt: Scaled, window: int, exponent: int, rounding: str, overflow: str
 ) -> list[Piece]:
     """Normalise, round and pack a sum of ``window`` bits and its carry."""
-    shift = normaliser(window + 1) + t.narrow_adder(exponent, t.bits_for(window + 2))
+    shift = normaliser(window + 1) | t.narrow_adder(exponent, t.bits_for(window + 2))
     if isinstance(fmt, PositFormat):
         note = f"leading zeros and shift, {window + 1} bits"
         return [
@@ -299,6 +339,6 @@ def _float_back(
         Piece("normalisation", shift, f"leading zeros and shift, {window + 1} bits"),
         Piece("rounding", t.rounder(fmt.width, window + 1 - fmt.precision, rounding), rounding),
         Piece(
-            "overflow and specials", out_of_range(fmt, overflow) + special_results(fmt), overflow
+            "overflow and specials", out_of_range(fmt, overflow) | special_results(fmt), overflow
         ),
     ]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hwsim.costs import primitives as t
-from hwsim.costs.blocks import Number, Piece, add_float, convert, number_of
+from hwsim.costs.blocks import Number, Piece, add_float, convert, number_of, register
 from hwsim.formats import FloatFormat
 from hwsim.units import DoubleWord, Kahan, MacUnit
 
@@ -29,9 +28,9 @@ def compensated_pieces(unit: MacUnit, product: Number, order: Kahan | DoubleWord
         done = convert(total, unit.output_format, unit.rounding, overflow, "both words")
         pieces += [replace(piece, per="output") for piece in done]
     adder = add_float(number_of(fmt), fmt, unit.rounding, overflow, fused=False)
-    pieces += [replace(piece, copies=others, uses=others) for piece in adder]
-    register = Piece("accumulator register", t.register(fmt.width), f"{fmt.width} bits")
-    return [*pieces, replace(register, copies=2, uses=2)]
+    pieces += [replace(piece, copies=others, uses=others, levels=others) for piece in adder]
+    held = register("accumulator register", fmt.width)
+    return [*pieces, replace(held, copies=2, uses=2)]
 
 
 def _span(value: Number) -> tuple[int, int, int]:

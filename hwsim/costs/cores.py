@@ -8,6 +8,7 @@ circuit of unknown structure: it is priced as the exact array, which it is meant
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import singledispatch
 
 from hwsim.costs import primitives as t
@@ -44,7 +45,8 @@ def _(core: Mbm) -> list[Piece]:
 @core_pieces.register
 def _(core: Realm) -> list[Piece]:
     entries = core.segments**2
-    table = Piece("additions", (entries - 1) * t.mux(FACTOR_BITS), f"{entries} constants")
+    constants = t.table(entries, FACTOR_BITS)
+    table = Piece("additions", constants, f"{entries} constants", beside=True)
     more = Piece("error-reducing addition", t.adder(core.bits), f"{core.bits} bits")
     return [_logarithms(core.bits), table, more, *_antilogarithm(core.bits)]
 
@@ -54,11 +56,11 @@ def _(core: IterativeLog) -> list[Piece]:
     blocks = core.corrections + 1
     wide = 2 * core.bits
     logs = _logarithms(core.bits)
-    shifts = 2 * t.shifter(wide, core.bits - 1) if core.bits > 1 else 0
+    shifts = 2 * t.shifter(wide, core.bits - 1) if core.bits > 1 else t.NOTHING
     return [
-        Piece(logs.name, blocks * logs.transistors, f"{blocks} blocks"),
+        Piece(logs.name, blocks * logs.logic, f"{blocks} blocks"),
         Piece("shifted residues", blocks * (shifts + t.adder(wide)), f"{blocks} blocks"),
-        Piece("sum of blocks", (2 * blocks - 1) * t.adder(wide), f"{wide} bits"),
+        Piece("sum of blocks", (2 * blocks - 1) * t.adder(wide), f"{wide} bits", levels=blocks),
     ]
 
 
@@ -66,8 +68,8 @@ def _(core: IterativeLog) -> list[Piece]:
 def _(core: Drum) -> list[Piece]:
     n, k = core.bits, core.kept
     cut = n - k
-    steer = 2 * (t.leading_zero_counter(n) + (t.shifter(n, cut) if cut else 0))
-    back = t.adder(t.bits_for(n)) + (t.shifter(2 * n, 2 * cut) if cut else 0)
+    steer = 2 * (t.leading_zero_counter(n) + t.shifter(n, cut))
+    back = t.adder(t.bits_for(n)) + t.shifter(2 * n, 2 * cut)
     return [
         Piece("leading ones and steering", steer, f"{n} to {k} bits"),
         Piece("significand multiplier", t.multiplier(k, k), f"{k} × {k} bits"),
@@ -79,14 +81,15 @@ def _(core: Drum) -> list[Piece]:
 def _(core: Truncated) -> list[Piece]:
     n = core.bits
     kept = sum(i + j >= core.dropped for i in range(n) for j in range(n))
-    array = t.multiplier(n, n) * kept // n**2
+    whole = t.multiplier(n, n)
+    array = replace(whole, transistors=whole.transistors * kept // n**2)
     return [Piece("truncated array", array, f"{kept} of {n * n} partial products")]
 
 
 @core_pieces.register
 def _(core: Shift) -> list[Piece]:
     wide = core.bits + core.guard
-    normal = t.leading_zero_counter(wide) + t.shifter(wide, wide - 1) if wide > 1 else 0
+    normal = t.leading_zero_counter(wide) + t.shifter(wide, wide - 1)
     return [
         Piece("shifter", t.shifter(wide, wide), f"{wide} bits, {core.guard} of them guard"),
         Piece("normaliser", normal, f"{wide} bits"),
@@ -95,7 +98,7 @@ def _(core: Shift) -> list[Piece]:
 
 def _logarithms(n: int) -> Piece:
     """Leading ones of both operands, and their fractions aligned."""
-    align = t.shifter(n, n - 1) if n > 1 else 0
+    align = t.shifter(n, n - 1)
     return Piece("logarithms", 2 * (t.leading_zero_counter(n) + align), f"2 of {n} bits")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hwsim.costs import primitives as t
-from hwsim.costs.blocks import Number, Piece, add_float, convert, exponent_bits, number_of
+from hwsim.costs.blocks import Number, Piece, add_float, convert, exponent_bits, number_of, register
 from hwsim.formats import FloatFormat
 from hwsim.units import Fused, MacUnit, Staged
 
@@ -25,7 +25,7 @@ def fused_pieces(unit: MacUnit, product: Number, order: Fused) -> list[Piece]:
     bits = 1 + carry + kept
     total = Number(bits, low, high + carry, low, False)
     largest = t.comparator(exponent) + t.mux(exponent)
-    shift = t.shifter(kept, kept, sticky=order.nearest) + t.adder(exponent)
+    shift = t.adder(exponent) + t.shifter(kept, kept, sticky=order.nearest)
     each = shift + t.complementer(kept + 1)
     if order.nearest:
         each += t.rounder(kept, 2, "rne")
@@ -35,11 +35,11 @@ def fused_pieces(unit: MacUnit, product: Number, order: Fused) -> list[Piece]:
     width = sums.bits + exponent_bits(sums) + 1
     note = f"{order.terms} products and the sum"
     pieces = [
-        _per_term("largest exponent", largest, note, order.terms, blocks),
+        _tree("largest exponent", largest, note, order.terms, blocks),
         _per_term("alignment", each, f"{kept} bits", order.terms + 1, blocks),
-        _per_term("block adder", t.adder(bits), f"{bits} bits", order.terms, blocks),
+        _tree("block adder", t.adder(bits), f"{bits} bits", order.terms, blocks),
         *(replace(piece, per="chunk", uses=blocks) for piece in done),
-        Piece("accumulator register", t.register(width), f"{width} bits", "chunk", 1, blocks),
+        replace(register("accumulator register", width, per="chunk"), uses=blocks),
     ]
     return pieces + (_promoted(unit, sums) if order.promote else [])
 
@@ -52,26 +52,31 @@ def staged_pieces(unit: MacUnit, product: Number, order: Staged) -> list[Piece]:
     carry, kept = order.terms.bit_length(), order.fraction + 2
     bits, last = 1 + carry + kept, 3 + carry + order.kept
     largest = t.comparator(exponent) + t.mux(exponent)
-    cut = t.shifter(kept, kept) + t.adder(exponent) + t.complementer(kept + 1)
-    down = t.shifter(last, last) + t.adder(exponent)
+    cut = t.adder(exponent) + t.shifter(kept, kept) + t.complementer(kept + 1)
+    down = t.adder(exponent) + t.shifter(last, last)
     total = Number(last, acc.low, acc.low + last - 1, acc.low, False)
     overflow = unit.overflow_of(unit.accumulator)
     done = convert(total, unit.accumulator, unit.rounding, overflow, "block")
     groups, width = order.groups, acc.bits + exponent_bits(acc) + 1
     sums = order.terms - groups
     return [
-        _per_term("largest exponent", largest, f"{order.terms} products", order.terms, 1),
+        _tree("largest exponent", largest, f"{order.terms} products", order.terms, 1),
         _per_term("alignment", cut, f"{kept} bits", order.terms, 1),
-        *([_per_term("group adder", t.adder(bits), f"{bits} bits", sums, 1)] if sums else []),
+        *([_tree("group adder", t.adder(bits), f"{bits} bits", sums, 1)] if sums else []),
         _per_term("second alignment", down, f"{last} bits", groups + 1, 1),
-        _per_term("block adder", t.adder(last), f"{last} bits", groups, 1),
+        _tree("block adder", t.adder(last), f"{last} bits", groups, 1),
         *(replace(piece, per="chunk") for piece in done),
-        Piece("accumulator register", t.register(width), f"{width} bits", "chunk"),
+        register("accumulator register", width, per="chunk"),
     ]
 
 
-def _per_term(name: str, transistors: int, note: str, copies: int, blocks: int) -> Piece:
-    return Piece(name, transistors, note, "chunk", copies, copies * blocks)
+def _per_term(name: str, logic: t.Logic, note: str, copies: int, blocks: int) -> Piece:
+    return Piece(name, logic, note, "chunk", copies, copies * blocks)
+
+
+def _tree(name: str, logic: t.Logic, note: str, copies: int, blocks: int) -> Piece:
+    """``copies`` nodes of a binary tree."""
+    return replace(_per_term(name, logic, note, copies, blocks), levels=copies.bit_length())
 
 
 def _promoted(unit: MacUnit, sums: Number) -> list[Piece]:
@@ -79,6 +84,5 @@ def _promoted(unit: MacUnit, sums: Number) -> list[Piece]:
     fmt = unit.accumulator
     assert isinstance(fmt, FloatFormat)
     adder = add_float(sums, fmt, "rne", unit.overflow_of(fmt), False)
-    register = Piece("accumulator register", t.register(fmt.width), f"{fmt.width} bits")
     named = [replace(piece, name=f"outer {piece.name}", per="chunk") for piece in adder]
-    return [*named, replace(register, name="outer accumulator register", per="chunk")]
+    return [*named, register("outer accumulator register", fmt.width, per="chunk")]

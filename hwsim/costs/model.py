@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from html import escape
 
-from hwsim.costs.blocks import Piece
+from hwsim.costs.blocks import Piece, longest_stage
 from hwsim.costs.nodes import Node, node_named
-from hwsim.costs.structure import mac_pieces, operation_pieces
+from hwsim.costs.structure import mac_pieces, macs_per_cycle, operation_pieces
 from hwsim.formats import Format, parse_format
 from hwsim.units import MacUnit, parse_unit
 
@@ -26,6 +26,7 @@ class Part:
     transistors : of all its copies.
     per : how often it works: ``mac``, ``chunk`` (once per chunk, or group of products that a tree
         or a dot instruction adds up) or ``output``.
+    depth : levels of NAND, NOR and NOT on its longest path; 0 for flip-flops.
     use_energy_pj : energy each time.  energy_pj : energy per MAC: a use's energy, divided by the
         chunk length for ``chunk``, and 0 for ``output``.
     area_um2 : None where the node's area is not calibrated.
@@ -38,6 +39,7 @@ class Part:
     note: str = ""
     per: str = "mac"
     use_energy_pj: float = 0.0
+    depth: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class Cost:
     energy_pj : pJ per MAC (or per operation): Σ over parts; a full chunk is assumed.
     output_energy_pj : pJ per output, beside the MACs: final rounding and conversion.
     chunk_energy_pj : pJ per chunk, or group, already in ``energy_pj`` as 1/length.
+    depth : levels of two-input gates (NAND, NOR, NOT) on the longest path between two registers,
+        carries rippling; what the clock's period is proportional to.
+    macs_per_cycle : products that enter each cycle.
+    delay_ps : of ``depth`` levels, ps; None where the node has no calibrated gate delay.
     area_um2 : µm² of the placed unit; None where the node has no calibrated area.
     voltage_v : None where the node's source states none.
     """
@@ -63,17 +69,33 @@ class Cost:
     source: str
     area_source: str
     valid: str
+    depth: int
+    macs_per_cycle: int
+    delay_ps: float | None
     model: str = MODEL
+
+    @property
+    def energy_delay(self) -> float:
+        """pJ per MAC × levels of gates: lower is better."""
+        return self.energy_pj * self.depth
+
+    @property
+    def throughput_per_area(self) -> float:
+        """MACs per gate level and million transistors: higher is better."""
+        return self.macs_per_cycle / self.depth / self.transistors * 1e6
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON; units are in the names."""
-        return asdict(self)
+        return asdict(self) | {
+            "energy_delay_pj_levels": self.energy_delay,
+            "macs_per_level_and_million_transistors": self.throughput_per_area,
+        }
 
     def __str__(self) -> str:
         volts = f"{self.voltage_v} V" if self.voltage_v is not None else "voltage not stated"
         lines = [
             f"{self.unit} at {self.node}, {volts}: {self.energy_pj:.4g} pJ per operation, "
-            f"{_area(self.area_um2)}, {self.transistors} transistors"
+            f"{_area(self.area_um2)}, {self.transistors} transistors, {self.depth} gate levels"
         ]
         name = max([len(part.name) for part in self.parts] + [4])
         lines.append(f"  {'part':{name}}  transistors        pJ          µm²  works per")
@@ -110,7 +132,8 @@ def cost(mac: str | MacUnit, node: str | Node = "45nm") -> Cost:
 
 @cache
 def _unit_cost(unit: MacUnit, node: Node) -> Cost:
-    return _priced(str(unit), mac_pieces(unit), node, unit.order.group)
+    order = unit.order
+    return _priced(str(unit), mac_pieces(unit), node, order.group, macs_per_cycle(order))
 
 
 def operation_cost(
@@ -128,7 +151,7 @@ def operation_cost(
     left = _format(a)
     right = left if b is None else _format(b)
     name = f"{operation} {left}" + ("" if right == left else f" {right}")
-    return _priced(name, operation_pieces(operation, left, right), node_named(node), 1)
+    return _priced(name, operation_pieces(operation, left, right), node_named(node), 1, 1)
 
 
 def _format(fmt: str | Format) -> Format:
@@ -139,9 +162,12 @@ def _format(fmt: str | Format) -> Format:
     return fmt
 
 
-def _priced(name: str, pieces: list[Piece], node: Node, chunk_length: int) -> Cost:
+def _priced(
+    name: str, pieces: list[Piece], node: Node, chunk_length: int, macs_per_cycle: int
+) -> Cost:
     parts = tuple(_part(piece, node, chunk_length) for piece in pieces if piece.transistors)
     transistors = sum(part.transistors for part in parts)
+    depth = longest_stage(pieces)
     return Cost(
         unit=name,
         node=node.name,
@@ -155,6 +181,9 @@ def _priced(name: str, pieces: list[Piece], node: Node, chunk_length: int) -> Co
         source=node.source,
         area_source=node.area_source,
         valid=node.valid,
+        depth=depth,
+        macs_per_cycle=macs_per_cycle,
+        delay_ps=None if node.ps_per_level is None else depth * node.ps_per_level,
     )
 
 
@@ -163,7 +192,8 @@ def _part(piece: Piece, node: Node, chunk_length: int) -> Part:
     share = {"mac": 1.0, "chunk": 1.0 / chunk_length, "output": 0.0}[piece.per]
     transistors = piece.transistors * piece.copies
     area = _area_um2(transistors, node)
-    return Part(piece.name, transistors, use_pj * share, area, piece.note, piece.per, use_pj)
+    depth = piece.logic.in_a_row(piece.levels).depth
+    return Part(piece.name, transistors, use_pj * share, area, piece.note, piece.per, use_pj, depth)
 
 
 def _area_um2(transistors: int, node: Node) -> float | None:

@@ -14,9 +14,9 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Protocol
 
-from hwsim.costs.anchors import ANCHORS, HOROWITZ, Anchor
+from hwsim.costs.anchors import ANCHORS, HOROWITZ, JOUPPI_QUOTED, Anchor
 from hwsim.costs.model import cost, operation_cost
-from hwsim.costs.nodes import Node, node_named
+from hwsim.costs.nodes import GATES_28NM, NODES, Node, node_named
 from hwsim.errors import HwsimError
 from hwsim.formats import FixedFormat, FloatFormat, Format, parse_format
 from hwsim.units import Chunked, ExactProduct, MacUnit, Sequential, as_unit
@@ -231,11 +231,15 @@ def _looked_up(
     return found
 
 
-HOROWITZ_TABLE = {
-    (anchor.operation, anchor.format): Price(anchor.energy_pj, anchor.area_um2)
-    for anchor in ANCHORS
-    if anchor.source == HOROWITZ
-}
+def _published(node: str) -> dict[tuple[str, str], Price]:
+    return {
+        (anchor.operation, anchor.format): Price(anchor.energy_pj, anchor.area_um2)
+        for anchor in ANCHORS
+        if anchor.node == node
+    }
+
+
+HOROWITZ_TABLE, JOUPPI_TABLE = _published("45nm"), _published("7nm")
 
 
 @dataclass(frozen=True)
@@ -259,14 +263,17 @@ class Own:
         """A function has no constants that are known."""
 
 
-NAMES = ("structural", "plain", "qkeras", "horowitz")
+NAMES = ("structural", "plain", "qkeras", "horowitz", "jouppi", "gates")
+NODES_OF = {"jouppi": "7nm", "gates": GATES_28NM.name}  # others: 45 nm
 
 
-def cost_model(name: str | PathLike[str] | CostModel, node: str | Node = "45nm") -> CostModel:
-    """A model by name: ``structural``, ``plain``, ``qkeras``, ``horowitz``, or a .toml file.
+def cost_model(name: str | PathLike[str] | CostModel, node: str | Node | None = None) -> CostModel:
+    """A model by name: ``structural``, ``plain``, ``qkeras``, ``horowitz``, ``jouppi``, ``gates``,
+    or a .toml file.
 
-    Only ``structural`` knows nodes other than 45 nm.  Raises ValueError for other names, and for
-    a node that the model does not have; HwsimError for a bad file.
+    Only ``structural`` has several nodes; left out, ``node`` is the model's own.  Raises
+    ValueError for other names, and for a node that the model does not have; HwsimError for a bad
+    file.
 
     >>> from hwsim.units import as_unit
     >>> cost_model("plain").unit(as_unit("int8xint8+int32")).energy_pj
@@ -278,16 +285,31 @@ def cost_model(name: str | PathLike[str] | CostModel, node: str | Node = "45nm")
     if text.lower().endswith(".toml"):
         return read_table(text)
     if text == "structural":
-        return Structural(node_named(node))
+        return Structural(node_named("45nm" if node is None else node))
     if text not in NAMES:
         raise ValueError(f"model={text!r}: allowed are {', '.join(NAMES)}, or a .toml file")
-    if node != "45nm":
-        raise ValueError(f"node={node!r}: the model {text} has prices for 45nm alone")
-    if text == "plain":
-        return Plain(0.03 / 8, 0.2 / 64)
-    if text == "qkeras":
-        return Polynomial()
-    return Table("horowitz", "45nm", HOROWITZ, HOROWITZ_TABLE)
+    own = NODES_OF.get(text, "45nm")
+    if node not in (None, own):
+        raise ValueError(f"node={node!r}: the model {text} has prices for {own} alone")
+    return BUILT_IN[text]
+
+
+BUILT_IN: dict[str, CostModel] = {
+    "plain": Plain(0.03 / 8, 0.2 / 64),
+    "qkeras": Polynomial(),
+    "horowitz": Table("horowitz", "45nm", HOROWITZ, HOROWITZ_TABLE),
+    "jouppi": Table("jouppi", "7nm", JOUPPI_QUOTED, JOUPPI_TABLE),
+    "gates": Structural(GATES_28NM, "gates"),
+}
+
+
+def benchmarked() -> list[CostModel]:
+    """What `hwsim cost compare` compares: every model, and the structural one at each node."""
+    others: list[CostModel] = [
+        Structural(node, f"structural, {name}") for name, node in NODES.items() if name != "45nm"
+    ]
+    models = [cost_model(name) for name in NAMES if name != "gates"]  # no point is of its node
+    return [models[0], *others, *models[1:]]
 
 
 def read_table(path: str | PathLike[str]) -> Table:

@@ -18,6 +18,7 @@ class Node:
     area_um2_per_transistor : placed area per transistor, µm²; None where no published integer
         area was at hand: then areas are None, not guesses.
     voltage_v : supply of the source's measurements, V; None where the source states none.
+    ps_per_level : delay of one level of gates (NAND2), ps; None where no published one was at hand.
     source, area_source, valid : where the numbers come from, and where they hold.
     """
 
@@ -29,6 +30,7 @@ class Node:
     source: str
     area_source: str
     valid: str
+    ps_per_level: float | None = None
 
 
 NODES = {
@@ -55,6 +57,20 @@ NODES = {
         "energy: int8 to fp32 multiply, checked on few points; no areas",
     ),
 }
+
+
+# Not calibrated on silicon, so not among NODES: capacitances of single gates, all of which switch.
+GATES_28NM = Node(
+    "28nm gates",
+    28,
+    3.40e3 / 42,
+    4.79 / 42,
+    0.9,
+    "ZigZag-IMC, gate constants: a full adder (42 T) 3.40 fJ and 4.79 µm², NAND2 47.8 ps",
+    "the same",
+    "relative to one another: every gate is taken to switch once; glitches and wires are not in it",
+    47.8,
+)
 
 
 def node_named(name: str | Node) -> Node:

@@ -13,7 +13,7 @@ from hwsim.costs import primitives as t
 from hwsim.formats import PositFormat
 
 
-def decoder(fmt: PositFormat) -> int:
+def decoder(fmt: PositFormat) -> t.Logic:
     """Code to sign, exponent, significand, zero and NaR."""
     places = fmt.width - 1
     special = t.gate_tree(places) + 2 * t.AND
@@ -21,16 +21,17 @@ def decoder(fmt: PositFormat) -> int:
         return special
     run = t.XOR * (places - 1) + t.leading_zero_counter(places)
     regime = t.complementer(t.bits_for(places) + 1)  # −run where the run is of zeros
-    return special + t.complementer(places) + run + t.shifter(places, places - 1) + regime
+    found = t.complementer(places) + run
+    return special | found + (t.shifter(places, places - 1) | regime)
 
 
-def encoder(fmt: PositFormat, bits: int, exponent: int, rounding: str) -> int:
+def encoder(fmt: PositFormat, bits: int, exponent: int, rounding: str) -> t.Logic:
     """Sign, exponent of ``exponent`` bits and a normalised significand of ``bits`` to a code."""
     places = fmt.width - 1
     length = t.complementer(exponent) + 2 * t.comparator(exponent)  # the run's, within the ends
     tail = fmt.exponent_bits + bits - 1  # what stands behind the regime
     word = places + min(tail, 2)  # bits under these only make the sticky one
-    shift = t.shifter(word, places, sticky=True) + t.gate_tree(tail - places)
+    shift = t.shifter(word, places, sticky=True) | t.gate_tree(tail - places)
     ends = 2 * t.AND * places  # neither 0 nor NaR
     # A long regime pushes bits out, however few there are.
     return (

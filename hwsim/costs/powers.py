@@ -2,8 +2,8 @@
 
 A shifter moves a two's complement word between its lowest guard bit and the highest place that the
 largest power takes it to; the sign of the power comes after it.  Logarithms meet in an adder; the
-fraction of their sum selects one of a table's constants by a tree of multiplexers, and its integer
-is the product's exponent.
+fraction of their sum selects one of a table's constants, and its integer is the product's
+exponent.
 """
 
 from __future__ import annotations
@@ -67,22 +67,23 @@ def _shifted(word: int, power: Format, core: Shift) -> list[Piece]:
     low, high = _reach(power, core)
     wide = word + high - low
     steps = min(high - _exponent(power.smallest), wide)  # farther ones leave copies of the sign
-    flip = Piece("sign flip", t.complementer(wide) if power.signed else 0, f"{wide} bits")
-    zero = Piece("zero", t.AND * wide if power.has_zero else 0, f"{wide} bits masked")
+    flip = Piece("sign flip", t.complementer(wide) if power.signed else t.NOTHING, f"{wide} bits")
+    zero = Piece("zero", t.AND * (wide * power.has_zero), f"{wide} bits masked")
     note = f"{wide} bits by 0 … {steps}, {core.guard} guard bits"
-    return [Piece("shifter", t.shifter(wide, steps) if steps else 0, note), flip, zero]
+    return [Piece("shifter", t.shifter(wide, steps), note), flip, zero]
 
 
 def _logarithmic(a: Format, b: Format, core: Logarithmic) -> list[Piece]:
     fields = [fmt.field_bits for fmt in (a, b) if isinstance(fmt, LogFormat)]
-    zeros = sum(t.gate_tree(fmt.width) for fmt in (a, b) if fmt.has_zero)
+    zeros = sum((t.gate_tree(fmt.width) for fmt in (a, b) if fmt.has_zero), t.NOTHING)
     entries, width = 1 << core.bits, core.table_bits + 1
     return [
         Piece("operand decode", zeros, "zeros"),
         Piece(
-            "sum of logarithms", t.adder(max(fields) + 1) + t.XOR, f"{max(fields) + 1} bits, sign"
+            "sum of logarithms",
+            t.adder(max(fields) + 1) | t.XOR,
+            f"{max(fields) + 1} bits, sign",
+            beside=True,
         ),
-        Piece(
-            "table of powers", (entries - 1) * t.mux(width), f"{entries} entries of {width} bits"
-        ),
+        Piece("table of powers", t.table(entries, width), f"{entries} entries of {width} bits"),
     ]

@@ -1,24 +1,75 @@
-"""Transistor counts (T) of the parts that arithmetic units are made of.
+"""Transistor counts (T) and logic depths of the parts that arithmetic units are made of.
 
-Every function returns transistors of static CMOS with NAND, NOR and NOT cells only, so one
-energy and one area per transistor price them all (`hwsim.costs.nodes`).  Nothing here is fitted
-to a floating-point unit.  Sources: gate counts and closed forms of adder and multiplier from
-mapping with Yosys (``abc -g cmos2``); shifter, counter, comparator and complementer are
-composed as their docstrings say and lie within 30 % of Yosys 0.23 netlists of the same function
-(tests/costs/test_primitives.py holds those counts).
+Every function returns the `Logic` of static CMOS with NAND, NOR and NOT cells only, so one energy
+and one area per transistor price them all (`hwsim.costs.nodes`).  Nothing here is fitted to a
+floating-point unit.  Sources: gate counts, closed forms of adder and multiplier, and depths from
+mapping with Yosys (``abc -g cmos2``, ``ltp``), which trades speed for area: carries ripple.
+Shifter, counter, comparator and complementer are composed as their docstrings say and lie within
+30 % of Yosys 0.23 netlists of the same function (tests/costs/test_primitives.py holds the counts).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from hwsim.formats.stochastic import TAPS, Stochastic, stochastic_of
 
+LINK = 4  # levels by which one chain of carries lengthens the one that it feeds
+
+
+@dataclass(frozen=True)
+class Logic:
+    """Gates between two registers.
+
+    transistors : of all of them.  depth : levels of NAND, NOR and NOT on the longest path.
+    bitwise : no bit of the result needs a higher bit of the operands, so that the carries of two
+        such parts in a row run side by side.
+
+    >>> Logic(10, 4) + Logic(1, 2), Logic(10, 4) | Logic(1, 2)
+    (Logic(transistors=11, depth=6, bitwise=False), Logic(transistors=11, depth=4, bitwise=False))
+    """
+
+    transistors: int = 0
+    depth: int = 0
+    bitwise: bool = False
+
+    def __add__(self, after: Logic) -> Logic:
+        """``after`` works on what this one gives."""
+        if not self.depth or not after.depth:
+            longer = self if self.depth else after
+            return Logic(self.transistors + after.transistors, longer.depth, longer.bitwise)
+        depth = self.depth + after.depth
+        if self.bitwise and after.bitwise:
+            depth = min(depth, max(self.depth, after.depth) + LINK)
+        bitwise = self.bitwise and after.bitwise
+        return Logic(self.transistors + after.transistors, depth, bitwise)
+
+    def __or__(self, beside: Logic) -> Logic:
+        """Both work at the same time."""
+        longer = max(self, beside, key=lambda logic: logic.depth)
+        return Logic(self.transistors + beside.transistors, longer.depth, longer.bitwise)
+
+    def __mul__(self, copies: int) -> Logic:
+        """``copies`` of it, all at work at the same time."""
+        return Logic(self.transistors * copies, self.depth if copies else 0, self.bitwise)
+
+    __rmul__ = __mul__
+
+    def in_a_row(self, count: int) -> Logic:
+        """The path through ``count`` of it, each fed by the one before; transistors of one."""
+        path = self
+        for _ in range(count - 1):
+            path = path + self
+        return Logic(self.transistors, path.depth, path.bitwise)
+
+
+NOTHING = Logic()
 FULL_ADDER = 42
 HALF_ADDER = 18
-AND = 6
-XOR = 12
-NOT = 2
+AND = Logic(6, 2, True)
+XOR = Logic(12, 3, True)
 FLIP_FLOP = 24
-MUX2 = 12  # three NANDs; the inverter of the select line is shared by the whole word
+MUX2 = Logic(12, 3, True)  # three NANDs; the select line's inverter is shared by the whole word
 
 
 def _require_width(name: str, bits: int, least: int = 1) -> None:
@@ -32,108 +83,137 @@ def bits_for(count: int) -> int:
     return (count - 1).bit_length()
 
 
-def adder(bits: int) -> int:
-    """Ripple adder or subtractor of two ``bits``-bit words: 42b − 24 T.
+def adder(bits: int) -> Logic:
+    """Adder or subtractor of two ``bits``-bit words: 43b − 27 T, 2b + 1 levels.
 
-    b − 1 full adders and one half adder.
+    A chain of full adders is 42b − 24.  Yosys begins from a parallel-prefix adder and leaves some
+    of its gates: from 352 T at 8 bits to 1536 at 32.  This line, of one T per bit more, lies within
+    15 % of both and, unlike the chain, orders wide adders and narrow multipliers as netlists do.
 
     >>> adder(8)
-    312
+    Logic(transistors=317, depth=17, bitwise=True)
     """
     _require_width("bits", bits)
-    return FULL_ADDER * bits - (FULL_ADDER - HALF_ADDER)
+    return Logic(max(HALF_ADDER, (FULL_ADDER + 1) * bits - 27), 2 * bits + 1, True)
 
 
-def incrementer(bits: int) -> int:
-    """Add one bit to a word: a row of half adders, 18b T."""
+def incrementer(bits: int) -> Logic:
+    """Add one bit to a word: a row of half adders, 18b T, b + 2 levels."""
     _require_width("bits", bits)
-    return HALF_ADDER * bits
+    return Logic(HALF_ADDER * bits, bits + 2, True)
 
 
-def narrow_adder(bits: int, addend_bits: int) -> int:
+def narrow_adder(bits: int, addend_bits: int) -> Logic:
     """Add a word of ``addend_bits`` to one of ``bits``: full adders below, half adders above."""
     _require_width("bits", bits)
     low = min(bits, addend_bits)
-    return adder(low) + HALF_ADDER * (bits - low)
+    return adder(low) + incrementer(bits - low) if bits > low else adder(low)
 
 
-def constant_adder(bits: int) -> int:
+def constant_adder(bits: int) -> Logic:
     """Add a constant: the adder cells fold to one gate each for sum and carry, 18b T."""
     return incrementer(bits)
 
 
-def complementer(bits: int) -> int:
+def complementer(bits: int) -> Logic:
     """Conditional two's complement: per bit above the lowest an XOR, and an OR and an AND that
-    carry "negate, and a one was seen below": 24(b − 1) T."""
+    carry "negate, and a one was seen below": 24(b − 1) T, b + 2 levels."""
     _require_width("bits", bits)
-    return (XOR + 2 * AND) * (bits - 1)
+    cell = XOR.transistors + 2 * AND.transistors
+    return Logic(cell * (bits - 1), bits + 2 if bits > 1 else 0, True)
 
 
-def comparator(bits: int) -> int:
-    """a < b: the carry chain of a subtractor, four two-input gates per bit, 24b T."""
+def comparator(bits: int) -> Logic:
+    """a < b: four two-input gates per bit, 24b T, that meet in a tree of 2⌈log2(b)⌉ + 4 levels."""
     _require_width("bits", bits)
-    return 4 * AND * bits
+    return Logic(4 * AND.transistors * bits, 2 * bits_for(bits) + 4)
 
 
-def multiplier(a_bits: int, b_bits: int) -> int:
+def multiplier(a_bits: int, b_bits: int) -> Logic:
     """Array multiplier of ``a_bits`` × ``b_bits``, product exact.
 
     ab ANDs, then ab − max(a, b) adder cells of which min(a, b) are half adders; so
-    48b² − 66b for a = b.  With a one-bit operand only the ANDs remain.  Signed (Baugh-Wooley)
-    and unsigned arrays have the same cells but for a few inverters, not counted.
+    48b² − 66b for a = b, and 2(a + b) + 4 levels.  With a one-bit operand only the ANDs remain.
+    Signed (Baugh-Wooley) and unsigned arrays have the same cells but for a few inverters, not
+    counted.
 
-    >>> multiplier(8, 8), multiplier(4, 8) == multiplier(8, 4), multiplier(1, 8)
-    (2544, True, 48)
+    >>> [multiplier(a, b).transistors for a, b in ((8, 8), (4, 8), (8, 4), (1, 8))]
+    [2544, 1104, 1104, 48]
     """
     _require_width("a_bits", a_bits)
     _require_width("b_bits", b_bits)
-    ands = AND * a_bits * b_bits
+    ands = AND * (a_bits * b_bits)
     short, long = sorted((a_bits, b_bits))
     if short == 1:
         return ands
     full = a_bits * b_bits - long - short
-    return ands + FULL_ADDER * full + HALF_ADDER * short
+    cells = FULL_ADDER * full + HALF_ADDER * short
+    return Logic(ands.transistors + cells, 2 * (a_bits + b_bits) + 4, True)
 
 
-def gate_tree(inputs: int) -> int:
-    """AND or OR of ``inputs`` bits: inputs − 1 gates; 0 for one input or none."""
-    return AND * max(0, inputs - 1)
+def gate_tree(inputs: int) -> Logic:
+    """AND or OR of ``inputs`` bits: inputs − 1 gates, NAND and NOR in turn; nothing for one input
+    or none."""
+    gates = max(0, inputs - 1)
+    return Logic(AND.transistors * gates, 2 * -(-bits_for(max(1, inputs)) // 2))
 
 
-def mux(bits: int) -> int:
-    """Choose one of two words, 12b T."""
+def mux(bits: int) -> Logic:
+    """Choose one of two words, 12b T, 3 levels."""
     _require_width("bits", bits, 0)
     return MUX2 * bits
 
 
-def shifter(bits: int, largest_shift: int, sticky: bool = False) -> int:
+def selection(entries: int, bits: int) -> Logic:
+    """One of ``entries`` words of ``bits`` by a tree of multiplexers."""
+    tree = mux(bits) * (entries - 1)
+    return Logic(tree.transistors, 2 * bits_for(entries) + 1 if entries > 1 else 0)
+
+
+def table(entries: int, bits: int) -> Logic:
+    """One of ``entries`` constants of ``bits``: 1.6 T per entry and bit, 2(log2(entries) − 1)
+    levels.
+
+    Of the multiplexers of a tree over constants most gates fold.  Tables of random bits, 16 to 1024
+    entries of 1 to 16 bits, take 1.2 to 3.1 T per entry and bit by Yosys; smooth ones take less.
+    """
+    if entries < 2:
+        return NOTHING
+    return Logic(8 * entries * bits // 5, max(1, 2 * bits_for(entries) - 2))
+
+
+def shifter(bits: int, largest_shift: int, sticky: bool = False) -> Logic:
     """Barrel shifter of a ``bits``-bit word by 0 … ``largest_shift``, zeros shifted in.
 
-    ⌈log2(largest_shift + 1)⌉ stages of b two-way multiplexers: O(b log b).  In stage k the 2^k
-    bits that receive a zero are ANDs (6 T saved each); ``sticky`` ORs the 2^k bits that leave it
-    and gates them by the stage's select line.
+    ⌈log2(largest_shift + 1)⌉ stages of b two-way multiplexers: O(b log b), and two levels each.
+    In stage k the 2^k bits that receive a zero are ANDs (6 T saved each); ``sticky`` ORs the 2^k
+    bits that leave it and gates them by the stage's select line.
     """
     _require_width("bits", bits)
     _require_width("largest_shift", largest_shift, 0)
     stages = bits_for(largest_shift + 1)
     edge = sum(min(1 << k, bits) for k in range(stages))
-    total = MUX2 * bits * stages - (MUX2 - AND) * edge
-    return total + (AND * edge + 2 * AND * stages if sticky else 0)
+    gate = AND.transistors
+    total = MUX2.transistors * bits * stages - (MUX2.transistors - gate) * edge
+    if sticky:
+        total += gate * edge + 2 * gate * stages
+    return Logic(total, 2 * stages + 1 + 2 * sticky if stages else 0)
 
 
-def leading_zero_counter(bits: int) -> int:
-    """Leading zeros of a word: per bit a prefix OR and an encoder gate, 12(b − 1) T."""
+def leading_zero_counter(bits: int) -> Logic:
+    """Leading zeros of a word: per bit a prefix OR and an encoder gate, 12(b − 1) T; the prefix
+    ripples, b levels."""
     _require_width("bits", bits)
-    return 2 * AND * (bits - 1)
+    return Logic(2 * AND.transistors * (bits - 1), bits if bits > 1 else 0)
 
 
-def register(bits: int) -> int:
+def register(bits: int) -> Logic:
     """Flip-flops, 24b T; the clock tree is not counted."""
     _require_width("bits", bits)
-    return FLIP_FLOP * bits
+    return Logic(FLIP_FLOP * bits)
 
 
-def rounder(kept_bits: int, dropped_bits: int, rounding: str) -> int:
+def rounder(kept_bits: int, dropped_bits: int, rounding: str) -> Logic:
     """Rounding of a word to its upper ``kept_bits``; nothing when nothing is dropped.
 
     rtz truncates; rto ORs the dropped bits into the last one; rna looks at the guard bit alone;
@@ -143,7 +223,7 @@ def rounder(kept_bits: int, dropped_bits: int, rounding: str) -> int:
     """
     _require_width("kept_bits", kept_bits)
     if dropped_bits <= 0 or rounding == "rtz":
-        return 0
+        return NOTHING
     if how := stochastic_of(rounding):
         return _drawn_rounder(kept_bits, dropped_bits, how)
     sticky = gate_tree(dropped_bits)
@@ -158,19 +238,19 @@ def rounder(kept_bits: int, dropped_bits: int, rounding: str) -> int:
     )
 
 
-def _drawn_rounder(kept_bits: int, dropped_bits: int, how: Stochastic) -> int:
+def _drawn_rounder(kept_bits: int, dropped_bits: int, how: Stochastic) -> Logic:
     below = min(how.bits, dropped_bits)
     total = adder(min(below + (how.variant == "b"), dropped_bits)) + incrementer(kept_bits)
     if how.variant == "c" and dropped_bits > below:
-        total += gate_tree(dropped_bits - below) + 2 * AND + incrementer(below)
+        total = gate_tree(dropped_bits - below) + 2 * AND + incrementer(below) + total
     return total
 
 
-def random_generator(how: Stochastic) -> int:
+def random_generator(how: Stochastic) -> Logic:
     """A shift register and the XORs of its taps, clocked once a rounding (Galois form).
 
     The counter of splitmix64 is the simulation's: in its place a register of 32 bits is counted,
     the widest of `TAPS`.
     """
     width = how.lfsr or max(TAPS)
-    return register(width) + XOR * len(TAPS[width])
+    return register(width) | XOR * len(TAPS[width])

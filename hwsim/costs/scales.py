@@ -19,12 +19,17 @@ def scale_pieces(unit: MacUnit, product: Number) -> list[Piece]:
     per = "chunk" if isinstance(order, DotAdd | Chunked | Tree | Fused) else "mac"
     exponent = max(fmt.width - fmt.precision + 1 for fmt in scales) + len(scales) - 1
     note = f"{exponent} bits, and that to the sum's" if len(scales) > 1 else f"{exponent} bits"
-    found = [Piece("scale exponents", t.adder(exponent) * len(scales), note, per, count, count)]
+    found = [
+        Piece(
+            "scale exponents", t.adder(exponent) * len(scales), note, per, count, count, beside=True
+        )
+    ]
     digits = [fmt.precision for fmt in scales if fmt.precision > 1]
     if not digits:
         return found
     bits = _scaled_bits(unit, product)
-    array = t.multiplier(bits, sum(digits)) + (t.multiplier(*digits) if len(digits) > 1 else 0)
+    both = t.multiplier(*digits) if len(digits) > 1 else t.NOTHING
+    array = both + t.multiplier(bits, sum(digits))
     note = f"{' x '.join(map(str, digits))}, times {bits} bits"
     return [*found, Piece("scale multiplier", array, note, per, count, count)]
 

@@ -12,9 +12,9 @@ Choices, the same for every unit (none is fitted to a price):
 * a chunked unit has a second adder and register, which work once per chunk;
 * interleaved lanes have one adder and as many registers as lanes; what adds up their sums works
   once per lane and output: one more adder, or, for a halving tree, one for each pair;
-* a tree of W leaves has W multipliers, W − 1 adders that work once per W products, and the
-  accumulator's; a dot instruction the same, but its W − 1 adders keep every bit: they are as wide
-  as the products span;
+* a tree of W leaves has W multipliers, W − 1 adders and registers that work once per W products,
+  and the accumulator's; a dot instruction the same, but its W − 1 adders keep every bit: they are
+  as wide as the products span, and have no registers;
 * a sum of logarithms is made of integers (`hwsim.costs.logsums`);
 * a compensated sum (of two words) has an adder for each of its additions, and two registers;
 * a unit of bins has one adder and as many registers as bins, and a multiplier and an adder that
@@ -49,6 +49,7 @@ from hwsim.costs.blocks import (
     number_of,
     out_of_range,
     placement,
+    register,
 )
 from hwsim.costs.compensated import compensated_pieces
 from hwsim.costs.cores import core_pieces
@@ -71,6 +72,7 @@ from hwsim.units import (
     Lanes,
     LogSum,
     MacUnit,
+    Order,
     Requantization,
     Sequential,
     Staged,
@@ -167,21 +169,23 @@ def multiplier_pieces(
     pieces = [*tables, *array]
     if not product.floating:
         return pieces
-    decode = fields_decoder(a) + fields_decoder(b)
+    decode = t.NOTHING
     exponent = exponent_bits(product)
     sums = t.adder(exponent)
+    removed = False
     for fmt in (a, b):
+        own = t.NOTHING
         if isinstance(fmt, FixedFormat) and fmt.signed:
-            decode += t.complementer(fmt.width)
+            own = t.complementer(fmt.width)
         if normalise and needs_normaliser(fmt):
-            decode += normaliser(_bits(fmt))
+            own, removed = own + normaliser(_bits(fmt)), True
             sums += t.narrow_adder(exponent, t.bits_for(_bits(fmt)))
-    removed = sums > t.adder(exponent)
+        decode |= fields_decoder(fmt) + own
     note = "leading zeros removed" if removed else "no leading zeros to remove"
     return [
         Piece("operand decode", decode, note),
         *pieces,
-        Piece("exponent adder", sums + t.XOR, f"{exponent} bits, and the sign"),
+        Piece("exponent adder", sums | t.XOR, f"{exponent} bits, and the sign", beside=True),
     ]
 
 
@@ -192,7 +196,8 @@ def _signs(a: SumFormat, b: SumFormat, core: IntegerMultiplier) -> list[Piece]:
     signed = [f.width for f in (a, b) if isinstance(f, FixedFormat) and f.signed]
     if not signed:
         return []
-    total = sum(map(t.complementer, signed)) + t.complementer(_bits(a) + _bits(b)) + t.XOR
+    total = sum(map(t.complementer, signed), t.NOTHING) | t.XOR
+    total += t.complementer(_bits(a) + _bits(b))
     return [Piece("magnitudes and sign", total, "two's complement")]
 
 
@@ -205,6 +210,13 @@ def _as_masked(unit: MacUnit) -> MacUnit:
         unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b), ftz=False, nan=None)
         unit = replace(unit, accumulator=_masked_sum(unit.accumulator))
     return unit
+
+
+def macs_per_cycle(order: Order) -> int:
+    """Products that a unit takes in at once."""
+    if isinstance(order, Tree | DotAdd):
+        return order.width
+    return order.terms if isinstance(order, Fused | Staged) else 1
 
 
 def mac_pieces(unit: MacUnit) -> list[Piece]:
@@ -258,7 +270,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     how = stochastic_of(unit.rounding)
     if how and any(piece.name.endswith("rounding") and piece.transistors for piece in pieces):
         width = f"{how.bits} bits of a register of {how.lfsr or max(TAPS)}"
-        pieces.append(Piece("random generator", t.random_generator(how), width))
+        pieces.append(Piece("random generator", t.random_generator(how), width, beside=True))
     if isinstance(order, DoubleWord):
         pass  # both words are rounded into the output's format at once
     elif unit.requantization is not None:
@@ -272,10 +284,10 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
 
 
 def _stored(unit: MacUnit, width: int) -> Piece:
-    """A table of products, by a tree of multiplexers."""
+    """A table of products."""
     entries = 1 << (unit.a.width + unit.b.width)
     note = f"{entries} products of {width} bits"
-    return Piece("products", (entries - 1) * t.mux(width), note)
+    return Piece("products", t.table(entries, width), note)
 
 
 def _masked(fmt: Format) -> Format:
@@ -310,7 +322,7 @@ def requantizer(how: Requantization, wide: SumFormat, fmt: SumFormat) -> list[Pi
     return [replace(piece, per="output") for piece in pieces]
 
 
-def _requant_rounder(kept: int, dropped: int, mode: str) -> int:
+def _requant_rounder(kept: int, dropped: int, mode: str) -> t.Logic:
     """half-up adds the bit below the last one, which is all that a two's complement rna does."""
     return t.rounder(kept, dropped, "rna" if mode == "half-up" else mode)
 
@@ -322,7 +334,7 @@ def accumulate(value: Number, fmt: SumFormat, unit: MacUnit, fused: bool) -> lis
         pieces = add_float(value, fmt, unit.rounding, overflow, fused)
     else:
         pieces = add_fixed(value, fmt, unit.rounding, overflow)
-    return [*pieces, Piece("accumulator register", t.register(fmt.width), f"{fmt.width} bits")]
+    return [*pieces, register("accumulator register", fmt.width)]
 
 
 def _outer_sum(unit: MacUnit) -> list[Piece]:
@@ -351,13 +363,13 @@ def _bins(unit: MacUnit, order: Bins) -> list[Piece]:
     plain = replace(unit, accumulator=unit.outer_format, order=Sequential(), daz=False)
     sums = accumulate(number_of(decoded(masked)), unit.accumulator, unit, fused=False)
     bits = unit.accumulator.width
-    ports = Piece("bin selection", 2 * (order.count - 1) * t.mux(bits), f"{order.count} bins")
+    ports = 2 * t.selection(order.count, bits)
     after = mac_pieces(replace(plain, a=unit.accumulator, b=book))
     return [
         *look_up(masked),
         *sums[:-1],
         replace(sums[-1], name="bins", copies=order.count),
-        ports,
+        Piece("bin selection", ports, f"{order.count} bins"),
         *(
             replace(piece, name=f"last {piece.name}", per="output", uses=order.count)
             if piece.per == "mac"
@@ -368,15 +380,16 @@ def _bins(unit: MacUnit, order: Bins) -> list[Piece]:
 
 
 def _tree(unit: MacUnit, product: Number, order: Tree) -> list[Piece]:
-    """The nodes on two leaves, the other nodes, and the accumulator."""
+    """The nodes on two leaves, the other nodes, each with its register, and the accumulator."""
     fmt, pairs = unit.accumulator, order.width // 2
     value = number_of(fmt)
     found = []
     for name, number, count in (("leaf", product, pairs), ("node", value, order.width - 1 - pairs)):
-        adder = accumulate(number, fmt, unit, name == "leaf" and unit.product_format is None)[:-1]
+        fused = name == "leaf" and unit.product_format is None
+        *adder, held = accumulate(number, fmt, unit, fused)
         found += [
             replace(piece, name=f"{name}: {piece.name}", per="chunk", copies=count, uses=count)
-            for piece in adder
+            for piece in (*adder, replace(held, name="register"))
             if count
         ]
     root = accumulate(value, fmt, unit, fused=False)
@@ -392,6 +405,7 @@ def _exact_group(unit: MacUnit, product: Number, order: DotAdd) -> list[Piece]:
     placed = [placement(product, total, bits)] if product.floating else []
     count = order.width - 1
     adders = Piece("exact adder", t.adder(bits), f"{bits} bits", "chunk", count, count)
+    adders = replace(adders, levels=(order.width - 1).bit_length())
     own: list[Piece] = []
     if order.partial is not None:
         own = convert(total, order.partial, "rne", "saturate", "partial sum")
@@ -416,7 +430,7 @@ def _exact_sum(unit: MacUnit, product: Number) -> list[Piece]:
     return [
         *placed,
         Piece("wide adder", t.adder(bits), f"{bits} bits"),
-        Piece("exact register", t.register(bits), f"{bits} bits, {EXACT_GUARD_BITS} of them guard"),
+        register("exact register", bits, f"{bits} bits, {EXACT_GUARD_BITS} of them guard"),
         *(replace(piece, per="output") for piece in done),
     ]
 
@@ -451,7 +465,7 @@ def _addition(fmt: SumFormat) -> list[Piece]:
 
 
 def _rank(name: str, bits: int, exponent: int) -> Piece:
-    return Piece(name, t.register(bits + exponent + FLAGS), "one pipeline rank")
+    return register(name, bits + exponent + FLAGS, "one pipeline rank")
 
 
 def _bits(fmt: SumFormat) -> int:

@@ -12,7 +12,7 @@ from itertools import combinations
 
 from hwsim.costs import primitives
 
-MODELS: dict[str, Callable[[int, int], int]] = {
+MODELS: dict[str, Callable[[int, int], primitives.Logic]] = {
     "adder": lambda a, b: primitives.adder(a),
     "multiplier": primitives.multiplier,
     "comparator": lambda a, b: primitives.comparator(a),
@@ -42,14 +42,14 @@ def netlists() -> tuple[Netlist, ...]:
     """Every netlist that is shipped.
 
     >>> [(n.transistors, n.modelled) for n in netlists() if n.part == "adder" and n.a_bits == 8]
-    [(352, 312)]
+    [(352, 317)]
     """
     text = files("hwsim.costs").joinpath("synthesis.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     found = []
     for row in rows:
         a, b = int(row["a_bits"]), int(row["b_bits"])
-        modelled = MODELS[row["part"]](a, b)
+        modelled = MODELS[row["part"]](a, b).transistors
         found.append(Netlist(row["part"], a, b, int(row["transistors"]), modelled))
     return tuple(found)
 

@@ -1,7 +1,7 @@
 """Operands that are tables: what they are once decoded, and the parts that decode them.
 
 A power of two shifts an integer, and adds to the exponent of a float.  A binary operand flips a
-sign.  A codebook is a tree of multiplexers over constants; its entry is then multiplied.
+sign.  A codebook is a table of constants; its entry is then multiplied.
 """
 
 from __future__ import annotations
@@ -69,19 +69,19 @@ def shift(fmt: Format, other: Format) -> list[Piece]:
     """A power of two times an integer."""
     word = decoded(other).width
     wide = word + _span(fmt)
-    flip = Piece("sign flip", t.complementer(word) if fmt.signed else 0, f"{word} bits")
-    zero = Piece("zero", t.AND * word if fmt.has_zero else 0, f"{word} bits masked")
+    flip = Piece("sign flip", t.complementer(word) * fmt.signed, f"{word} bits")
+    zero = Piece("zero", t.AND * (word * fmt.has_zero), f"{word} bits masked")
     note = f"{wide} bits by 0 … {_span(fmt)}"
     return [*look_up(other), flip, zero, Piece("shifter", t.shifter(wide, _span(fmt)), note)]
 
 
 def look_up(fmt: Format) -> list[Piece]:
-    """The table of a codebook's entries, by a tree of multiplexers."""
+    """The table of a codebook's entries."""
     if not isinstance(fmt, CodebookFormat):
         return []
     entries, width = len(fmt.values), decoded(fmt).width
     note = f"{entries} entries of {width} bits"
-    return [Piece("codebook", (entries - 1) * t.mux(width), note)]
+    return [Piece("codebook", t.table(entries, width), note)]
 
 
 def sign_flip(other: Format, normalise: bool) -> list[Piece]:
@@ -94,5 +94,5 @@ def sign_flip(other: Format, normalise: bool) -> list[Piece]:
     decode = fields_decoder(fmt)
     if normalise and needs_normaliser(fmt):
         decode += normaliser(fmt.precision)
-        decode += t.narrow_adder(fmt.exponent_bits + 1, t.bits_for(fmt.precision))
+        decode |= t.narrow_adder(fmt.exponent_bits + 1, t.bits_for(fmt.precision))
     return [*table, Piece("operand decode", decode), Piece("sign flip", t.XOR)]

@@ -47,7 +47,7 @@ def test_one_constant_fitted_on_one_point(node):
 def test_rows_print_both_sides():
     text = str(ROWS[0])
     assert "0.0300" in text
-    assert "0.0245" in text
+    assert "0.0249" in text
     assert "Horowitz" in text
 
 

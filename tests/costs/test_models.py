@@ -221,11 +221,12 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
         main(["cost", "int8xint8+int32", "bf16xbf16+fp32"])
     printed = capsys.readouterr().out
     assert "no price of mul bf16" in printed
-    assert "0.3641" in printed
+    assert "0.3664" in printed
     with pytest.raises(SystemExit, match="0"):
         main(["cost", "compare", "--plot", str(tmp_path / "models.png"), "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert [row["model"] for row in found["models"]] == list(NAMES)
+    names = ["structural", "structural, 7nm", "plain", "qkeras", "horowitz", "jouppi"]
+    assert [row["model"] for row in found["models"]] == names
     assert (tmp_path / "models.png").stat().st_size > 10_000
     with pytest.raises(SystemExit, match="2"):
         main(["cost", "int8xint8+int32", "--plot", str(tmp_path / "x.png")])

@@ -20,12 +20,10 @@ def test_within_15_percent(netlist: Netlist) -> None:
     assert abs(netlist.error) < 0.15
 
 
-def test_all_clear_pairs_but_one_are_ranked() -> None:
-    """Adders and multipliers together; the one stands in docs/costs.md too.  A wrong model would
-    be seen."""
+def test_all_clear_pairs_are_ranked() -> None:
+    """Adders and multipliers together.  A wrong model would be seen."""
     assert len(SQUARE) == 60
-    wrong = [(a.part, a.a_bits, b.part, b.a_bits) for a, b in misranked(SQUARE)]
-    assert wrong == [("multiplier", 6, "adder", 32)]
+    assert misranked(SQUARE) == []
     swapped = [Netlist("x", 1, 1, n.transistors, -n.modelled) for n in SQUARE]
     assert len(misranked(swapped)) > 1000
 
