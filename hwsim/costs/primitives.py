@@ -46,8 +46,9 @@ class Logic:
 
     def __or__(self, beside: Logic) -> Logic:
         """Both work at the same time."""
-        longer = max(self, beside, key=lambda logic: logic.depth)
-        return Logic(self.transistors + beside.transistors, longer.depth, longer.bitwise)
+        bitwise = all(logic.bitwise for logic in (self, beside) if logic.depth)
+        depth = max(self.depth, beside.depth)
+        return Logic(self.transistors + beside.transistors, depth, bitwise)
 
     def __mul__(self, copies: int) -> Logic:
         """``copies`` of it, all at work at the same time."""

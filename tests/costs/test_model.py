@@ -140,6 +140,38 @@ def test_monotone_in_the_operands_of_other_orders(order, a, b):
             assert cost(replace(unit, **{name: wider})).energy_pj > here
 
 
+ORDERS = ("chunk8", "lanes4", "lanes8-tree", "tree4", "tree16", "dot4", "rev2", "fused4f11")
+ORDERS += ("fused16f25z-133", "staged8f24s31", "kahan", "double", "exact", "mul_add", "sr8")
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@given(a=small, b=small, acc=large)
+def test_monotone_in_every_width_whatever_the_order(order, a, b, acc):
+    """But for what falls away in a format that holds every sum: rounding, overflow, subnormals."""
+    unit = parse_unit(f"{a}x{b}+{acc}:{order}")
+    here = _by_name(unit)
+    for name, fmt in (("a", a), ("b", b), ("accumulator", acc)):
+        for wider in _wider(fmt):
+            there = _by_name(replace(unit, **{name: wider}))
+            gone = {part for part in here if part.endswith(OPTIONAL)}
+            gone = {part for part in gone if there.get(part, 0) < here[part]}
+            assert _without(gone, there) > _without(gone, here)
+
+
+OPTIONAL = ("rounding", "overflow and specials", "small results")
+
+
+def _by_name(unit: MacUnit) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for part in cost(unit).parts:
+        found[part.name] = found.get(part.name, 0) + part.transistors
+    return found
+
+
+def _without(names: set[str], parts: dict[str, int]) -> int:
+    return sum(transistors for name, transistors in parts.items() if name not in names)
+
+
 @pytest.mark.parametrize("overflow", ["saturate", "wrap"])
 @given(a=st.integers(1, 16), b=st.integers(1, 16), bits=st.integers(2, 48))
 def test_monotone_in_every_width_of_an_integer_unit(overflow, a, b, bits):
@@ -151,6 +183,10 @@ def test_monotone_in_every_width_of_an_integer_unit(overflow, a, b, bits):
     assert here < energy(a, b + 1, bits)
     assert here < energy(a, b, bits + 1)
     assert here == energy(b, a, bits)
+    depths = [
+        cost(f"int{a + i}xint{b}+int{bits + k}:{overflow}").depth for i in (0, 1) for k in (0, 1)
+    ]
+    assert depths[0] <= min(depths[1:3]) <= max(depths[1:3]) <= depths[3]
 
 
 @given(st.integers(1, 16), st.integers(2, 48))
