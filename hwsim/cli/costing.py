@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hwsim.costs.comparing import Benchmark
     from hwsim.costs.model import Cost
     from hwsim.costs.models import CostModel
+    from hwsim.costs.nodes import Node
 
 COMPARE = "compare"
 AT_45NM = ("structural", "plain", "qkeras", "horowitz")
@@ -29,6 +30,13 @@ AT_45NM = ("structural", "plain", "qkeras", "horowitz")
     multiple=True,
     help="structural, plain, qkeras, horowitz, jouppi, gates or a .toml of prices; repeatable.",
 )
+@click.option(
+    "--calibrate",
+    "points",
+    multiple=True,
+    metavar="'OP FORMAT=PJ'",
+    help="A measured energy, for a node of your own; repeatable.",
+)
 @click.option("--node", help="Technology of the structural model: 45nm (default) or 7nm.")
 @click.option("--plot", "plot_path", metavar="FILE", help="With compare: draw it (png, svg, pdf).")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
@@ -36,6 +44,7 @@ def cost_command(
     units: tuple[str, ...],
     models: tuple[str, ...],
     node: str | None,
+    points: tuple[str, ...],
     plot_path: str | None,
     as_json: bool,
 ) -> None:
@@ -51,6 +60,7 @@ def cost_command(
     Examples:
       hwsim cost int8xint8+int32 bf16xbf16+fp32
       hwsim cost e4m3xe4m3+fp16 --model structural --model mine.toml
+      hwsim cost e4m3xe4m3+fp16 --calibrate "mul int8=0.05" --calibrate "add fp32=0.3"
       hwsim cost compare --plot models.png
     \b
     mine.toml:
@@ -64,9 +74,10 @@ def cost_command(
     from hwsim.costs.models import benchmarked, cost_model
 
     comparing = units == (COMPARE,)
-    names = models or (("structural",) if node else AT_45NM)
-    chosen = [cost_model(name, node if name == "structural" else None) for name in names]
-    if comparing and not models and not node:
+    own = _calibrated(points, node)
+    names = models or (("structural",) if own else AT_45NM)
+    chosen = [cost_model(name, own if name == "structural" else None) for name in names]
+    if comparing and not models and not own:
         chosen = benchmarked()
     check_path("--plot", plot_path, (".png", ".svg", ".pdf"))
     if comparing:
@@ -75,6 +86,26 @@ def cost_command(
         raise click.UsageError("--plot: only `hwsim cost compare` draws")
     else:
         _show(units, chosen, as_json)
+
+
+def _calibrated(points: tuple[str, ...], node: str | None) -> Node | str | None:
+    """The node that was asked for: by name, or by what was measured on it."""
+    from hwsim.costs.calibrating import calibrated_node
+
+    if not points:
+        return node
+    if node:
+        raise click.UsageError("--node, --calibrate: one of the two")
+    measured = {}
+    for text in points:
+        what, _, value = text.rpartition("=")
+        try:
+            measured[what.strip()] = float(value)
+        except ValueError:
+            raise click.UsageError(
+                f"--calibrate {text!r}: an operation or unit, =, and pJ, as in 'mul int8=0.07'"
+            ) from None
+    return calibrated_node(measured)
 
 
 def _compare(models: list[CostModel], plot_path: str | None, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """What a MAC unit costs in energy and area; imports no simulation, so no price changes a bit."""
 
 from hwsim.costs.anchors import ANCHORS, Anchor, Comparison, compare_anchors
+from hwsim.costs.calibrating import calibrated_node
 from hwsim.costs.comparing import Benchmark, Prediction, Record, compare_models
 from hwsim.costs.memory import (
     LayerCost,
@@ -41,6 +42,7 @@ __all__ = [
     "Record",
     "Traffic",
     "UnpricedError",
+    "calibrated_node",
     "compare_anchors",
     "compare_models",
     "cost",

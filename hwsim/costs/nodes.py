@@ -13,6 +13,7 @@ from dataclasses import dataclass
 class Node:
     """Constants of one process node.
 
+    feature_nm : 0 where it does not matter.
     energy_aj_per_transistor : average switched energy per operation and transistor, aJ (1e-18 J),
         for random operands, glitches included as far as the calibration point includes them.
     area_um2_per_transistor : placed area per transistor, µm²; None where no published integer
