@@ -14,7 +14,6 @@ from hwsim.formats import FixedFormat, FloatFormat, PositFormat, SumFormat, stoc
 
 Scaled = FloatFormat | PositFormat  # what has an exponent
 
-FLAGS = 4  # sign, zero, Inf, NaN travel beside a number inside a floating-point unit
 GUARD_ROUND_STICKY = 3
 
 
@@ -121,11 +120,6 @@ def fields_decoder(fmt: SumFormat) -> t.Logic:
     return zero | nan | t.gate_tree(x + f) * fmt.has_inf
 
 
-def normaliser(bits: int) -> t.Logic:
-    """Leading-zero counter and left shifter; nothing for one bit."""
-    return t.leading_zero_counter(bits) + t.shifter(bits, bits - 1)
-
-
 def needs_normaliser(fmt: SumFormat) -> bool:
     """Whether values of ``fmt`` may have leading zeros on entry to a floating-point unit."""
     if isinstance(fmt, FloatFormat):
@@ -134,7 +128,8 @@ def needs_normaliser(fmt: SumFormat) -> bool:
 
 
 def out_of_range(fmt: SumFormat, overflow: str) -> t.Logic:
-    """Detect overflow and replace the result by a constant: one AND and one OR per bit."""
+    """Detect overflow and replace the result by a constant: one AND or OR per bit; of fixed point
+    both, as there are two constants."""
     if overflow == "wrap":
         return t.NOTHING
     if isinstance(fmt, FixedFormat):
@@ -143,7 +138,7 @@ def out_of_range(fmt: SumFormat, overflow: str) -> t.Logic:
         return t.NOTHING  # the encoder's ends
     whole = fmt.specials in ("ieee", "fnuz")  # overflow shows in the exponent alone
     detect = t.gate_tree(fmt.exponent_bits + (0 if whole else fmt.fraction_bits)) + 2 * t.AND
-    return detect + 2 * t.AND * fmt.width
+    return detect + t.AND * fmt.width
 
 
 def special_results(fmt: SumFormat) -> t.Logic:
@@ -157,10 +152,8 @@ def small_results(fmt: FloatFormat, bits: int, exponent: int) -> t.Logic:
     """Below the smallest normal: shift right onto the subnormal grid, or flush to zero."""
     if not fmt.has_subnormals:
         return t.AND * fmt.width
-    amount = t.constant_adder(exponent) | t.comparator(exponent)
-    reach = min(bits, fmt.precision + 2)  # further shifts leave only the sticky bit
-    clamp = t.mux(t.bits_for(reach + 1))
-    return amount + clamp + t.shifter(bits, reach, sticky=True)
+    amount = t.constant_adder(exponent) | t.constant_comparator(exponent)
+    return amount + t.shifter(bits, bits, sticky=True)
 
 
 def convert(value: Number, fmt: SumFormat, rounding: str, overflow: str, role: str) -> list[Piece]:
@@ -170,10 +163,10 @@ def convert(value: Number, fmt: SumFormat, rounding: str, overflow: str, role: s
     if isinstance(fmt, FixedFormat):
         return _to_fixed(value, fmt, rounding, overflow, role)
     if value.floating:  # a product of normalised significands needs one step at most
-        normal = t.mux(value.bits) | t.incrementer(exponent) + t.constant_adder(exponent)
+        normal = t.mux(value.bits) | t.incrementer(exponent)  # the step is the bias's carry
         note = "one step, and the new bias"
     else:
-        normal = t.complementer(value.bits) + normaliser(value.bits)
+        normal = t.complementer(value.bits) + t.normaliser(value.bits)
         note = f"{value.bits} bits to sign and magnitude, leading zeros removed"
     if isinstance(fmt, PositFormat):
         return [
@@ -230,7 +223,7 @@ def placement(value: Number, target: Number, width: int) -> Piece:
     exponent = exponent_bits(value, target)
     width = max(width, value.bits)
     shift = t.shifter(width, width - 1, sticky=value.low < target.low)
-    amount = t.constant_adder(exponent) | t.comparator(exponent)
+    amount = t.constant_adder(exponent) | t.constant_comparator(exponent)
     note = f"{value.bits} bits into {width}, then two's complement"
     return Piece("alignment shifter", amount + shift + t.XOR * width, note)
 
@@ -261,23 +254,24 @@ def add_float(value: Number, fmt: Scaled, rounding: str, overflow: str, fused: b
 
     fused : the addend is an unrounded product: the accumulator is aligned beside it while it is
         being multiplied, in a window of p + q + 3 bits.  Otherwise the two are compared and
-        swapped, and the smaller is aligned in max(p, q) + 3 bits.  sr with N bits keeps N + 2
-        under p, or under the larger of the two.
+        swapped, and the smaller is aligned in max(p, q) + 3 bits.  sr with N bits has N + 2 in
+        place of the 3.
     """
     pieces = []
     if not value.floating:
         pieces = [
             Piece(
                 "product to float",
-                t.complementer(value.bits) + normaliser(value.bits),
+                t.complementer(value.bits) + t.normaliser(value.bits),
                 "sign and magnitude, then normalised",
             )
         ]
         value = replace(value, floating=True)
     exponent = exponent_bits(value, number_of(fmt))
     front = _fused_front if fused else _swapping_front
-    window, aligned = front(value.bits, fmt, exponent, bits_below(rounding))
-    return [*pieces, *aligned, *_float_back(fmt, window, exponent, rounding, overflow)]
+    window, aligned = front(value, fmt, exponent, bits_below(rounding))
+    back = _normalised(value, fmt, window, exponent)
+    return [*pieces, *aligned, *back, *_float_back(fmt, window, exponent, rounding, overflow)]
 
 
 def bits_below(rounding: str) -> int:
@@ -287,14 +281,22 @@ def bits_below(rounding: str) -> int:
     return max(GUARD_ROUND_STICKY, how.bits + 2) if how else GUARD_ROUND_STICKY
 
 
-def _fused_front(q: int, fmt: Scaled, exponent: int, below: int) -> tuple[int, list[Piece]]:
-    p = fmt.precision
-    window = p + max(q + GUARD_ROUND_STICKY, below)
+def _farthest(value: Number, fmt: Scaled) -> int:
+    """Places that the smaller of the two moves at most."""
+    target = number_of(fmt)
+    return max(value.high - target.smallest, target.high - value.smallest)
+
+
+def _fused_front(
+    value: Number, fmt: Scaled, exponent: int, below: int
+) -> tuple[int, list[Piece]]:
+    p, q = fmt.precision, value.bits
+    window = p + q + below  # the accumulator may lead by as many places as decide its rounding
     stages = t.bits_for(window + 1)
     # bits that cannot yet have been reached need no multiplexer
     muxes = sum(min(window, p + (2 << k) - 1) for k in range(stages))
     shift = t.Logic((t.mux(muxes) + t.gate_tree(p)).transistors, 2 * stages + 3)
-    amount = t.adder(exponent) + (t.constant_adder(exponent) | t.comparator(exponent))
+    amount = t.adder(exponent) + (t.constant_adder(exponent) | t.constant_comparator(exponent))
     amount += t.mux(stages)
     # upper bits only take a carry; an effective subtraction that goes negative is complemented
     add = t.XOR * p + t.adder(q + 1)
@@ -307,12 +309,15 @@ def _fused_front(q: int, fmt: Scaled, exponent: int, below: int) -> tuple[int, l
     ]
 
 
-def _swapping_front(q: int, fmt: Scaled, exponent: int, below: int) -> tuple[int, list[Piece]]:
-    wide = max(fmt.precision, q)
+def _swapping_front(
+    value: Number, fmt: Scaled, exponent: int, below: int
+) -> tuple[int, list[Piece]]:
+    wide = max(fmt.precision, value.bits)
     window = wide + below
     swap = t.comparator(exponent - 1 + wide) + t.mux(2 * (exponent - 1 + wide))
     amount = t.adder(exponent - 1) + t.gate_tree(exponent)
-    shift = t.shifter(window - 1, window - 1, sticky=True)
+    reach = min(window - 1, _farthest(value, fmt))
+    shift = t.shifter(window - 1, reach, sticky=True)
     return window, [
         Piece("accumulator decode", fields_decoder(fmt)),
         Piece("alignment shifter", swap + amount + shift, f"compare, swap, {window} bits"),
@@ -320,23 +325,27 @@ def _swapping_front(q: int, fmt: Scaled, exponent: int, below: int) -> tuple[int
     ]
 
 
+def _normalised(value: Number, fmt: Scaled, window: int, exponent: int) -> list[Piece]:
+    """A sum of ``window`` bits and its carry, without leading zeros; with subnormals the shift
+    stops at the smallest exponent."""
+    most, less = None, t.narrow_adder(exponent, t.bits_for(window + 2))
+    after = t.NOTHING
+    if isinstance(fmt, FloatFormat) and fmt.has_subnormals:
+        most = max(value.high, fmt.emax) + 1 - fmt.emin
+        after = t.comparator(exponent) + t.mux(t.bits_for(window + 2))
+    elif isinstance(fmt, FloatFormat):
+        after = t.AND * fmt.width  # flush to zero
+    shift = (t.normaliser(window + 1, most) | less) + after
+    return [Piece("normalisation", shift, f"leading zeros and shift, {window + 1} bits")]
+
+
 def _float_back(
     fmt: Scaled, window: int, exponent: int, rounding: str, overflow: str
 ) -> list[Piece]:
-    """Normalise, round and pack a sum of ``window`` bits and its carry."""
-    shift = normaliser(window + 1) | t.narrow_adder(exponent, t.bits_for(window + 2))
+    """Round and pack a sum of ``window`` bits and its carry."""
     if isinstance(fmt, PositFormat):
-        note = f"leading zeros and shift, {window + 1} bits"
-        return [
-            Piece("normalisation", shift, note),
-            *_to_posit(window + 1, fmt, exponent, rounding),
-        ]
-    if fmt.has_subnormals:  # the shift stops at the smallest exponent
-        shift += t.comparator(exponent) + t.mux(t.bits_for(window + 2))
-    else:
-        shift += t.AND * fmt.width  # flush to zero
+        return _to_posit(window + 1, fmt, exponent, rounding)
     return [
-        Piece("normalisation", shift, f"leading zeros and shift, {window + 1} bits"),
         Piece("rounding", t.rounder(fmt.width, window + 1 - fmt.precision, rounding), rounding),
         Piece(
             "overflow and specials", out_of_range(fmt, overflow) | special_results(fmt), overflow

@@ -29,12 +29,12 @@ Choices, the same for every unit (none is fitted to a price):
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from fractions import Fraction
 
 from hwsim.costs import primitives as t
 from hwsim.costs.blocks import (
-    FLAGS,
     GUARD_ROUND_STICKY,
     Number,
     Piece,
@@ -45,7 +45,6 @@ from hwsim.costs.blocks import (
     exponent_bits,
     fields_decoder,
     needs_normaliser,
-    normaliser,
     number_of,
     out_of_range,
     placement,
@@ -163,7 +162,9 @@ def multiplier_pieces(
             return shift(power, other)
     tables = look_up(a) + look_up(b)
     a, b = decoded(a), decoded(b)
-    array = [Piece("significand multiplier", t.multiplier(_bits(a), _bits(b)), _times(a, b))]
+    removed = normalise and (needs_normaliser(a) or needs_normaliser(b)) and product.floating
+    times = t.late_multiplier if removed else t.multiplier
+    array = [Piece("significand multiplier", times(_bits(a), _bits(b)), _times(a, b))]
     if core is not None:
         array = [*_signs(a, b, core), *core_pieces(core)]
     pieces = [*tables, *array]
@@ -171,21 +172,19 @@ def multiplier_pieces(
         return pieces
     decode = t.NOTHING
     exponent = exponent_bits(product)
-    sums = t.adder(exponent)
-    removed = False
     for fmt in (a, b):
         own = t.NOTHING
         if isinstance(fmt, FixedFormat) and fmt.signed:
             own = t.complementer(fmt.width)
-        if normalise and needs_normaliser(fmt):
-            own, removed = own + normaliser(_bits(fmt)), True
-            sums += t.narrow_adder(exponent, t.bits_for(_bits(fmt)))
+        if normalise and needs_normaliser(fmt):  # a float with leading zeros has the least exponent
+            own += t.normaliser(_bits(fmt)) + t.mux(t.bits_for(_bits(fmt)))
         decode |= fields_decoder(fmt) + own
     note = "leading zeros removed" if removed else "no leading zeros to remove"
+    sums = t.adder(exponent - 1) | t.XOR
     return [
         Piece("operand decode", decode, note),
         *pieces,
-        Piece("exponent adder", sums | t.XOR, f"{exponent} bits, and the sign", beside=True),
+        Piece("exponent adder", sums, f"{exponent - 1} bits, and the sign", beside=True),
     ]
 
 
@@ -244,7 +243,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         product = number_of(into)
     if product.floating or isinstance(unit.accumulator, Scaled):
         exponent = exponent_bits(product) if product.floating else 0
-        pieces.append(_rank("product register", product.bits, exponent))
+        pieces.append(_rank("product register", product.bits, exponent, sides))
     fused, scales = unit.product_format is None, scale_pieces(unit, product)
     if exact:
         pieces += _exact_sum(unit, product)
@@ -444,7 +443,7 @@ def operation_pieces(operation: str, a: Format, b: Format) -> list[Piece]:
     if operation == "mul" and a == b and isinstance(a, Scaled):
         product = product_of(a, b)
         done = convert(product, a, "rne", a.default_overflow, "product")
-        rank = _rank("pipeline register", product.bits, exponent_bits(product))
+        rank = _rank("pipeline register", product.bits, exponent_bits(product), (a, b))
         return [*multiplier_pieces(a, b, normalise=True), rank, *done]
     raise ValueError(
         f"operation={operation!r} of {a} and {b}: 'add' and 'mul' of one format, and 'mul' of any "
@@ -457,15 +456,21 @@ def _addition(fmt: SumFormat) -> list[Piece]:
         return [Piece("adder", t.adder(fmt.width), f"{fmt.width} bits, wraps")]
     value = number_of(fmt)
     window = 2 * fmt.precision + GUARD_ROUND_STICKY  # both significands, one of them aligned
+    pieces = add_float(value, fmt, "rne", fmt.default_overflow, fused=False)
+    aligned = 1 + [piece.name for piece in pieces].index("alignment shifter")
     return [
         Piece("operand decode", fields_decoder(fmt)),
-        *add_float(value, fmt, "rne", fmt.default_overflow, fused=False),
-        _rank("pipeline register", window, exponent_bits(value)),
+        *pieces[:aligned],
+        _rank("pipeline register", window, exponent_bits(value), (fmt, fmt)),
+        *pieces[aligned:],
     ]
 
 
-def _rank(name: str, bits: int, exponent: int) -> Piece:
-    return register(name, bits + exponent + FLAGS, "one pipeline rank")
+def _rank(name: str, bits: int, exponent: int, operands: Collection[Format]) -> Piece:
+    """A significand, its exponent (none of 0 bits), and flags: sign, zero, and Inf and NaN where
+    an operand may be one."""
+    flags = 2 + any(x.has_inf for x in operands) + any(x.has_nan for x in operands)
+    return register(name, bits + max(0, exponent - 1) + flags, "one pipeline rank")
 
 
 def _bits(fmt: SumFormat) -> int:

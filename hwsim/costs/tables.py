@@ -12,7 +12,6 @@ from hwsim.costs.blocks import (
     Piece,
     fields_decoder,
     needs_normaliser,
-    normaliser,
     number_of,
 )
 from hwsim.formats import (
@@ -93,6 +92,6 @@ def sign_flip(other: Format, normalise: bool) -> list[Piece]:
         return [*table, Piece("sign flip", t.complementer(fmt.width), f"{fmt.width} bits")]
     decode = fields_decoder(fmt)
     if normalise and needs_normaliser(fmt):
-        decode += normaliser(fmt.precision)
+        decode += t.normaliser(fmt.precision)
         decode |= t.narrow_adder(fmt.exponent_bits + 1, t.bits_for(fmt.precision))
     return [*table, Piece("operand decode", decode), Piece("sign flip", t.XOR)]
