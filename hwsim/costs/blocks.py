@@ -95,6 +95,12 @@ def number_of(fmt: SumFormat) -> Number:
     return Number(fmt.width, low, low + fmt.width - 1, low, False)
 
 
+def stored(fmt: SumFormat) -> Number:
+    """The same where leading zeros of subnormals stay: their exponent is the smallest normal's."""
+    number = number_of(fmt)
+    return replace(number, smallest=fmt.emin) if isinstance(fmt, FloatFormat) else number
+
+
 def exponent_bits(*numbers: Number) -> int:
     """Width of a signed exponent that tells every value of ``numbers`` apart, and out of range."""
     low = min(n.smallest for n in numbers)
@@ -145,7 +151,7 @@ def special_results(fmt: SumFormat) -> t.Logic:
     """NaN and Inf operands override the result; nothing where ``fmt`` has neither."""
     if not (fmt.has_inf or fmt.has_nan):
         return t.NOTHING
-    return 8 * t.AND + t.mux(fmt.width)
+    return 8 * t.AND + t.AND * fmt.width
 
 
 def small_results(fmt: FloatFormat, bits: int, exponent: int) -> t.Logic:
@@ -209,7 +215,7 @@ def _to_fixed(
     pieces = []
     dropped = max(0, target.low - value.low)
     if value.floating:
-        pieces.append(placement(value, target, fmt.width + min(dropped, 2)))
+        pieces.append(placement(value, target, fmt.width + _kept_below(rounding, dropped)))
     rounder = t.rounder(fmt.width, dropped, rounding)
     return [
         *pieces,
@@ -240,7 +246,7 @@ def add_fixed(
         width = reach - target.low + 1
     pieces = []
     if value.floating:
-        pieces.append(placement(value, target, width + min(dropped, 2)))
+        pieces.append(placement(value, target, width + _kept_below(rounding, dropped)))
     return [
         *pieces,
         Piece(role, t.adder(width), f"{width} bits"),
@@ -249,13 +255,11 @@ def add_fixed(
     ]
 
 
-def add_float(value: Number, fmt: Scaled, rounding: str, overflow: str, fused: bool) -> list[Piece]:
+def add_float(value: Number, fmt: Scaled, rounding: str, overflow: str) -> list[Piece]:
     """fmt ← R(fmt + value), one rounding.
 
-    fused : the addend is an unrounded product: the accumulator is aligned beside it while it is
-        being multiplied, in a window of p + q + 3 bits.  Otherwise the two are compared and
-        swapped, and the smaller is aligned in max(p, q) + 3 bits.  sr with N bits has N + 2 in
-        place of the 3.
+    The two, of p and q bits, are compared and swapped, and the smaller is aligned in max(p, q) + 3
+    bits; sr with N bits has N + 2 in place of the 3.
     """
     pieces = []
     if not value.floating:
@@ -267,11 +271,15 @@ def add_float(value: Number, fmt: Scaled, rounding: str, overflow: str, fused: b
             )
         ]
         value = replace(value, floating=True)
-    exponent = exponent_bits(value, number_of(fmt))
-    front = _fused_front if fused else _swapping_front
-    window, aligned = front(value, fmt, exponent, bits_below(rounding))
+    exponent = exponent_bits(value, stored(fmt))
+    window, aligned = _aligned(value, fmt, exponent, bits_below(rounding))
     back = _normalised(value, fmt, window, exponent)
     return [*pieces, *aligned, *back, *_float_back(fmt, window, exponent, rounding, overflow)]
+
+
+def _kept_below(rounding: str, dropped: int) -> int:
+    """Of bits under the last place of a word, those that are not sticky."""
+    return min(dropped, bits_below(rounding) - 1)
 
 
 def bits_below(rounding: str) -> int:
@@ -283,56 +291,35 @@ def bits_below(rounding: str) -> int:
 
 def _farthest(value: Number, fmt: Scaled) -> int:
     """Places that the smaller of the two moves at most."""
-    target = number_of(fmt)
+    target = stored(fmt)
     return max(value.high - target.smallest, target.high - value.smallest)
 
 
-def _fused_front(
-    value: Number, fmt: Scaled, exponent: int, below: int
-) -> tuple[int, list[Piece]]:
-    p, q = fmt.precision, value.bits
-    window = p + q + below  # the accumulator may lead by as many places as decide its rounding
-    stages = t.bits_for(window + 1)
-    # bits that cannot yet have been reached need no multiplexer
-    muxes = sum(min(window, p + (2 << k) - 1) for k in range(stages))
-    shift = t.Logic((t.mux(muxes) + t.gate_tree(p)).transistors, 2 * stages + 3)
-    amount = t.adder(exponent) + (t.constant_adder(exponent) | t.constant_comparator(exponent))
-    amount += t.mux(stages)
-    # upper bits only take a carry; an effective subtraction that goes negative is complemented
-    add = t.XOR * p + t.adder(q + 1)
-    add = t.Logic(add.transistors, t.adder(window).depth, True)
-    add = add + t.incrementer(window - q - 1) + t.complementer(window)
-    return window, [
-        Piece("accumulator decode", fields_decoder(fmt)),
-        Piece("alignment shifter", amount + shift, f"{p} bits in {window}"),
-        Piece("wide adder", add, f"{window} bits, result to sign and magnitude"),
-    ]
-
-
-def _swapping_front(
-    value: Number, fmt: Scaled, exponent: int, below: int
-) -> tuple[int, list[Piece]]:
+def _aligned(value: Number, fmt: Scaled, exponent: int, below: int) -> tuple[int, list[Piece]]:
+    """The larger of the two stays, the other is shifted, and both are added."""
     wide = max(fmt.precision, value.bits)
     window = wide + below
-    swap = t.comparator(exponent - 1 + wide) + t.mux(2 * (exponent - 1 + wide))
     amount = t.adder(exponent - 1) + t.gate_tree(exponent)
+    swap = (t.comparator(exponent - 1 + wide) | amount) + t.mux(2 * (exponent - 1 + wide))
     reach = min(window - 1, _farthest(value, fmt))
     shift = t.shifter(window - 1, reach, sticky=True)
     return window, [
         Piece("accumulator decode", fields_decoder(fmt)),
-        Piece("alignment shifter", swap + amount + shift, f"compare, swap, {window} bits"),
-        Piece("wide adder", t.XOR * window + t.adder(window), f"{window} bits"),
+        Piece("alignment shifter", swap + shift, f"compare, swap, {window} bits"),
+        Piece("wide adder", t.magnitude_adder(window), f"{window} bits"),
     ]
 
 
 def _normalised(value: Number, fmt: Scaled, window: int, exponent: int) -> list[Piece]:
     """A sum of ``window`` bits and its carry, without leading zeros; with subnormals the shift
     stops at the smallest exponent."""
-    most, less = None, t.narrow_adder(exponent, t.bits_for(window + 2))
+    less = t.constant_adder(exponent) + t.narrow_adder(exponent, t.bits_for(window + 2))
+    most = None
     after = t.NOTHING
     if isinstance(fmt, FloatFormat) and fmt.has_subnormals:
         most = max(value.high, fmt.emax) + 1 - fmt.emin
-        after = t.comparator(exponent) + t.mux(t.bits_for(window + 2))
+        less |= t.comparator(exponent)
+        after = t.mux(t.bits_for(window + 2))
     elif isinstance(fmt, FloatFormat):
         after = t.AND * fmt.width  # flush to zero
     shift = (t.normaliser(window + 1, most) | less) + after

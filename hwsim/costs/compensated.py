@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hwsim.costs.blocks import Number, Piece, add_float, convert, number_of, register
+from hwsim.costs.blocks import Number, Piece, add_float, convert, number_of, register, stored
 from hwsim.formats import FloatFormat
 from hwsim.units import DoubleWord, Kahan, MacUnit
 
@@ -17,8 +17,8 @@ def compensated_pieces(unit: MacUnit, product: Number, order: Kahan | DoubleWord
     """The additions, and the registers of the sum and of what it lost."""
     fmt = unit.accumulator
     assert isinstance(fmt, FloatFormat)
-    overflow, fused = unit.overflow_of(fmt), unit.product_format is None
-    first = add_float(product, fmt, unit.rounding, overflow, fused)
+    overflow = unit.overflow_of(fmt)
+    first = add_float(product, fmt, unit.rounding, overflow)
     pieces = [replace(piece, name=f"product: {piece.name}") for piece in first]
     others = order.operations - 1
     if isinstance(order, DoubleWord):
@@ -27,7 +27,7 @@ def compensated_pieces(unit: MacUnit, product: Number, order: Kahan | DoubleWord
         total = Number(2 * fmt.precision, *_span(number_of(fmt)), True)
         done = convert(total, unit.output_format, unit.rounding, overflow, "both words")
         pieces += [replace(piece, per="output") for piece in done]
-    adder = add_float(number_of(fmt), fmt, unit.rounding, overflow, fused=False)
+    adder = add_float(stored(fmt), fmt, unit.rounding, overflow)
     pieces += [replace(piece, copies=others, uses=others, levels=others) for piece in adder]
     held = register("accumulator register", fmt.width)
     return [*pieces, replace(held, copies=2, uses=2)]

@@ -83,6 +83,6 @@ def _promoted(unit: MacUnit, sums: Number) -> list[Piece]:
     """The accumulator that blocks' sums are added to, to nearest even."""
     fmt = unit.accumulator
     assert isinstance(fmt, FloatFormat)
-    adder = add_float(sums, fmt, "rne", unit.overflow_of(fmt), False)
+    adder = add_float(sums, fmt, "rne", unit.overflow_of(fmt))
     named = [replace(piece, name=f"outer {piece.name}", per="chunk") for piece in adder]
     return [*named, register("outer accumulator register", fmt.width, per="chunk")]

@@ -98,6 +98,12 @@ def adder(bits: int) -> Logic:
     return Logic(max(HALF_ADDER, (FULL_ADDER + 1) * bits - 27), 2 * bits + 1, True)
 
 
+def magnitude_adder(bits: int) -> Logic:
+    """Add or subtract two magnitudes, result a sign and a magnitude: one operand is inverted, the
+    sum's complement is made beside it and chosen once its sign is known."""
+    return XOR * bits + adder(bits) + (complementer(bits) | MUX2 * bits)
+
+
 def incrementer(bits: int) -> Logic:
     """Add one bit to a word: a row of half adders, 18b T, b + 2 levels."""
     _require_width("bits", bits)
@@ -159,14 +165,14 @@ def multiplier(a_bits: int, b_bits: int) -> Logic:
 
 
 def late_multiplier(a_bits: int, b_bits: int) -> Logic:
-    """The same behind normalisers: 18ab − 30(a + b) T more.
+    """The same behind normalisers: 18ab − 36(a + b) T more.
 
     Bits that come late lie on the longest path, where mapping repeats gates: about a half adder for
     every cell.  By Yosys 0.23 what normalisers and array take together, less what they take apart,
     is 112 T at 5 × 5 bits, 690 at 8 × 8, 1486 at 11 × 11, 8876 at 24 × 24.
     """
     array = multiplier(a_bits, b_bits)
-    more = max(0, HALF_ADDER * a_bits * b_bits - 30 * (a_bits + b_bits))
+    more = max(0, HALF_ADDER * a_bits * b_bits - 36 * (a_bits + b_bits))
     return Logic(array.transistors + more, array.depth, True)
 
 
@@ -236,7 +242,7 @@ def normaliser(bits: int, most: int | None = None) -> Logic:
     _require_width("bits", bits)
     stages = bits_for(bits if most is None else min(bits, most + 1))
     total = (MUX2.transistors * (bits - 1) - AND.transistors) * stages
-    return Logic(total, bits // 2 + 2 * stages + 3 if stages else 0)
+    return Logic(total, max(2, bits // 2 + 3 * stages - 3) if stages else 0)
 
 
 def register(bits: int) -> Logic:

@@ -49,6 +49,7 @@ from hwsim.costs.blocks import (
     out_of_range,
     placement,
     register,
+    stored,
 )
 from hwsim.costs.compensated import compensated_pieces
 from hwsim.costs.cores import core_pieces
@@ -177,7 +178,9 @@ def multiplier_pieces(
         if isinstance(fmt, FixedFormat) and fmt.signed:
             own = t.complementer(fmt.width)
         if normalise and needs_normaliser(fmt):  # a float with leading zeros has the least exponent
-            own += t.normaliser(_bits(fmt)) + t.mux(t.bits_for(_bits(fmt)))
+            count = t.bits_for(_bits(fmt))
+            less = t.mux(count) if isinstance(fmt, FloatFormat) else t.narrow_adder(exponent, count)
+            own += t.normaliser(_bits(fmt)) | less
         decode |= fields_decoder(fmt) + own
     note = "leading zeros removed" if removed else "no leading zeros to remove"
     sums = t.adder(exponent - 1) | t.XOR
@@ -201,13 +204,9 @@ def _signs(a: SumFormat, b: SumFormat, core: IntegerMultiplier) -> list[Piece]:
 
 
 def _as_masked(unit: MacUnit) -> MacUnit:
-    """The unit without daz and ftz: operands, and rounded numbers, are masked as those of formats
-    without subnormals are."""
-    if unit.daz:
-        unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b))
-    if unit.ftz:
-        unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b), ftz=False, nan=None)
-        unit = replace(unit, accumulator=_masked_sum(unit.accumulator))
+    """The unit whose operands are masked, as those of formats without subnormals are."""
+    if unit.daz or unit.ftz:
+        unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b), daz=False)
     return unit
 
 
@@ -244,7 +243,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     if product.floating or isinstance(unit.accumulator, Scaled):
         exponent = exponent_bits(product) if product.floating else 0
         pieces.append(_rank("product register", product.bits, exponent, sides))
-    fused, scales = unit.product_format is None, scale_pieces(unit, product)
+    scales = scale_pieces(unit, product)
     if exact:
         pieces += _exact_sum(unit, product)
     elif isinstance(order, Fused):
@@ -260,7 +259,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         pieces += _tree(unit, product, order) if isinstance(order, Tree) else []
         pieces += _exact_group(unit, product, order) if isinstance(order, DotAdd) else []
     else:
-        pieces += accumulate(product, unit.accumulator, unit, fused)
+        pieces += accumulate(product, unit.accumulator, unit)
     if isinstance(order, Chunked):
         pieces += _outer_sum(unit)
     if isinstance(order, Lanes):
@@ -296,12 +295,6 @@ def _masked(fmt: Format) -> Format:
     return fmt
 
 
-def _masked_sum(fmt: SumFormat) -> SumFormat:
-    masked = _masked(fmt)
-    assert isinstance(masked, SumFormat)
-    return masked
-
-
 def requantizer(how: Requantization, wide: SumFormat, fmt: SumFormat) -> list[Piece]:
     """Multiplier, shifters and rounders, zero point and clamp; they work once per output."""
     product = wide.width + how.multiplier_bits
@@ -326,25 +319,28 @@ def _requant_rounder(kept: int, dropped: int, mode: str) -> t.Logic:
     return t.rounder(kept, dropped, "rna" if mode == "half-up" else mode)
 
 
-def accumulate(value: Number, fmt: SumFormat, unit: MacUnit, fused: bool) -> list[Piece]:
+def accumulate(value: Number, fmt: SumFormat, unit: MacUnit) -> list[Piece]:
     """fmt ← R(fmt + value) by the unit's rules, and the register that holds it."""
     overflow = unit.overflow_of(fmt)
     if isinstance(fmt, Scaled):
-        pieces = add_float(value, fmt, unit.rounding, overflow, fused)
+        pieces = add_float(value, fmt, unit.rounding, overflow)
+        if unit.ftz and isinstance(fmt, FloatFormat):  # after rounding on the grid of subnormals
+            flush = t.gate_tree(fmt.exponent_bits) + t.AND * fmt.width
+            pieces.append(Piece("flush to zero", flush))
     else:
         pieces = add_fixed(value, fmt, unit.rounding, overflow)
     return [*pieces, register("accumulator register", fmt.width)]
 
 
 def _outer_sum(unit: MacUnit) -> list[Piece]:
-    value = number_of(unit.accumulator)
-    pieces = accumulate(value, unit.outer_format, unit, fused=False)
+    value = stored(unit.accumulator)
+    pieces = accumulate(value, unit.outer_format, unit)
     return [replace(piece, name=f"outer {piece.name}", per="chunk") for piece in pieces]
 
 
 def _lane_sums(unit: MacUnit, order: Lanes) -> list[Piece]:
     """What adds up the lanes' sums and c: its register is the first lane's."""
-    adders = accumulate(number_of(unit.accumulator), unit.accumulator, unit, fused=False)[:-1]
+    adders = accumulate(stored(unit.accumulator), unit.accumulator, unit)[:-1]
     copies = order.count if order.tree else 1
     return [
         replace(piece, name=f"lanes' {piece.name}", per="output", copies=copies, uses=order.count)
@@ -360,7 +356,7 @@ def _bins(unit: MacUnit, order: Bins) -> list[Piece]:
     book, other = (unit.b, unit.a) if side else (unit.a, unit.b)
     masked = _masked(other) if unit.daz else other
     plain = replace(unit, accumulator=unit.outer_format, order=Sequential(), daz=False)
-    sums = accumulate(number_of(decoded(masked)), unit.accumulator, unit, fused=False)
+    sums = accumulate(stored(decoded(masked)), unit.accumulator, unit)
     bits = unit.accumulator.width
     ports = 2 * t.selection(order.count, bits)
     after = mac_pieces(replace(plain, a=unit.accumulator, b=book))
@@ -381,17 +377,16 @@ def _bins(unit: MacUnit, order: Bins) -> list[Piece]:
 def _tree(unit: MacUnit, product: Number, order: Tree) -> list[Piece]:
     """The nodes on two leaves, the other nodes, each with its register, and the accumulator."""
     fmt, pairs = unit.accumulator, order.width // 2
-    value = number_of(fmt)
+    value = stored(fmt)
     found = []
     for name, number, count in (("leaf", product, pairs), ("node", value, order.width - 1 - pairs)):
-        fused = name == "leaf" and unit.product_format is None
-        *adder, held = accumulate(number, fmt, unit, fused)
+        *adder, held = accumulate(number, fmt, unit)
         found += [
             replace(piece, name=f"{name}: {piece.name}", per="chunk", copies=count, uses=count)
             for piece in (*adder, replace(held, name="register"))
             if count
         ]
-    root = accumulate(value, fmt, unit, fused=False)
+    root = accumulate(value, fmt, unit)
     return [*found, *(replace(piece, per="chunk") for piece in root)]
 
 
@@ -408,8 +403,8 @@ def _exact_group(unit: MacUnit, product: Number, order: DotAdd) -> list[Piece]:
     own: list[Piece] = []
     if order.partial is not None:
         own = convert(total, order.partial, "rne", "saturate", "partial sum")
-        total = number_of(order.partial)
-    step = [*own, *accumulate(total, unit.accumulator, unit, fused=False)]
+        total = stored(order.partial)
+    step = [*own, *accumulate(total, unit.accumulator, unit)]
     return [
         *(replace(piece, copies=order.width) for piece in placed),
         adders,
@@ -454,9 +449,9 @@ def operation_pieces(operation: str, a: Format, b: Format) -> list[Piece]:
 def _addition(fmt: SumFormat) -> list[Piece]:
     if isinstance(fmt, FixedFormat):
         return [Piece("adder", t.adder(fmt.width), f"{fmt.width} bits, wraps")]
-    value = number_of(fmt)
+    value = stored(fmt)
     window = 2 * fmt.precision + GUARD_ROUND_STICKY  # both significands, one of them aligned
-    pieces = add_float(value, fmt, "rne", fmt.default_overflow, fused=False)
+    pieces = add_float(value, fmt, "rne", fmt.default_overflow)
     aligned = 1 + [piece.name for piece in pieces].index("alignment shifter")
     return [
         Piece("operand decode", fields_decoder(fmt)),
