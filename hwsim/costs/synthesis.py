@@ -17,6 +17,11 @@ MODELS: dict[str, Callable[[int, int], primitives.Logic]] = {
     "multiplier": primitives.multiplier,
     "comparator": lambda a, b: primitives.comparator(a),
     "incrementer": lambda a, b: primitives.incrementer(a),
+    "or": lambda a, b: primitives.gate_tree(a),
+    "shifter": lambda a, b: primitives.shifter(a, a - 1),
+    "sticky shifter": lambda a, b: primitives.shifter(a, a - 1, sticky=True),
+    "leading zeros": lambda a, b: primitives.leading_zero_counter(a),
+    "negation": lambda a, b: primitives.complementer(a),
 }
 CLEAR = 1.15  # two netlists whose sizes differ by more than this have an order
 

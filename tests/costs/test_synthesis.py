@@ -11,7 +11,9 @@ import pytest
 from hwsim.costs.drawing import draw_growth
 from hwsim.costs.synthesis import Netlist, exponent, misranked, netlists
 
-SQUARE = [n for n in netlists() if n.part in ("adder", "multiplier") and n.a_bits == n.b_bits >= 3]
+SQUARE = [
+    n for n in netlists() if n.part in ("adder", "multiplier") and 3 <= n.a_bits == n.b_bits <= 32
+]
 
 
 @pytest.mark.parametrize("netlist", SQUARE, ids=lambda n: f"{n.part}{n.a_bits}")

@@ -1,0 +1,75 @@
+"""Single operations, and the steps of sequential units: codes in, codes out."""
+
+from __future__ import annotations
+
+from hwsim.formats import FixedFormat, FloatFormat, Format, SumFormat
+from hwsim.rtl.arithmetic import add, multiply
+from hwsim.rtl.decoding import decode
+from hwsim.rtl.hdl import Bits, Datapath
+from hwsim.rtl.numbers import NO, Number, normalised, ranked
+from hwsim.rtl.rounding import Rule, bits_below, project
+from hwsim.rtl.words import add_fixed
+from hwsim.units import MacUnit
+
+
+def add_codes(path: Datapath, a: Bits, b: Bits, fmt: FloatFormat, rule: Rule) -> Bits:
+    """The code of a + b."""
+    total = add(path, decode(path, a, fmt), decode(path, b, fmt), bits_below(rule.rounding))
+    return project(path, total, fmt, rule)
+
+
+def multiply_codes(path: Datapath, a: Bits, b: Bits, fmt: FloatFormat, rule: Rule) -> Bits:
+    """The code of a·b."""
+    x, y = (normalised(path, decode(path, code, fmt)) for code in (a, b))
+    return project(path, ranked(path, "product", multiply(path, x, y)), fmt, rule)
+
+
+def rule_of(unit: MacUnit, fmt: Format, draw: Bits = NO) -> Rule:
+    """How a unit rounds into one of its formats."""
+    return Rule(unit.rounding, unit.overflow_of(fmt), unit.ftz, draw)
+
+
+def flush_of(unit: MacUnit) -> str:
+    """How a unit reads subnormal operands."""
+    return "ftz" if unit.ftz else "daz" if unit.daz else ""
+
+
+def product(path: Datapath, unit: MacUnit, a: Bits, b: Bits, normal: bool) -> Number:
+    """a·b, exactly; ``normal``: of normalised factors."""
+    flush = flush_of(unit)
+    x, y = decode(path, a, unit.a, flush), decode(path, b, unit.b, flush)
+    if normal:
+        x, y = normalised(path, x), normalised(path, y)
+    floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
+    return multiply(path, x, y, plain_zero=not floats)
+
+
+def addend(
+    path: Datapath, unit: MacUnit, a: Bits, b: Bits, draw: Bits = NO, place: str = "product"
+) -> Number:
+    """The addend of a sum: a·b, or what it rounds to; after the unit's pipeline rank."""
+    into = unit.product_format
+    normal = isinstance(into or unit.accumulator, FloatFormat)
+    exact = ranked(path, place, product(path, unit, a, b, normal))
+    if into is None:
+        return exact
+    code = project(path, exact, into, rule_of(unit, into, draw))
+    return decode(path, code, into, "daz" if unit.ftz else "")
+
+
+def accumulate(path: Datapath, x: Number, code: Bits, fmt: SumFormat, rule: Rule) -> Bits:
+    """The code of R(acc + x); ``code`` is that of acc, in ``fmt``."""
+    if isinstance(fmt, FixedFormat):
+        return add_fixed(path, x, code, fmt, rule)
+    acc = decode(path, code, fmt, "daz" if rule.ftz else "")
+    total = add(path, x, acc, bits_below(rule.rounding), rule.rounding == "rdn")
+    return project(path, total, fmt, rule)
+
+
+def step(
+    path: Datapath, unit: MacUnit, operands: tuple[Bits, Bits], acc: Bits, draws: tuple[Bits, Bits]
+) -> Bits:
+    """acc ← R(acc + a·b) of a sequential unit; draws : of the product, of the sum."""
+    x = addend(path, unit, *operands, draws[0])
+    fmt = unit.accumulator
+    return accumulate(path, x, acc, fmt, rule_of(unit, fmt, draws[1]))

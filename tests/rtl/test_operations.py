@@ -1,0 +1,61 @@
+"""Single operations of one format: every pair of small codes, hard ones of others."""
+
+from __future__ import annotations
+
+import random
+from itertools import product as pairs_of
+
+import pytest
+
+from hwsim.formats import FloatFormat, parse_format
+from hwsim.reference.codes import decode, encode
+from hwsim.reference.rounding import round_value
+from hwsim.reference.values import add, multiply
+from hwsim.rtl import operation
+from tests.rtl.judge import design_outputs, hard_code, outputs
+
+EXACT = {"add": add, "mul": multiply}
+SMALL = ("e2m1", "e2m1_nosub", "e3m1", "e2m2fnuz", "e4m0fn", "e3m1_normal0", "e2m2merged")
+LARGE = ("fp16", "bf16", "tf32", "fp32", "e4m3", "e5m2", "e5m2_nosub", "dlfloat16", "e8m23_nosub")
+
+
+def expected(name: str, a: int, b: int, fmt: FloatFormat) -> int:
+    exact = EXACT[name](decode(a, fmt), decode(b, fmt))
+    return encode(round_value(exact, fmt, "rne", fmt.default_overflow).value, fmt)
+
+
+@pytest.mark.parametrize("name", ["add", "mul"])
+@pytest.mark.parametrize("spec", SMALL)
+def test_every_pair(name: str, spec: str) -> None:
+    fmt = parse_format(spec)
+    cases = list(pairs_of(range(1 << fmt.width), repeat=2))
+    design = operation(name, fmt, pipelined=False)
+    found = outputs(design.path, design.inputs, design.outputs[0], cases)
+    assert found == [expected(name, a, b, fmt) for a, b in cases]
+
+
+@pytest.mark.parametrize("name", ["add", "mul"])
+@pytest.mark.parametrize("spec", LARGE)
+def test_hard_codes(name: str, spec: str) -> None:
+    fmt, rng = parse_format(spec), random.Random(3)
+    cases = [(hard_code(rng, fmt), hard_code(rng, fmt)) for _ in range(150)]
+    cases += [
+        (a, (a ^ fmt.sign_code) + rng.choice([0, 1, -1]) & 2**fmt.width - 1) for a, _ in cases
+    ]
+    design = operation(name, fmt, pipelined=False)
+    found = outputs(design.path, design.inputs, design.outputs[0], cases)
+    assert found == [expected(name, a, b, fmt) for a, b in cases]
+
+
+@pytest.mark.parametrize("name", ["add", "mul"])
+def test_a_rank_is_a_clock(name: str) -> None:
+    fmt = parse_format("e4m3")
+    design = operation(name, fmt)
+    dots = [[(0x38, 0x38), (a, 0x3C)] for a in range(0, 256, 5)]
+    found = design_outputs(design, dots)
+    assert found == [expected(name, dot[1][0], 0x3C, fmt) for dot in dots]
+
+
+def test_other_operations_are_refused() -> None:
+    with pytest.raises(ValueError, match="operation='div': allowed are add, mul"):
+        operation("div", parse_format("e4m3"))
