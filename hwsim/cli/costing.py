@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from hwsim.costs.model import Cost
     from hwsim.costs.models import CostModel
     from hwsim.costs.nodes import Node
+    from hwsim.costs.synthesis import Judgement
 
 COMPARE = "compare"
+NETLISTS = "netlists"
 AT_45NM = ("structural", "plain", "qkeras", "horowitz")
 
 
@@ -38,7 +41,9 @@ AT_45NM = ("structural", "plain", "qkeras", "horowitz")
     help="A measured energy, for a node of your own; repeatable.",
 )
 @click.option("--node", help="Technology of the structural model: 45nm (default) or 7nm.")
-@click.option("--plot", "plot_path", metavar="FILE", help="With compare: draw it (png, svg, pdf).")
+@click.option(
+    "--plot", "plot_path", metavar="FILE", help="With compare or netlists: draw it (png, svg, pdf)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def cost_command(
     units: tuple[str, ...],
@@ -54,7 +59,8 @@ def cost_command(
     delay (lower is better) and throughput per area (higher is better).
     Energies are those of the arithmetic alone, never of a chip.  `hwsim cost compare` holds the
     models against published silicon instead: errors, rank correlation, and each point left out
-    of the fit.  A model says by name what it cannot price.
+    of the fit.  `hwsim cost netlists` holds the structural model's transistors and levels of gates
+    against synthesised circuits.  A model says by name what it cannot price.
 
     \b
     Examples:
@@ -62,6 +68,7 @@ def cost_command(
       hwsim cost e4m3xe4m3+fp16 --model structural --model mine.toml
       hwsim cost e4m3xe4m3+fp16 --calibrate "mul int8=0.05" --calibrate "add fp32=0.3"
       hwsim cost compare --plot models.png
+      hwsim cost netlists --plot netlists.png
     \b
     mine.toml:
       name = "my library"
@@ -73,6 +80,10 @@ def cost_command(
     """
     from hwsim.costs.models import benchmarked, cost_model
 
+    if units == (NETLISTS,):
+        check_path("--plot", plot_path, (".png", ".svg", ".pdf"))
+        _netlists(plot_path, as_json)
+        return
     comparing = units == (COMPARE,)
     own = _calibrated(points, node)
     names = models or (("structural",) if own else AT_45NM)
@@ -83,7 +94,7 @@ def cost_command(
     if comparing:
         _compare(chosen, plot_path, as_json)
     elif plot_path:
-        raise click.UsageError("--plot: only `hwsim cost compare` draws")
+        raise click.UsageError("--plot: only `hwsim cost compare` and `hwsim cost netlists` draw")
     else:
         _show(units, chosen, as_json)
 
@@ -124,6 +135,47 @@ def _compare(models: list[CostModel], plot_path: str | None, as_json: bool) -> N
     screen.print(_points(found))
     screen.print()
     screen.print(_records(found))
+
+
+def _netlists(plot_path: str | None, as_json: bool) -> None:
+    from hwsim.costs.synthesis import judge, square_parts, unit_netlists
+
+    units, parts = unit_netlists(), square_parts()
+    if plot_path:
+        from hwsim.costs.drawing import draw_netlists
+        from hwsim.networks.files import save_figure
+
+        save_figure(draw_netlists(), Path(plot_path))
+    groups = {
+        "floating-point units": judge(units),
+        "adders, multipliers, 3 bits on": judge(parts),
+        "both": judge([*units, *parts]),
+    }
+    if as_json:
+        rows = [netlist.to_dict() for netlist in (*parts, *units)]
+        print_json({"netlists": rows, "judged": {k: asdict(v) for k, v in groups.items()}})
+        return
+    screen = console()
+    table = table_of("netlist", "transistors", "model", "error", "levels", "model", "error")
+    for n in units:
+        sizes = (str(n.transistors), str(n.modelled), _signed(n.error))
+        depths = (str(n.depth), str(n.modelled_depth), _signed(n.depth_error))
+        table.add_row(f"{n.kind} {n.name}", *sizes, *depths)
+    screen.print(table)
+    screen.print()
+    screen.print(_judged(groups))
+
+
+def _judged(groups: dict[str, Judgement]) -> Table:
+    table = table_of(
+        "netlists", "count", "median\nerror", "worst\nerror", "levels:\nmedian", "worst"
+    )
+    table.add_column("pairs in the\nwrong order", justify="right")
+    for name, found in groups.items():
+        errors = (found.median, found.worst, found.median_depth, found.worst_depth)
+        order = f"{found.misranked} of {found.clear}"
+        table.add_row(name, str(found.netlists), *map(_percent, errors), order)
+    return table
 
 
 def _points(found: Benchmark) -> Table:

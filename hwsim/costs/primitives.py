@@ -70,6 +70,7 @@ HALF_ADDER = 18
 AND = Logic(6, 2, True)
 XOR = Logic(12, 3, True)
 FLIP_FLOP = 24
+NAND = 4  # and NOR
 MUX2 = Logic(12, 3, True)  # three NANDs; the select line's inverter is shared by the whole word
 
 
@@ -177,10 +178,10 @@ def late_multiplier(a_bits: int, b_bits: int) -> Logic:
 
 
 def gate_tree(inputs: int) -> Logic:
-    """AND or OR of ``inputs`` bits: inputs − 1 gates, NAND and NOR in turn; nothing for one input
-    or none."""
+    """AND or OR of ``inputs`` bits: inputs − 1 gates, NAND and NOR in turn, 4 T each; nothing for
+    one input or none."""
     gates = max(0, inputs - 1)
-    return Logic(AND.transistors * gates, 2 * -(-bits_for(max(1, inputs)) // 2))
+    return Logic(NAND * gates, 2 * -(-bits_for(max(1, inputs)) // 2))
 
 
 def mux(bits: int) -> Logic:

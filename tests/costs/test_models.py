@@ -230,7 +230,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert (tmp_path / "models.png").stat().st_size > 10_000
     with pytest.raises(SystemExit, match="2"):
         main(["cost", "int8xint8+int32", "--plot", str(tmp_path / "x.png")])
-    assert "only `hwsim cost compare` draws" in capsys.readouterr().err
+    assert "only `hwsim cost compare` and `hwsim cost netlists` draw" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["cost", "int8xint8+int32", "--model", "oracle"])
     assert "allowed are structural" in capsys.readouterr().err
