@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: test check check-static exhaustive mutations bench bench-peers bench-networks docs
+.PHONY: test check check-static exhaustive mutations bench bench-peers bench-networks bench-costs docs
 
 test:  ## the tests, as in the README
 	$(PYTHON) -m pytest -q -n auto
@@ -27,6 +27,9 @@ bench-peers:  ## hwsim and other libraries; needs the extra bench; writes benchm
 
 bench-networks:  ## full-size networks end to end: writes benchmarks/NETWORKS.md; minutes
 	$(PYTHON) benchmarks/networks.py
+
+bench-costs:  ## cost models against silicon and netlists: writes benchmarks/COSTS.md; seconds
+	$(PYTHON) benchmarks/costs.py
 
 docs:  ## HTML in docs/_build; the tests run its examples
 	$(PYTHON) -m sphinx -W -b html docs docs/_build/html

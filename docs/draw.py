@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 import hwsim
 from hwsim.cli.sweeping import UNITS
-from hwsim.costs import compare_models, cost_model
-from hwsim.costs.drawing import draw_comparison, draw_growth
-from hwsim.costs.models import NAMES
+from hwsim.costs import compare_models
+from hwsim.costs.drawing import draw_comparison, draw_growth, draw_netlists
+from hwsim.costs.models import benchmarked
 from hwsim.networks import shipped
 from hwsim.testing import exact_products, multiplier_errors, product_table
 from hwsim.testing.drawing import draw_errors
@@ -80,7 +80,7 @@ def draw_sweep() -> Figure:
 
 def draw_models() -> Figure:
     """The picture of `hwsim cost compare`."""
-    return draw_comparison(compare_models([cost_model(name) for name in NAMES]))
+    return draw_comparison(compare_models(benchmarked()))
 
 
 def main() -> None:
@@ -97,6 +97,7 @@ def main() -> None:
         ("generations", generations.draw),
         ("models", draw_models),
         ("parts", draw_growth),
+        ("netlists", draw_netlists),
         *findings_drawn.PICTURES.items(),
     ):
         draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.costs import NODES, compare_anchors
+from hwsim.costs.synthesis import CLEAR, judge, square_parts, unit_netlists
 from hwsim.formats import (
     ALIASES,
     CATALOGUE,
@@ -188,6 +189,31 @@ def nodes() -> str:
     return table(("node", *constants, "energy from", "area from", "valid for"), rows)
 
 
+def netlists() -> str:
+    """Errors and order of the structural model over the shipped netlists."""
+    units = unit_netlists()
+    rows = []
+    for name, own in (
+        *(
+            (f"`{kind}` of one format", [n for n in units if n.kind == kind])
+            for kind in ("add", "mul")
+        ),
+        ("MAC units", [n for n in units if n.kind == "mac"]),
+        (
+            "adders and multipliers, 3 to 32 bits",
+            [n for n in square_parts() if n.bits and n.bits[0] <= 32],
+        ),
+        ("all of them", [*units, *(n for n in square_parts() if n.bits and n.bits[0] <= 32)]),
+    ):
+        found = judge(own)
+        errors = (found.median, found.worst, found.median_depth, found.worst_depth)
+        order = f"{found.misranked} of {found.clear}"
+        rows.append((name, str(found.netlists), *(f"{100 * x:.1f} %" for x in errors), order))
+    errors = ("transistors: median error", "worst", "levels: median error", "worst")
+    wrong = f"pairs more than {CLEAR} times apart in the wrong order"
+    return table(("netlists", "count", *errors, wrong), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "floats": floats,
     "integers": integers,
@@ -197,4 +223,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "disagreements": disagreements,
     "anchors": anchors,
     "nodes": nodes,
+    "netlists": netlists,
 }
