@@ -96,6 +96,8 @@ def array_command(
         from hwsim.networks.array_drawing import draw_arrays
 
         draw_arrays(reports, Path(plot_path))
+    if export:
+        reports[0].export(export)
     if as_json:
         print_json(finite([report.to_dict() for report in reports]))
         return

@@ -14,13 +14,13 @@ from hwsim.errors import HwsimError
 
 PRICES = ("access_bits", "read_pj_per_access", "write_pj_per_access", "node")
 MEMORIES = ("registers", "sram", "dram")
-OWN = ("name", "rows", "columns", "dataflow", "clock_ghz", "overlap")
+OWN = ("name", "rows", "columns", "dataflow", "clock_ghz", "overlap", "stream")
 
 
 def read_array(path: str | PathLike[str], **changes: Any) -> Array:
     """The array that a TOML file describes; ``changes`` replace fields of it.
 
-    Top level: name, rows, columns, dataflow, clock_ghz, overlap.  Tables ``registers``, ``sram``
+    Top level: name, rows, columns, dataflow, clock_ghz, overlap, stream.  Tables ``registers``, ``sram``
     and ``dram`` have the fields of `Memory`; one without prices is the default of its level, of the
     capacity, bandwidth and (SRAM) width that it names; ``dram = false`` leaves the DRAM out.
     HwsimError says what is wrong with a file.

@@ -34,6 +34,9 @@ def draw_arrays(reports: Sequence[ArrayReport], path: Path | None = None) -> Fig
     panels = figure.subplots(1, len(reports) + 1, width_ratios=widths)
     for number, report in enumerate(reports):
         _energy(panels[number], report, number == 0)
+    most = max(axes.get_xlim()[1] for axes in panels[:-1])
+    for axes in panels[:-1]:
+        axes.set_xlim(0, most)
     _roofline(panels[-1], reports)
     figure.suptitle(f"{reports[0].model} on {reports[0].array}", fontsize=11)
     for axes in panels:
@@ -70,7 +73,7 @@ def _energy(axes: Axes, report: ArrayReport, first: bool) -> None:
 
 
 def _roofline(axes: Axes, reports: Sequence[ArrayReport]) -> None:
-    """MACs a second against MACs for a byte of DRAM; hollow points are bound by another part."""
+    """MACs a second against MACs for a byte of DRAM; how a point is filled says what bounds it."""
     level = "sram" if reports[0].array.dram is None else "dram"
     ends = [0.25, 1.0]
     for number, report in enumerate(reports):
@@ -82,22 +85,23 @@ def _roofline(axes: Axes, reports: Sequence[ArrayReport]) -> None:
     axes.set_yscale("log")
     axes.set_xlabel(f"MACs for a byte of {LABELS[level]}")
     axes.set_ylabel("10⁹ MACs a second")
-    axes.set_title(f"roofline; filled: {LABELS[level]} bounds", fontsize=9)
+    half = "; half: SRAM" if level == "dram" else ""
+    axes.set_title(f"roofline; full: {LABELS[level]} bounds{half}; hollow: array", fontsize=9)
     axes.legend(fontsize=7, frameon=False, loc="lower right")
 
 
 def _points(axes: Axes, report: ArrayReport, level: str, number: int) -> list[float]:
     """One report's layers, and where they lie."""
-    colour, marker, seen = POINTS[number % 7], MARKERS[number % 7], []
+    colour, marker = POINTS[number % 7], MARKERS[number % 7]
+    seen: list[float] = []
     for layer in report.layers:
         if not layer.seconds or not layer.gemm.macs or math.isinf(layer.intensity(level)):
             continue
         label = short(report.unit, 30) if not seen else None
-        face = colour if layer.bound == level else "none"
+        fill: Any = {"array": "none", level: "full"}.get(layer.bound, "left")
         reached = layer.gemm.macs / layer.seconds / 1e9
-        axes.plot(
-            layer.intensity(level), reached, marker, ms=6, color=colour, mfc=face, label=label
-        )
+        look: dict[str, Any] = {"ms": 7, "color": colour, "fillstyle": fill, "label": label}
+        axes.plot(layer.intensity(level), reached, marker, **look)
         seen.append(layer.intensity(level))
     return seen
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hwsim.costs import Array, ArrayCost, Gemm, array_cost, read_array
 from hwsim.costs.layers import summed
 from hwsim.networks.data import DataLike
-from hwsim.networks.files import as_csv
+from hwsim.networks.files import as_csv, write_atomically
 from hwsim.networks.mixed import as_units
 from hwsim.networks.network import MacLike, Network
 from hwsim.networks.shapes import check_samples
@@ -64,6 +64,23 @@ class ArrayReport:
         from hwsim.networks.array_drawing import draw_arrays  # imports matplotlib
 
         return draw_arrays([self], None if path is None else Path(fspath(path)))
+
+    def export(self, folder: str | PathLike[str]) -> list[Path]:
+        """Write the array and its products for Timeloop and Accelergy (version 0.4) into a folder:
+        docs/arrays.md says which files.  ValueError for units of several kinds, and where a level
+        has no price at the node."""
+        from hwsim.costs.exports import timeloop_files
+
+        units = {layer.unit for layer in self.layers}
+        if len(units) != 1:
+            raise ValueError(f"export: {len(units)} units: an array of one kind is needed")
+        gemms = [layer.gemm for layer in self.layers]
+        files = timeloop_files(self.array, units.pop(), gemms, self.node)
+        paths = [Path(fspath(folder)) / name for name in files]
+        for path, text in zip(paths, files.values(), strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, text.encode())
+        return paths
 
 
 def _with_moves(layer: ArrayCost) -> dict[str, Any]:
@@ -153,7 +170,7 @@ def _products(model: object) -> list[Gemm] | None:
 def _single(mac: MacLike) -> MacUnit:
     found = as_units(mac) if not isinstance(mac, Mapping) else None
     if not isinstance(found, MacUnit):
-        raise TypeError(f"mac={mac!s}: products have no layers' names: a single unit is needed")
+        raise ValueError(f"mac={mac!s}: products have no layers' names: a single unit is needed")
     return found
 
 
