@@ -85,7 +85,8 @@ def draw_models() -> Figure:
 
 def main() -> None:
     """Draw everything.  The SVGs carry no date and no random ids: same runs, same bytes."""
-    import diagnosing  # beside this script
+    import arraying  # beside this script
+    import diagnosing
     import findings_drawn
     import generations
 
@@ -97,6 +98,8 @@ def main() -> None:
         ("generations", generations.draw),
         ("models", draw_models),
         ("parts", draw_growth),
+        ("array", arraying.draw_network),
+        ("capacity", arraying.draw_capacity),
         *findings_drawn.PICTURES.items(),
     ):
         draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})

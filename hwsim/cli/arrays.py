@@ -184,4 +184,6 @@ def _kilobytes(layer: ArrayCost, level: str) -> str:
 
 
 def _micro(pj: float | None) -> str:
-    return "-" if pj is None else f"{pj * 1e-6:.3g}"
+    if pj is None:
+        return "-"
+    return f"{pj * 1e-6:.3g}" if pj < 999.5e6 else f"{pj * 1e-6:,.0f}"
