@@ -128,6 +128,7 @@ class ArrayCost:
         for x in self.levels:
             row |= {f"{x.level}_read_bits": x.read_bits, f"{x.level}_write_bits": x.write_bits}
             row |= {f"{x.level}_reads": x.reads, f"{x.level}_writes": x.writes}
+            row |= {f"{x.level}_macs_per_byte": self.intensity(x.level)}
         row |= {f"energy_{name}_pj": pj for name, pj in self.energies_pj.items()}
         return row | {"energy_memory_pj": self.energy_memory_pj}
 

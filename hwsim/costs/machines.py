@@ -12,7 +12,7 @@ from hwsim.costs.arrays import Array
 from hwsim.costs.levels import Memory, dram, registers, sram
 from hwsim.errors import HwsimError
 
-PRICES = ("access_bits", "read_pj_per_access", "write_pj_per_access", "node")
+PRICES = ("read_pj_per_access", "write_pj_per_access")
 MEMORIES = ("registers", "sram", "dram")
 OWN = ("name", "rows", "columns", "dataflow", "clock_ghz", "overlap", "stream")
 
@@ -20,9 +20,10 @@ OWN = ("name", "rows", "columns", "dataflow", "clock_ghz", "overlap", "stream")
 def read_array(path: str | PathLike[str], **changes: Any) -> Array:
     """The array that a TOML file describes; ``changes`` replace fields of it.
 
-    Top level: name, rows, columns, dataflow, clock_ghz, overlap, stream.  Tables ``registers``, ``sram``
-    and ``dram`` have the fields of `Memory`; one without prices is the default of its level, of the
-    capacity, bandwidth and (SRAM) width that it names; ``dram = false`` leaves the DRAM out.
+    Top level: name, rows, columns, dataflow, clock_ghz, overlap, stream.  Tables ``registers``,
+    ``sram`` and ``dram`` have the fields of `Memory`; one without prices is the default of its
+    level, of the bandwidth, and of the SRAM's capacity and width, that it names; ``dram = false``
+    leaves the DRAM out.
     HwsimError says what is wrong with a file.
     """
     file = fspath(path)
@@ -63,7 +64,7 @@ def _priced(file: str, level: str, row: dict[str, Any]) -> dict[str, Any]:
     needed = ("access_bits", "read_pj_per_access")
     missing = [key for key in needed if key not in row]
     if missing:
-        raise HwsimError(f"{file}: {level}: {missing[0]} is needed beside a price, width or node")
+        raise HwsimError(f"{file}: {level}: {missing[0]} is needed beside a price")
     texts = [k for k in ("name", "node", "source", "valid") if not isinstance(row.get(k, ""), str)]
     if texts:
         raise HwsimError(f"{file}: {level}: {texts[0]}={row[texts[0]]!r}: quotes are needed")
@@ -73,7 +74,7 @@ def _priced(file: str, level: str, row: dict[str, Any]) -> dict[str, Any]:
 
 def _default(file: str, level: str, row: dict[str, Any]) -> Memory:
     makers: dict[str, tuple[Any, tuple[str, ...]]] = {
-        "sram": (sram, ("capacity_kb", "gb_per_s")),
+        "sram": (sram, ("capacity_kb", "access_bits", "gb_per_s")),
         "dram": (dram, ("gb_per_s",)),
         "registers": (registers, ()),
     }

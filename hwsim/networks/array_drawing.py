@@ -25,19 +25,21 @@ POINTS = ("#0072B2", "#CC79A7", "#000000", "#009E73", "#E69F00", "#56B4E9", "#D5
 
 
 def draw_arrays(reports: Sequence[ArrayReport], path: Path | None = None) -> Figure:
-    """One panel of stacked energies for each report, and all layers under their roofs."""
+    """Stacked energies, a panel for each report, and all layers under the roofs of each memory."""
     rows = max(len(report.layers) for report in reports)
-    widths = [1.0] * len(reports) + [1.25]
+    levels = ["sram"] if reports[0].array.dram is None else ["sram", "dram"]
+    count = len(reports)
     figure = Figure(
-        figsize=(3.4 * (len(reports) + 1.4), max(3.8, 1.8 + 0.27 * rows)), layout="constrained"
+        figsize=(3.2 * (count + len(levels)), max(3.8, 1.8 + 0.27 * rows)), layout="constrained"
     )
-    panels = figure.subplots(1, len(reports) + 1, width_ratios=widths)
+    panels = figure.subplots(1, count + len(levels))
     for number, report in enumerate(reports):
         _energy(panels[number], report, number == 0)
-    most = max(axes.get_xlim()[1] for axes in panels[:-1])
-    for axes in panels[:-1]:
+    most = max(axes.get_xlim()[1] for axes in panels[:count])
+    for axes in panels[:count]:
         axes.set_xlim(0, most)
-    _roofline(panels[-1], reports)
+    for axes, level in zip(panels[count:], levels, strict=True):
+        _roofline(axes, reports, level)
     figure.suptitle(f"{reports[0].model} on {reports[0].array}", fontsize=11)
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
@@ -72,9 +74,8 @@ def _energy(axes: Axes, report: ArrayReport, first: bool) -> None:
         axes.legend(fontsize=7, frameon=False)
 
 
-def _roofline(axes: Axes, reports: Sequence[ArrayReport]) -> None:
-    """MACs a second against MACs for a byte of DRAM; how a point is filled says what bounds it."""
-    level = "sram" if reports[0].array.dram is None else "dram"
+def _roofline(axes: Axes, reports: Sequence[ArrayReport], level: str) -> None:
+    """MACs a second against MACs for a byte of one memory; full points are bound by it."""
     ends = [0.25, 1.0]
     for number, report in enumerate(reports):
         ends += _points(axes, report, level, number)
@@ -85,8 +86,7 @@ def _roofline(axes: Axes, reports: Sequence[ArrayReport]) -> None:
     axes.set_yscale("log")
     axes.set_xlabel(f"MACs for a byte of {LABELS[level]}")
     axes.set_ylabel("10⁹ MACs a second")
-    half = "; half: SRAM" if level == "dram" else ""
-    axes.set_title(f"roofline; full: {LABELS[level]} bounds{half}; hollow: array", fontsize=9)
+    axes.set_title(f"roof of the {LABELS[level]}; full: it bounds", fontsize=9)
     axes.legend(fontsize=7, frameon=False, loc="lower right")
 
 
@@ -98,7 +98,7 @@ def _points(axes: Axes, report: ArrayReport, level: str, number: int) -> list[fl
         if not layer.seconds or not layer.gemm.macs or math.isinf(layer.intensity(level)):
             continue
         label = short(report.unit, 30) if not seen else None
-        fill: Any = {"array": "none", level: "full"}.get(layer.bound, "left")
+        fill = "full" if layer.bound == level else "none"
         reached = layer.gemm.macs / layer.seconds / 1e9
         look: dict[str, Any] = {"ms": 7, "color": colour, "fillstyle": fill, "label": label}
         axes.plot(layer.intensity(level), reached, marker, **look)

@@ -52,9 +52,9 @@ def test_a_whole_machine(tmp_path):
 
 
 def test_what_is_left_out_is_the_default(tmp_path):
-    file = written(tmp_path, "rows = 4\n[sram]\ncapacity_kb = 128\n[registers]\n")
+    file = written(tmp_path, "rows = 4\n[sram]\ncapacity_kb = 128\naccess_bits = 256\n[registers]")
     found = read_array(file)
-    assert found == Array(4, sram=sram(128), registers=registers(), name="machine")
+    assert found == Array(4, sram=sram(128, 256), registers=registers(), name="machine")
     assert read_array(written(tmp_path, "dram = false")).dram is None
 
 
@@ -76,7 +76,9 @@ def test_changes_replace_fields(tmp_path):
         ("sram = 3", "machine.toml: 'sram' must be a table"),
         ("[sram]\nsize = 3", "machine.toml: sram: 'size': allowed are name, access_bits"),
         ("[sram]\ncapacity_kb = 4", "machine.toml: sram: capacity_kb=4: published points span"),
-        ("[sram]\naccess_bits = 64", "machine.toml: sram: read_pj_per_access is needed"),
+        ("[sram]\naccess_bits = 96", "machine.toml: sram: access_bits=96: published points"),
+        ("[sram]\nwrite_pj_per_access = 3", "machine.toml: sram: access_bits is needed"),
+        ("[sram]\nnode = '7nm'", "machine.toml: sram without prices: 'node': allowed are"),
         ("[dram]\ncapacity_kb = 4", "machine.toml: dram without prices: 'capacity_kb': allowed"),
         ("[sram]\naccess_bits = 64\nread_pj_per_access = 'x'", "sram: read_pj_per_access='x'"),
         (

@@ -137,12 +137,15 @@ def test_pictures(digits, tmp_path, dram, node):
     assert energies[0].get_xlim() == energies[1].get_xlim()
     drawn = sum(1 for x in reports[0].layers[0].energies_pj.values() if x is not None)
     assert len(energies[0].containers) == drawn
-    roofs = [line for line in figure.axes[2].lines if line.get_marker() == "None"]
-    assert len(roofs) == 1
-    for line in figure.axes[2].lines:
-        if line not in roofs and dram:
+    speeds = {"sram": 64, "dram": 25.6} if dram else {"sram": 64}
+    assert len(figure.axes) == 2 + len(speeds)
+    for axes, speed in zip(figure.axes[2:], speeds.values(), strict=True):
+        points = [line for line in axes.lines if line.get_marker() != "None"]
+        assert len(points) == 2 * len(reports[0].layers)
+        assert len(axes.lines) == len(points) + 1
+        for line in points:
             (x,), (y,) = line.get_data()
-            assert y <= min(256, x * 25.6) * (1 + 1e-12)  # under the roof
+            assert y <= min(256, x * speed) * (1 + 1e-12)  # under the roof
 
 
 # --- the command ------------------------------------------------------------------------------
