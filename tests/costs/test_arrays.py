@@ -106,10 +106,14 @@ def test_running_sums_by_hand():
         "e5m2xe5m2+e6m9:tree16": 16,
         "e5m2xe5m2+exact": 81,
         "uint8xint8+int32:dot4": 32,
+        "e4m3xe4m3+fp32:fused32f13z-133p128/e8m13": 32,  # 16 × 32 products: a promoted sum has just ended
+        "log4.3xlog4.3+log6.6:lns": 13,
     }
     for name, bits in cases.items():
         unit = as_unit(name)
         assert running_bits(unit, 16 * products_a_step(unit)) == bits, name
+    promoted = as_unit("e4m3xe4m3+fp32:fused32f13z-133p128/e8m13")
+    assert running_bits(promoted, 3 * 32) == 32 + 22  # fp32, and e8m13
 
 
 def test_scales_of_blocks_by_hand():

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -27,7 +28,8 @@ def digits() -> Network:
 
 
 def model(text: str) -> onnx.ModelProto:
-    made = onnx.helper.make_model(onnx.parser.parse_graph(text))
+    opset = [onnx.helper.make_opsetid("", 19)]  # ONNX Runtime may lag behind onnx
+    made = onnx.helper.make_model(onnx.parser.parse_graph(text), opset_imports=opset)
     made.ir_version = 10
     return made
 
@@ -68,6 +70,39 @@ def test_sizes_of_operators(text):
     run = network.run(data, "fp32xfp32+fp32", telemetry=False)
     wanted = [(x.m, x.k, x.n, x.batch) for x in run.layers]
     assert [(x.m, x.k, x.n, x.batch) for x in network.shapes(samples=3)] == wanted
+
+
+INTEGERS = {
+    "g (uint8[N,6] x) => (int32[N,4] y) { y = MatMulInteger (x, w) }": (6, 4),
+    "g (uint8[N,2,5,5] x) => (int32[N,3,3,3] y) { y = ConvInteger (x, w) }": (3, 2, 3, 3),
+    "g (float[N,6] x) => (float[N,4] y) { s = Constant <value = float {0.5}> () "
+    "z = Constant <value = uint8 {3}> () c = Constant <value = int8 {0}> () "
+    "q = QuantizeLinear (x, s, z) d = DequantizeLinear (q, s, z) "
+    "v = DequantizeLinear (w, s, c) y = MatMul (d, v) }": (6, 4),
+}
+
+
+@pytest.mark.parametrize("text", INTEGERS, ids=["MatMulInteger", "ConvInteger", "QDQ"])
+def test_sizes_of_codes(text):
+    built = model(text)
+    weights = np.random.default_rng(0).integers(-9, 9, INTEGERS[text]).astype(np.int8)
+    built.graph.initializer.append(onnx.numpy_helper.from_array(weights, "w"))
+    network = Network.load(built)
+    kind = built.graph.input[0].type.tensor_type
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    data = np.ones([d.dim_value or 3 for d in kind.shape.dim], dtype)
+    run = network.run(data, "uint8xint8+int32", telemetry=False)
+    wanted = [(x.m, x.k, x.n, x.batch) for x in run.layers]
+    assert wanted
+    assert [(x.m, x.k, x.n, x.batch) for x in network.shapes(samples=3)] == wanted
+
+
+def test_a_full_size_network():
+    """ResNet-50: 4.09 GMACs an image (He et al. 2016: 3.8 with strides in other places)."""
+    graphs = Path(onnx.__file__).parent / "backend/test/data/light"
+    report = hwsim.array(Network.load(graphs / "light_resnet50.onnx"), INT8)
+    assert len(report.layers) == 54
+    assert report.totals["macs"] == 4_089_184_256
 
 
 def test_open_lengths_need_data():
