@@ -186,26 +186,28 @@ def _visits(r, c, kept, b):
 
 
 def _replay(visits, kept, b, strips, sizes):
-    """Bits over the interface, and the most that was held between two visits of a strip."""
+    """Bits over the interface, and the most that is held at a time: a strip has its room from the
+    tile that brings it to the last one that uses it."""
     traffic, peak = 0, 0
     held = {"rows": set(), "columns": set()}
     for now, (x, y, group, inner) in enumerate(visits):
+        room = 0
         for side, strip in (("rows", x), ("columns", y)):
-            past = [v for v in visits[:now] if v[side == "columns"] == strip]
-            coming = [v for v in visits[now + 1 :] if v[side == "columns"] == strip]
-            own = strips[side == "columns"][strip]
-            summing = side == "columns" and sizes is not None
+            index = side == "columns"
+            past = [v for v in visits[:now] if v[index] == strip]
+            coming = [v for v in visits[now + 1 :] if v[index] == strip]
+            own, summing = strips[index][strip], index and sizes is not None
             if strip not in held[side]:
                 traffic += (own * bool(past)) if summing else own
+            shared = side != kept and kept != "nothing" and b > 1
             stays = bool(coming) and (
                 (side == kept and coming[0][2] == group)
-                or (
-                    side != kept and kept != "nothing" and b > 1 and coming[0][2:] == (group, inner)
-                )
+                or (shared and coming[0][2:] == (group, inner))
             )
-            held[side] = (held[side] | {strip}) if stays else (held[side] - {strip})
+            before = held[side]
+            held[side] = (before | {strip}) if stays else (before - {strip})
+            room += sum(strips[index][s] for s in before | held[side])
             if summing and not stays:
                 traffic += own if coming else own * sizes[1] // sizes[0]
-        now_held = sum(strips[0][s] for s in held["rows"])
-        peak = max(peak, now_held + sum(strips[1][s] for s in held["columns"]))
+        peak = max(peak, room)
     return traffic, peak
