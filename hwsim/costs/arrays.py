@@ -59,6 +59,8 @@ class Array:
         number = isinstance(self.clock_ghz, int | float) and not isinstance(self.clock_ghz, bool)
         if not number or not 0 < self.clock_ghz < math.inf:
             raise ValueError(f"clock_ghz={self.clock_ghz!r}: a number above 0 is needed")
+        if not isinstance(self.name, str):
+            raise TypeError(f"name={self.name!r}: a string is needed")
         if not isinstance(self.overlap, bool):
             raise ValueError(f"overlap={self.overlap!r}: True or False is needed")
         if self.stream is not None:
@@ -105,6 +107,8 @@ def array_cost(
     >>> found.cycles, found.mapping, found.bound
     (110, 1.0, 'dram')
     """
+    if not isinstance(gemm, Gemm) or not isinstance(array, Array):
+        raise TypeError(f"gemm={gemm!r}, array={array!r}: a Gemm and an Array are needed")
     unit = as_unit(mac)
     price = cost(unit, node)
     parts = [

@@ -20,8 +20,8 @@ DATAFLOWS = ("output", "weight", "input")
 class Move:
     """Bits of one tensor (a, b, sums: running ones, or out) that cross one port of one level.
 
-    level : registers, sram or dram.  port : who asks: the unit, the array, or dram, which fills and
-    empties the SRAM.
+    level : registers, sram or dram.  port : what is on its other side: the unit, the array (of the
+    SRAM), dram (of the SRAM, which it fills and empties), or sram (of the DRAM).
     """
 
     level: str

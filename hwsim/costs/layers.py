@@ -29,6 +29,8 @@ class Gemm:
     def __post_init__(self) -> None:
         for name in ("m", "k", "n", "batch"):
             require_count(name, getattr(self, name), 0)
+        if not isinstance(self.name, str):
+            raise TypeError(f"name={self.name!r}: a string is needed")
 
     @property
     def macs(self) -> int:

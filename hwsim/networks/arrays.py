@@ -9,8 +9,9 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwsim.costs import Array, ArrayCost, Gemm, array_cost, read_array
+from hwsim.costs import Array, ArrayCost, Gemm, Node, array_cost, read_array
 from hwsim.costs.layers import summed
+from hwsim.costs.nodes import node_named
 from hwsim.networks.data import DataLike
 from hwsim.networks.files import as_csv, write_atomically
 from hwsim.networks.mixed import as_units
@@ -30,14 +31,14 @@ class ArrayReport:
     """Layers on an array of MAC units.
 
     model : the network's name, or that of the product.  unit : of the array, or the name of a file
-    of units.  layers : in the model's order; each has its cycles, bits, energies and bound.
-    Layers run one after the other.
+    of units.  node : technology of the MAC units.  layers : in the model's order, one after the
+    other; each has its cycles, bits, energies and bound.
     """
 
     model: str
     unit: str
     array: Array
-    node: str
+    node: str | Node
     layers: tuple[ArrayCost, ...]
 
     @property
@@ -48,7 +49,7 @@ class ArrayReport:
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON; units are in the names."""
         memories = {level: asdict(memory) for level, memory in self.array.levels(self.node).items()}
-        about = {"model": self.model, "unit": self.unit, "node": self.node}
+        about = {"model": self.model, "unit": self.unit, "node": node_named(self.node).name}
         machine = {"peak_gmacs": max((x.peak_gmacs for x in self.layers), default=None)}
         hidden = ("sram", "dram", "registers")
         machine |= {k: v for k, v in vars(self.array).items() if k not in hidden}
@@ -107,7 +108,7 @@ def array(
     *,
     inputs: DataLike | None = None,
     samples: int = 1,
-    node: str = "45nm",
+    node: str | Node = "45nm",
 ) -> ArrayReport:
     """Cycles, traffic and energy of a network, or of products, on an array of MAC units.
 
@@ -122,7 +123,7 @@ def array(
         stationary, 32 KB of SRAM.
     inputs : data of which one call is taken; not needed where the model declares all lengths.
     samples : calls of the model (samples, where it takes one at a time) that run together.
-    node : technology of the MAC units.
+    node : technology of the MAC units, or a `hwsim.costs.Node`.
 
     Raises what `Network.load` does, SpecError (``mac``), and ValueError for a node or a dataflow
     that the unit does not have.

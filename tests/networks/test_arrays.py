@@ -14,7 +14,7 @@ import pytest
 
 import hwsim
 from hwsim.cli import main
-from hwsim.costs import array_cost
+from hwsim.costs import Node, array_cost, dram, sram
 from hwsim.networks import DataError, LayerUnits, Network, shipped
 from hwsim.networks.array_drawing import draw_arrays
 
@@ -159,6 +159,23 @@ def test_products(tmp_path):
     assert hwsim.array(gemm, INT8, file).array.rows == 4
     with pytest.raises(TypeError, match="machine=3"):
         hwsim.array(gemm, INT8, 3)
+    with pytest.raises(TypeError, match="a Gemm and an Array are needed"):
+        array_cost((64, 128, 32), INT8, hwsim.Array())
+
+
+def test_an_own_node(tmp_path):
+    mine = Node("28nm-mine", 28, 50.0, None, 0.8, "my library", "none", "int8 only")
+    memories = {
+        "sram": replace(sram(), node="28nm-mine"),
+        "dram": replace(dram(), node="28nm-mine"),
+    }
+    report = hwsim.array("64x128x32", INT8, hwsim.Array(**memories), node=mine)
+    facts = json.loads(json.dumps(report.to_dict()))
+    assert facts["node"] == facts["layers"][0]["node"] == "28nm-mine"
+    assert facts["totals"]["energy_memory_pj"] > 0
+    report.plot(tmp_path / "mine.svg")
+    report.export(tmp_path / "out")
+    assert '"28nm-mine"' in (tmp_path / "out" / "architecture.yaml").read_text()
 
 
 @pytest.mark.parametrize("dram", [True, False])
