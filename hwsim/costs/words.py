@@ -9,16 +9,20 @@ from hwsim.costs.structure import register_bits
 from hwsim.formats import BlockFormat, Format
 from hwsim.units import (
     COMPENSATED,
-    Bins,
     Chunked,
     DotAdd,
     Exact,
     Fused,
     Lanes,
+    LogSum,
     MacUnit,
+    Reversed,
+    Sequential,
     Staged,
     Tree,
 )
+
+ONE_WORD = (Sequential, Reversed, Tree, DotAdd, Fused, Staged, LogSum)  # their only state: the sum
 
 
 @dataclass(frozen=True)
@@ -88,11 +92,9 @@ def running_bits(unit: MacUnit, depth: int) -> int:
 
     The accumulator; with chunks or promotion the outer sum, and the inner one too unless ``depth``
     ends them; a register for each lane; both words of a compensated sum; the wide register of an
-    exact one.  Raises ValueError for bins, which stay where they are.
+    exact one.  Raises ValueError for other orders, as bins, which stay where they are.
     """
     order, bits = unit.order, unit.accumulator.width
-    if isinstance(order, Bins):
-        raise ValueError(f"{unit}: bins do not move: dataflow='output' is needed")
     if isinstance(order, Exact):
         return register_bits(unit)
     if isinstance(order, Lanes):
@@ -103,4 +105,7 @@ def running_bits(unit: MacUnit, depth: int) -> int:
         return unit.outer_format.width + (bits if depth % order.length else 0)
     if isinstance(order, Fused) and order.promote is not None:
         return bits + (unit.block_format.width if depth % order.promote else 0)
-    return bits
+    if isinstance(order, ONE_WORD):
+        return bits
+    what = str(order) or type(order).__name__
+    raise ValueError(f"{unit}: sums of {what} do not move: dataflow='output' is needed")

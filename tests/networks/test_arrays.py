@@ -248,7 +248,10 @@ def test_command_as_json(capsys, tmp_path):
         (["8x8x8", INT8, "--plot", "x.gif"], "--plot"),
         (["8x8x8", INT8, FP16, "--export", "out"], "--export: files of one unit"),
         (["digits-cnn", INT8, "--data", "none.npz"], "none.npz"),
-        (["8x8x8", "int8xnf4+int16:bins16/fp32", "--dataflow", "weight"], "bins do not move"),
+        (
+            ["8x8x8", "int8xnf4+int16:bins16/fp32", "--dataflow", "weight"],
+            "sums of bins16 do not move",
+        ),
     ],
 )
 def test_command_says_what_is_wrong(capsys, tmp_path, monkeypatch, arguments, message):
