@@ -250,7 +250,7 @@ def test_command_as_json(capsys, tmp_path):
         (["digits-cnn", INT8, "--data", "none.npz"], "none.npz"),
         (
             ["8x8x8", "int8xnf4+int16:bins16/fp32", "--dataflow", "weight"],
-            "sums of bins16 do not move",
+            "sums of bins16/fp32 do not move",
         ),
     ],
 )
