@@ -386,6 +386,15 @@ def test_the_slowest_part_bounds(slow, bound):
         assert reached == pytest.approx(found.intensity(bound) * 0.01e9)  # on the roof
 
 
+def test_a_published_array():
+    """TPU v1, Jouppi et al. 2017, ISCA: 65 536 MACs at 700 MHz are 92 TOPS; with 34 GB/s the
+    roofline bends at about 1350 MACs a byte of weights."""
+    array = Array(256, 256, "weight", dram=dram(gb_per_s=34), clock_ghz=0.7)
+    peak = array.peak_gmacs(INT8)
+    assert round(2 * peak / 1000) == 92
+    assert peak / 34 == pytest.approx(1350, rel=0.01)
+
+
 def test_nothing_costs_nothing():
     found = array_cost(Gemm(0, 5, 5), INT8, Array())
     assert (found.cycles, found.energy_mac_pj, found.energy_memory_pj) == (0, 0, 0)
