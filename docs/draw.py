@@ -85,7 +85,8 @@ def draw_models() -> Figure:
 
 def main() -> None:
     """Draw everything.  The SVGs carry no date and no random ids: same runs, same bytes."""
-    import diagnosing  # beside this script
+    import arraying  # beside this script
+    import diagnosing
     import findings_drawn
     import generations
 
@@ -98,6 +99,8 @@ def main() -> None:
         ("models", draw_models),
         ("parts", draw_growth),
         ("netlists", draw_netlists),
+        ("array", arraying.draw_network),
+        ("capacity", arraying.draw_capacity),
         *findings_drawn.PICTURES.items(),
     ):
         draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from hwsim import theory as theory
     from hwsim.accumulators import AccumulatorWidths as AccumulatorWidths
     from hwsim.accumulators import accumulator_widths as accumulator_widths
+    from hwsim.costs import Array as Array
     from hwsim.costs import Cost as Cost
+    from hwsim.costs import Gemm as Gemm
     from hwsim.costs import cost as cost
     from hwsim.diagnosis import Diagnosis as Diagnosis
     from hwsim.diagnosis import diagnose as diagnose
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
     from hwsim.formats import LogFormat as LogFormat
     from hwsim.formats import PositFormat as PositFormat
     from hwsim.formats import any_format as format
+    from hwsim.networks import ArrayReport as ArrayReport
     from hwsim.networks import LayerUnits as LayerUnits
     from hwsim.networks import Network as Network
     from hwsim.networks import RunReport as RunReport
+    from hwsim.networks import array as array
     from hwsim.networks import run as run
     from hwsim.simulate import Blocks as Blocks
     from hwsim.simulate import conv2d as conv2d
@@ -135,8 +139,11 @@ _WHERE = {
             "zero_point_correction",
         )
     },
-    **{name: ("hwsim.costs", name) for name in ("Cost", "cost")},
-    **{name: ("hwsim.networks", name) for name in ("LayerUnits", "Network", "RunReport", "run")},
+    **{name: ("hwsim.costs", name) for name in ("Array", "Cost", "Gemm", "cost")},
+    **{
+        name: ("hwsim.networks", name)
+        for name in ("ArrayReport", "LayerUnits", "Network", "RunReport", "array", "run")
+    },
     **{name: ("hwsim.sweeps", name) for name in ("Sweep", "sweep")},
     **{name: ("hwsim.accumulators", name) for name in ("AccumulatorWidths", "accumulator_widths")},
     **{name: ("hwsim.diagnosis", name) for name in ("Diagnosis", "diagnose")},
@@ -144,6 +151,8 @@ _WHERE = {
 
 __all__ = [
     "AccumulatorWidths",
+    "Array",
+    "ArrayReport",
     "BlockFormat",
     "Blocks",
     "Chunked",
@@ -157,6 +166,7 @@ __all__ = [
     "FixedFormat",
     "FloatFormat",
     "Fused",
+    "Gemm",
     "HwsimError",
     "IntFormat",
     "Kahan",
@@ -181,6 +191,7 @@ __all__ = [
     "Tree",
     "UnsupportedOperator",
     "accumulator_widths",
+    "array",
     "conv2d",
     "conv2d_zero_point_correction",
     "conv_transpose2d",

@@ -1,25 +1,24 @@
-"""Operand traffic of a matrix product, kept apart from the price of its arithmetic.
+"""Operand traffic of a layer on the plainest machine, kept apart from the price of its arithmetic.
 
-Assumed machine: an output-stationary array of 16 × 16 units (``tile``).  One tile of outputs
-stays in the accumulators while K runs; each operand word is read from an on-chip SRAM once per
-tile that needs it, shared along its row or column for free, and each output is written once.
-Energies: SRAM by Horowitz (ISSCC 2014, 45 nm, 0.9 V), per access of 64 bits; DRAM per bit.  No
-other node has a calibrated memory here, so there memory energies are None.
+Assumed machine: `hwsim.costs.Array` of 16 × 16 units (``tile``), output stationary, all tensors in
+an SRAM of 32 KB.  One tile of outputs stays in the accumulators while K runs; each operand word is
+read once per tile that needs it, shared along its row or column for free, and each output is
+written once.  No other node has a calibrated memory here, so there memory energies are None.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 
-from hwsim.costs.model import Cost, cost
+from hwsim.costs.arrays import output_energy_pj
+from hwsim.costs.dataflows import Flow, flow_of
+from hwsim.costs.levels import SRAM_NODE, dram_energy_pj, require_count, sram_energy_pj
+from hwsim.costs.model import cost
 from hwsim.costs.nodes import Node
+from hwsim.costs.words import Word
 from hwsim.units import MacUnit, parse_unit
 
-SRAM_WORD_BITS = 64
-SRAM_NODE = "45nm"
-SRAM_PJ_PER_ACCESS_AT_8KB = 10.0  # Horowitz 2014; 8 KB 10 pJ, 32 KB 20 pJ, 1 MB 100 pJ
-DRAM_PJ_PER_BIT = 20.0  # lower end of Horowitz's 1300–2600 pJ per 64 bits
+TILE = 16
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,9 @@ class Traffic:
 
 
 def gemm_traffic(
-    m: int, k: int, n: int, a_bits: int, b_bits: int, out_bits: int, tile: int = 16
+    m: int, k: int, n: int, a_bits: int, b_bits: int, out_bits: int, tile: int = TILE
 ) -> Traffic:
-    """Traffic of (M, K) × (K, N) on an array of ``tile`` × ``tile`` units.
+    """Traffic of (M, K) × (K, N) on an array of ``tile`` × ``tile`` units, output stationary.
 
     a: M·K words of ``a_bits``, each read ⌈N/tile⌉ times; b: K·N words, each read ⌈M/tile⌉
     times; out: M·N words written once.  Raises ValueError for what is no count.
@@ -49,34 +48,22 @@ def gemm_traffic(
     10240
     """
     for name, value in (("m", m), ("k", k), ("n", n)):
-        _require_count(name, value, 0)
+        require_count(name, value, 0)
     for name, value in (("a_bits", a_bits), ("b_bits", b_bits), ("out_bits", out_bits)):
-        _require_count(name, value, 1)
-    _require_count("tile", tile, 1)
-    a, b, out = m * k * a_bits, k * n * b_bits, m * n * out_bits
-    return Traffic(a * -(-n // tile), b * -(-m // tile), out, a + b + out)
+        require_count(name, value, 1)
+    require_count("tile", tile, 1)
+    words = (Word(a_bits), Word(b_bits))
+    return _traffic(Flow("output", tile, tile, m, k, n, *words, 0, out_bits, 1, k))
 
 
-def _require_count(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name}={value!r}: an integer of at least {least} is needed")
-
-
-def sram_access_pj(capacity_kb: float) -> float:
-    """Energy of one 64-bit access at 45 nm: 10·√(C / 8 KB) pJ, for 8 KB to 1 MB."""
-    if not 8 <= capacity_kb <= 1024:
-        raise ValueError(f"capacity_kb={capacity_kb!r}: published points span 8 to 1024 KB")
-    return SRAM_PJ_PER_ACCESS_AT_8KB * sqrt(capacity_kb / 8)
-
-
-def sram_energy_pj(bits: int, capacity_kb: float = 32) -> float:
-    """Energy of moving ``bits`` in packed 64-bit accesses, 45 nm; the last one is paid whole."""
-    return -(-bits // SRAM_WORD_BITS) * sram_access_pj(capacity_kb)
-
-
-def dram_energy_pj(bits: int) -> float:
-    """Energy of moving ``bits`` once over a DRAM interface, 20 pJ/bit."""
-    return bits * DRAM_PJ_PER_BIT
+def _traffic(flow: Flow) -> Traffic:
+    moved = {move.tensor: move for move in flow.array_moves()}
+    return Traffic(
+        moved["a"].read_bits,
+        moved["b"].read_bits,
+        moved["out"].write_bits,
+        sum(flow.tensor_bits().values()),
+    )
 
 
 @dataclass(frozen=True)
@@ -137,16 +124,17 @@ def layer_cost(
     """Price of ``batch`` independent products (M, K) × (K, N) run on ``mac``.
 
     A convolution is M = images·H·W, K = C·KH·KW, N = O; its groups are independent products.
-    ``dram`` adds one trip of every tensor over the DRAM interface.  Raises ValueError for
-    counts that are none.
+    ``dram`` adds one trip of every tensor over the DRAM interface (`hwsim.costs.array_cost` has
+    what an SRAM of some size makes of that).  Raises ValueError for counts that are none.
 
     >>> layer_cost("int8xint8+int32", 16, 64, 16).macs
     16384
     """
     unit = parse_unit(mac) if isinstance(mac, str) else mac
-    _require_count("batch", batch, 0)
+    for name, value in (("batch", batch), ("m", m), ("k", k), ("n", n)):
+        require_count(name, value, 0)
     price = cost(unit, node)
-    traffic = gemm_traffic(m, k, n, unit.a.width, unit.b.width, unit.output_format.width)
+    traffic = _traffic(flow_of(unit, (m, k, n), TILE, TILE, "output"))
     memory = None
     if price.node == SRAM_NODE:
         memory = sram_energy_pj(traffic.sram_bits)
@@ -156,15 +144,8 @@ def layer_cost(
         price.node,
         batch * m * k * n,
         batch * m * n,
-        batch * m * n * _output_pj(price, unit, k),
+        batch * m * n * output_energy_pj(price, unit, k),
         None if memory is None else batch * memory,
         price.area_um2,
         batch * traffic.sram_bits,
     )
-
-
-def _output_pj(price: Cost, unit: MacUnit, k: int) -> float:
-    """Energy of one output: K MACs, its chunks (the last one counts whole), its conversion."""
-    mac_pj = sum(part.use_energy_pj for part in price.parts if part.per == "mac")
-    chunks = -(-k // unit.order.group)
-    return k * mac_pj + chunks * price.chunk_energy_pj + price.output_energy_pj

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 
+from hwsim.networks.arrays import ArrayReport, array
 from hwsim.networks.calibration import Calibration
 from hwsim.networks.data import Data, DataLike, load_npz
 from hwsim.networks.engine import TelemetryMode
@@ -21,6 +22,7 @@ from hwsim.networks.zoo import Shipped, shipped
 
 __all__ = [
     "METRICS",
+    "ArrayReport",
     "Calibration",
     "Data",
     "DataError",
@@ -35,6 +37,7 @@ __all__ = [
     "Shipped",
     "VerificationError",
     "accuracy",
+    "array",
     "evaluate",
     "fill_weights",
     "is_within",

@@ -100,7 +100,7 @@ def _check_input(value: onnx.ValueInfoProto, array: Any, source: str) -> Array:
     wanted = onnx.helper.tensor_dtype_to_np_dtype(element)
     if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, wanted, "same_kind"):
         raise DataError(f"{source}: {value.name} has dtype {array.dtype}, expected {wanted}")
-    shape = _declared_shape(value)
+    shape = declared_shape(value)
     if shape is not None:
         fits = len(shape) == array.ndim and all(
             not isinstance(want, int) or want == have or (axis == 0 and have % want == 0)
@@ -124,13 +124,14 @@ def _as_array(array: Any, name: str, source: str) -> Array:
 
 def first_axis(value: onnx.ValueInfoProto) -> int | str | None:
     """Declared length of the first axis: a number, a name ('?' without one); None if scalar."""
-    shape = _declared_shape(value)
+    shape = declared_shape(value)
     if shape is None:
         return "?"
     return shape[0] if shape else None
 
 
-def _declared_shape(value: onnx.ValueInfoProto) -> list[int | str] | None:
+def declared_shape(value: onnx.ValueInfoProto) -> list[int | str] | None:
+    """Lengths of an input's axes, or their names; None where even their number is open."""
     kind = value.type.tensor_type
     if not kind.HasField("shape"):
         return None
@@ -138,7 +139,7 @@ def _declared_shape(value: onnx.ValueInfoProto) -> list[int | str] | None:
 
 
 def _describe(value: onnx.ValueInfoProto) -> str:
-    shape = _declared_shape(value)
+    shape = declared_shape(value)
     kind = type_name(value.type.tensor_type.elem_type).lower()
     return f"{value.name} ({', '.join(map(str, shape)) if shape is not None else '…'}) {kind}"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwsim.formats.stochastic import SEEDS
 from hwsim.networks import checks, engine
@@ -40,6 +40,9 @@ from hwsim.networks.unseen import NativeProductWarning, message, native_products
 from hwsim.networks.zoo import recognise
 from hwsim.reference.draws import word
 from hwsim.units import MacUnit, as_unit
+
+if TYPE_CHECKING:
+    from hwsim.costs import Gemm
 
 MacLike = str | MacUnit | LayerUnits | Mapping[str, str | MacUnit]
 TELEMETRY = (False, True, "counts")
@@ -178,12 +181,34 @@ class Network:
         return calibration
 
     def _measure(self, data: Data, what: str) -> Calibration:
-        layers = self.plan.layers
+        return calibrate(self._exposed(), self.plan.layers, self._cut(data).feeds(data), what)
+
+    def _exposed(self) -> Session:
+        """The float32 model that gives every layer's operands; not kept, it holds every weight once
+        more."""
         given = set(self.inputs)
+        layers = self.plan.layers
         names = {n for layer in layers for n in layer.reads if n not in layer.weights} - given
-        # Not kept: it holds every weight once more.
-        exposed = Session(with_outputs(self._model, sorted(names)), self.name)
-        return calibrate(exposed, layers, self._cut(data).feeds(data), what)
+        return Session(with_outputs(self._model, sorted(names)), self.name)
+
+    @in_ieee_arithmetic
+    def shapes(self, inputs: DataLike | None = None, samples: int = 1) -> tuple[Gemm, ...]:
+        """M, K, N and batch of every layer's product, for ``samples`` calls of the model (samples,
+        where it takes one at a time).
+
+        ``inputs``: data of which one call is taken; by default zeros in the declared shapes, and
+        DataError where these are open.
+
+        >>> from hwsim.networks import shipped
+        >>> Network.load(shipped("digits-cnn").model).shapes(samples=3)[0]
+        Gemm(m=192, k=9, n=12, batch=1, name='conv1')
+        """
+        from hwsim.networks.shapes import check_samples, shapes_of, zeros
+
+        check_samples(samples)
+        data = zeros(self.graph.inputs) if inputs is None else self.data(inputs)
+        feeds = self._cut(data).feeds(data)[0]
+        return shapes_of(self.plan.layers, feeds | self._exposed().run(feeds), samples)
 
     def _cut(self, data: Data) -> Cutting:
         """How the data is cut into calls of the model."""
