@@ -26,7 +26,7 @@ from hwsim.costs.nodes import (
     Node,
     stillmaker_energy,
 )
-from hwsim.costs.structure import EXACT_GUARD_BITS, exact_register_bits, register_bits
+from hwsim.costs.widths import EXACT_GUARD_BITS, exact_register_bits, register_bits
 
 __all__ = [
     "ANCHORS",

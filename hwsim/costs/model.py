@@ -12,7 +12,8 @@ from html import escape
 
 from hwsim.costs.blocks import Piece, longest_stage
 from hwsim.costs.nodes import Node, node_named
-from hwsim.costs.structure import mac_pieces, macs_per_cycle, operation_pieces
+from hwsim.costs.operations import operation_pieces
+from hwsim.costs.structure import mac_pieces, macs_per_cycle
 from hwsim.formats import Format, parse_format
 from hwsim.units import MacUnit, parse_unit
 

@@ -29,13 +29,10 @@ Choices, the same for every unit (none is fitted to a price):
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
-from fractions import Fraction
 
 from hwsim.costs import primitives as t
 from hwsim.costs.blocks import (
-    GUARD_ROUND_STICKY,
     Number,
     Piece,
     Scaled,
@@ -43,22 +40,26 @@ from hwsim.costs.blocks import (
     add_float,
     convert,
     exponent_bits,
-    fields_decoder,
-    needs_normaliser,
     number_of,
-    out_of_range,
     placement,
     register,
     stored,
 )
 from hwsim.costs.compensated import compensated_pieces
-from hwsim.costs.cores import core_pieces
 from hwsim.costs.fused import fused_pieces, staged_pieces
 from hwsim.costs.logsums import log_sum_pieces
-from hwsim.costs.powers import pieces_of_powers, product_of_powers
+from hwsim.costs.products import (
+    as_masked,
+    masked_format,
+    multiplier_pieces,
+    pipeline_rank,
+    product_of,
+)
+from hwsim.costs.requantization import requantizer
 from hwsim.costs.scales import scale_pieces
-from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, shifts, sign_flip
-from hwsim.formats import FixedFormat, FloatFormat, Format, SumFormat, stochastic_of
+from hwsim.costs.tables import decoded, look_up
+from hwsim.costs.widths import EXACT_GUARD_BITS, register_bits
+from hwsim.formats import FloatFormat, SumFormat, stochastic_of
 from hwsim.formats.stochastic import TAPS
 from hwsim.units import (
     COMPENSATED,
@@ -68,146 +69,16 @@ from hwsim.units import (
     DoubleWord,
     Exact,
     Fused,
-    IntegerMultiplier,
     Lanes,
     LogSum,
     MacUnit,
     Order,
-    Requantization,
     Sequential,
     Staged,
     StoredProduct,
-    TableMultiplier,
     Tree,
     codebook_side,
-    has_subnormal_values,
 )
-
-EXACT_GUARD_BITS = 16  # sums of up to 65 536 products of largest magnitude cannot overflow
-
-
-def product_of(a: Format, b: Format, core: IntegerMultiplier | None = None) -> Number:
-    """The product on its wires: exact, or a shifter's or a logarithmic multiplier's."""
-    narrower = product_of_powers(a, b, core)
-    if narrower is not None:
-        return narrower
-    x, y = number_beside(a, b), number_beside(b, a)
-    return Number(
-        x.bits + y.bits,
-        x.low + y.low,
-        x.high + y.high + 1,
-        x.smallest + y.smallest,
-        x.floating or y.floating,
-    )
-
-
-def exact_register_bits(a: Format, b: Format, terms: int = 1 << EXACT_GUARD_BITS) -> int:
-    """Width in bits of the register that sums ``terms`` products of ``a`` and ``b`` exactly.
-
-    As many multiples of the products' last bit as the largest product has, times ``terms``, and a
-    sign where there are negative products (Kulisch 2013; van Baalen et al. 2023 bound it from
-    above).  c is taken for one of the terms.  Raises ValueError for ``terms`` below 1.
-
-    >>> from hwsim.formats import parse_format
-    >>> exact_register_bits(parse_format("e5m2"), parse_format("e5m2"))
-    81
-    >>> exact_register_bits(parse_format("e5m2"), parse_format("e5m2"), terms=512)
-    74
-    """
-    ends = [x * y for x in (a.lowest, a.largest) for y in (b.lowest, b.largest)]
-    return _held(min(ends), max(ends), a.quantum_exponent + b.quantum_exponent, terms)
-
-
-def register_bits(unit: MacUnit, terms: int = 1 << EXACT_GUARD_BITS) -> int:
-    """The same of a unit's addends: products as its multiplier makes and rounds them.
-
-    >>> from hwsim import mac
-    >>> register_bits(mac("int8xint8+int32:mul_add/int12:exact"), terms=4)
-    14
-    """
-    unit = _as_masked(unit)
-    fmt = unit.product_format
-    if isinstance(unit.multiplier, StoredProduct):
-        fmt = fmt or unit.multiplier.format
-    if fmt is not None:
-        return _held(fmt.lowest, fmt.largest, fmt.quantum_exponent, terms)
-    if unit.core is None:
-        return exact_register_bits(unit.a, unit.b, terms)
-    product = product_of(unit.a, unit.b, unit.core)
-    span = product.high - product.low + 2 if product.floating else product.bits
-    return _held(Fraction(0), Fraction(2**span - 1), 0, terms)
-
-
-def _held(low: Fraction, high: Fraction, quantum: int, terms: int) -> int:
-    """Bits of ``terms`` addends from ``low`` to ``high``, in steps of 2^quantum: two's complement
-    where there are negative ones."""
-    if terms < 1:
-        raise ValueError(f"terms is {terms}; a register sums at least 1")
-    least, most = (int(terms * end / Fraction(2) ** quantum) for end in (low, high))
-    return max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 0) + (least < 0)
-
-
-def multiplier_pieces(
-    a: Format, b: Format, normalise: bool, core: IntegerMultiplier | None = None
-) -> list[Piece]:
-    """Decode both operands and multiply, exactly but for a ``core``; ``normalise`` removes leading
-    zeros first."""
-    powers = pieces_of_powers(a, b, core)
-    if powers is not None:
-        return powers
-    product = product_of(a, b)
-    if BINARY in (a, b):
-        return sign_flip(b if a == BINARY else a, normalise)
-    for power, other in ((a, b), (b, a)):
-        if shifts(power, other):
-            return shift(power, other)
-    tables = look_up(a) + look_up(b)
-    a, b = decoded(a), decoded(b)
-    removed = normalise and (needs_normaliser(a) or needs_normaliser(b)) and product.floating
-    times = t.late_multiplier if removed else t.multiplier
-    array = [Piece("significand multiplier", times(_bits(a), _bits(b)), _times(a, b))]
-    if core is not None:
-        array = [*_signs(a, b, core), *core_pieces(core)]
-    pieces = [*tables, *array]
-    if not product.floating:
-        return pieces
-    decode = t.NOTHING
-    exponent = exponent_bits(product)
-    for fmt in (a, b):
-        own = t.NOTHING
-        if isinstance(fmt, FixedFormat) and fmt.signed:
-            own = t.complementer(fmt.width)
-        if normalise and needs_normaliser(fmt):  # a float with leading zeros has the least exponent
-            count = t.bits_for(_bits(fmt))
-            less = t.mux(count) if isinstance(fmt, FloatFormat) else t.narrow_adder(exponent, count)
-            own += t.normaliser(_bits(fmt)) | less
-        decode |= fields_decoder(fmt) + own
-    note = "leading zeros removed" if removed else "no leading zeros to remove"
-    sums = t.adder(exponent - 1) | t.XOR
-    return [
-        Piece("operand decode", decode, note),
-        *pieces,
-        Piece("exponent adder", sums, f"{exponent - 1} bits, and the sign", beside=True),
-    ]
-
-
-def _signs(a: SumFormat, b: SumFormat, core: IntegerMultiplier) -> list[Piece]:
-    """Magnitudes of two's complement operands, and the product's sign."""
-    if isinstance(core, TableMultiplier) and core.signed:
-        return []
-    signed = [f.width for f in (a, b) if isinstance(f, FixedFormat) and f.signed]
-    if not signed:
-        return []
-    total = sum(map(t.complementer, signed), t.NOTHING) | t.XOR
-    total += t.complementer(_bits(a) + _bits(b))
-    return [Piece("magnitudes and sign", total, "two's complement")]
-
-
-def _as_masked(unit: MacUnit) -> MacUnit:
-    """The unit whose operands are masked, as those of formats without subnormals are."""
-    if unit.daz or unit.ftz:
-        unit = replace(unit, a=_masked(unit.a), b=_masked(unit.b), daz=False)
-    return unit
 
 
 def macs_per_cycle(order: Order) -> int:
@@ -223,7 +94,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         return _bins(unit, unit.order)
     if isinstance(unit.order, LogSum):
         return log_sum_pieces(unit, unit.order)
-    unit = _as_masked(unit)
+    unit = as_masked(unit)
     order, exact = unit.order, isinstance(unit.order, Exact)
     stored = isinstance(unit.multiplier, StoredProduct)
     sides = (unit.accumulator,) * 2 if stored else (unit.a, unit.b)
@@ -242,7 +113,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         product = number_of(into)
     if product.floating or isinstance(unit.accumulator, Scaled):
         exponent = exponent_bits(product) if product.floating else 0
-        pieces.append(_rank("product register", product.bits, exponent, sides))
+        pieces.append(pipeline_rank("product register", product.bits, exponent, sides))
     scales = scale_pieces(unit, product)
     if exact:
         pieces += _exact_sum(unit, product)
@@ -288,37 +159,6 @@ def _stored(unit: MacUnit, width: int) -> Piece:
     return Piece("products", t.table(entries, width), note)
 
 
-def _masked(fmt: Format) -> Format:
-    """``fmt`` with its subnormals read as zeros."""
-    if isinstance(fmt, FloatFormat) and has_subnormal_values(fmt):
-        return replace(fmt, zero_field="zero")
-    return fmt
-
-
-def requantizer(how: Requantization, wide: SumFormat, fmt: SumFormat) -> list[Piece]:
-    """Multiplier, shifters and rounders, zero point and clamp; they work once per output."""
-    product = wide.width + how.multiplier_bits
-    if how.high_rounding is None:
-        shift = t.shifter(product, product - 1, sticky=True)
-    else:
-        shift = t.shifter(wide.width, wide.width - 1) + out_of_range(wide, "saturate")
-        shift += _requant_rounder(wide.width, how.multiplier_bits, how.high_rounding)
-        shift += t.shifter(wide.width, wide.width - 1, sticky=True)
-    shift += _requant_rounder(wide.width, 1, how.rounding)
-    limits = t.adder(wide.width) + 2 * (t.comparator(wide.width) + t.mux(fmt.width))
-    pieces = [
-        Piece("requantization multiplier", t.multiplier(wide.width, how.multiplier_bits)),
-        Piece("requantization shift", shift, str(how)),
-        Piece("zero point and clamp", limits, f"{fmt}"),
-    ]
-    return [replace(piece, per="output") for piece in pieces]
-
-
-def _requant_rounder(kept: int, dropped: int, mode: str) -> t.Logic:
-    """half-up adds the bit below the last one, which is all that a two's complement rna does."""
-    return t.rounder(kept, dropped, "rna" if mode == "half-up" else mode)
-
-
 def accumulate(value: Number, fmt: SumFormat, unit: MacUnit) -> list[Piece]:
     """fmt ← R(fmt + value) by the unit's rules, and the register that holds it."""
     overflow = unit.overflow_of(fmt)
@@ -354,7 +194,7 @@ def _bins(unit: MacUnit, order: Bins) -> list[Piece]:
     side = codebook_side(unit)
     assert side is not None
     book, other = (unit.b, unit.a) if side else (unit.a, unit.b)
-    masked = _masked(other) if unit.daz else other
+    masked = masked_format(other) if unit.daz else other
     plain = replace(unit, accumulator=unit.outer_format, order=Sequential(), daz=False)
     sums = accumulate(stored(decoded(masked)), unit.accumulator, unit)
     bits = unit.accumulator.width
@@ -427,50 +267,3 @@ def _exact_sum(unit: MacUnit, product: Number) -> list[Piece]:
         register("exact register", bits, f"{bits} bits, {EXACT_GUARD_BITS} of them guard"),
         *(replace(piece, per="output") for piece in done),
     ]
-
-
-def operation_pieces(operation: str, a: Format, b: Format) -> list[Piece]:
-    """One addition (a = b) or one multiplication, rounded to nearest even."""
-    if operation == "add" and a == b and isinstance(a, SumFormat):
-        return _addition(a)
-    if operation == "mul" and isinstance(a, FixedFormat) and isinstance(b, FixedFormat):
-        return multiplier_pieces(a, b, normalise=False)  # the product keeps all its bits
-    if operation == "mul" and a == b and isinstance(a, Scaled):
-        product = product_of(a, b)
-        done = convert(product, a, "rne", a.default_overflow, "product")
-        rank = _rank("pipeline register", product.bits, exponent_bits(product), (a, b))
-        return [*multiplier_pieces(a, b, normalise=True), rank, *done]
-    raise ValueError(
-        f"operation={operation!r} of {a} and {b}: 'add' and 'mul' of one format, and 'mul' of any "
-        "two integer or fixed-point formats, have a price; a mixed product is part of a MAC unit"
-    )
-
-
-def _addition(fmt: SumFormat) -> list[Piece]:
-    if isinstance(fmt, FixedFormat):
-        return [Piece("adder", t.adder(fmt.width), f"{fmt.width} bits, wraps")]
-    value = stored(fmt)
-    window = 2 * fmt.precision + GUARD_ROUND_STICKY  # both significands, one of them aligned
-    pieces = add_float(value, fmt, "rne", fmt.default_overflow)
-    aligned = 1 + [piece.name for piece in pieces].index("alignment shifter")
-    return [
-        Piece("operand decode", fields_decoder(fmt)),
-        *pieces[:aligned],
-        _rank("pipeline register", window, exponent_bits(value), (fmt, fmt)),
-        *pieces[aligned:],
-    ]
-
-
-def _rank(name: str, bits: int, exponent: int, operands: Collection[Format]) -> Piece:
-    """A significand, its exponent (none of 0 bits), and flags: sign, zero, and Inf and NaN where
-    an operand may be one."""
-    flags = 2 + any(x.has_inf for x in operands) + any(x.has_nan for x in operands)
-    return register(name, bits + max(0, exponent - 1) + flags, "one pipeline rank")
-
-
-def _bits(fmt: SumFormat) -> int:
-    return fmt.precision if isinstance(fmt, Scaled) else fmt.width
-
-
-def _times(a: SumFormat, b: SumFormat) -> str:
-    return f"{_bits(a)} × {_bits(b)} bits"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-from hwsim.costs.structure import register_bits
+from hwsim.costs.widths import register_bits
 from hwsim.formats import BlockFormat, Format
 from hwsim.units import (
     COMPENSATED,
