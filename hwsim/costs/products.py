@@ -1,4 +1,4 @@
-"""The multiplier of a unit: operands decoded, words multiplied, and a rank of registers after it."""
+"""The multiplier of a unit: operands decoded, words multiplied, a rank of registers after it."""
 
 from __future__ import annotations
 
