@@ -299,7 +299,7 @@ def _aligned(value: Number, fmt: Scaled, exponent: int, below: int) -> tuple[int
     """The larger of the two stays, the other is shifted, and both are added."""
     wide = max(fmt.precision, value.bits)
     window = wide + below
-    amount = t.adder(exponent - 1) + t.gate_tree(exponent)
+    amount = t.adder(exponent - 1) + t.complementer(exponent - 1) + t.gate_tree(exponent)
     swap = (t.comparator(exponent - 1 + wide) | amount) + t.mux(2 * (exponent - 1 + wide))
     reach = min(window - 1, _farthest(value, fmt))
     shift = t.shifter(window - 1, reach, sticky=True)

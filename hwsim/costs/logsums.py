@@ -67,7 +67,10 @@ def _sum(fmt: LogFormat, places: int, rounding: str) -> list[Piece]:
     deepest = math.ceil(-math.log2(-math.expm1(-math.log(2.0) / 2**bits)))  # −d of one field
     narrow, wide = places + 1, places + t.bits_for(deepest + 1)
     selected = t.comparator(field) + t.mux(2 * field + 1) + t.adder(field)
-    tables = t.table(sums, narrow) | t.table(differences, wide)
+    step = 2.0**-bits
+    rising = [_entry(1 + 2.0 ** (-k * step), places) for k in range(sums + 1)]
+    falling = [_entry(1 - 2.0 ** (-k * step), places) for k in range(1, differences + 1)]
+    tables = t.smooth_table(rising) | t.smooth_table(falling)
     masked = 2 * t.gate_tree(field) + t.AND * (wide + field)  # no second number; nothing left
     note = f"{sums} entries of {narrow} bits, {differences} of {wide}"
     return [
@@ -78,6 +81,11 @@ def _sum(fmt: LogFormat, places: int, rounding: str) -> list[Piece]:
         Piece("rounding", t.rounder(field, places - bits, rounding), rounding),
         Piece("range", _clamp(fmt), "0, or the largest"),
     ]
+
+
+def _entry(value: float, places: int) -> int:
+    """|log2(value)| in steps of 2^-places."""
+    return round(abs(math.log2(value)) * (1 << places))
 
 
 def _output(unit: MacUnit) -> list[Piece]:

@@ -18,7 +18,7 @@ from hwsim.costs.blocks import (
 from hwsim.costs.cores import core_pieces
 from hwsim.costs.powers import pieces_of_powers, product_of_powers
 from hwsim.costs.tables import BINARY, decoded, look_up, number_beside, shift, shifts, sign_flip
-from hwsim.formats import FixedFormat, FloatFormat, Format, SumFormat
+from hwsim.formats import FixedFormat, FloatFormat, Format, PositFormat, SumFormat
 from hwsim.units import IntegerMultiplier, MacUnit, TableMultiplier, has_subnormal_values
 
 
@@ -54,7 +54,8 @@ def multiplier_pieces(
     tables = look_up(a) + look_up(b)
     a, b = decoded(a), decoded(b)
     removed = normalise and (needs_normaliser(a) or needs_normaliser(b)) and product.floating
-    times = t.late_multiplier if removed else t.multiplier
+    late = removed or isinstance(a, PositFormat) or isinstance(b, PositFormat)
+    times = t.late_multiplier if late else t.multiplier
     array = [Piece("significand multiplier", times(_bits(a), _bits(b)), _times(a, b))]
     if core is not None:
         array = [*_signs(a, b, core), *core_pieces(core)]

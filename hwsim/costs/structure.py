@@ -117,6 +117,10 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     scales = scale_pieces(unit, product)
     if exact:
         pieces += _exact_sum(unit, product)
+    elif isinstance(order, Fused) and order.fraction is None and not order.promote:
+        group = DotAdd(order.terms)  # the same sum: nothing is cut, and one rounding
+        pieces = [replace(piece, copies=order.terms) for piece in pieces]
+        pieces += _exact_group(unit, product, group)
     elif isinstance(order, Fused):
         pieces = [replace(piece, copies=order.terms) for piece in pieces]
         pieces += fused_pieces(unit, product, order)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,8 +20,8 @@ SYNTHESISED = [
     (t.incrementer, (32,), 538, 0.15),
     (t.complementer, (8,), 174, 0.15),
     (t.complementer, (32,), 808, 0.15),
-    (t.comparator, (8,), 150, 0.30),
-    (t.comparator, (32,), 752, 0.15),
+    (t.comparator, (8,), 214, 0.15),
+    (t.comparator, (32,), 880, 0.15),
     (t.mux, (8,), 98, 0.15),
     (t.mux, (32,), 386, 0.15),
     (t.leading_zero_counter, (4,), 34, 0.15),
@@ -47,6 +49,13 @@ SYNTHESISED = [
     (t.multiplier, (4, 16), 2042, 0.15),
     (t.multiplier, (8, 16), 5590, 0.15),
 ]
+SMOOTH = [  # function of k, entries, T by Yosys
+    (lambda k: round(2 ** (k / 16) * 2**8) - 2**8, 16, 208),
+    (lambda k: round(2 ** (k / 64) * 2**12) - 2**12, 64, 956),
+    (lambda k: round(2 ** (k / 256) * 2**8) - 2**8, 256, 1656),
+    (lambda k: round(math.log2(1 + 2 ** (-k / 64)) * 64), 512, 964),
+    (lambda k: round(math.log2(1 + 2 ** (-k / 8)) * 8), 64, 126),
+]
 ROUNDINGS = ("rne", "rna", "rtz", "rup", "rdn", "rto")
 widths = st.integers(1, 64)
 
@@ -58,6 +67,12 @@ widths = st.integers(1, 64)
 )
 def test_close_to_synthesis(count, arguments, transistors, allowed):
     assert count(*arguments).transistors == pytest.approx(transistors, rel=allowed)
+
+
+@pytest.mark.parametrize(("function", "entries", "transistors"), SMOOTH)
+def test_smooth_tables(function, entries, transistors):
+    found = t.smooth_table([function(k) for k in range(entries)]).transistors
+    assert found == pytest.approx(transistors, rel=0.25)
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8, 16, 24, 32, 53, 64])
