@@ -151,15 +151,17 @@ def special_results(fmt: SumFormat) -> t.Logic:
     """NaN and Inf operands override the result; nothing where ``fmt`` has neither."""
     if not (fmt.has_inf or fmt.has_nan):
         return t.NOTHING
-    return 8 * t.AND + t.AND * fmt.width
+    flags = 14 if fmt.has_inf else 8  # Inf · 0 and Inf − Inf are NaN
+    return flags * t.AND + t.AND * fmt.width
 
 
-def small_results(fmt: FloatFormat, bits: int, exponent: int) -> t.Logic:
+def small_results(value: Number, fmt: FloatFormat, exponent: int) -> t.Logic:
     """Below the smallest normal: shift right onto the subnormal grid, or flush to zero."""
     if not fmt.has_subnormals:
         return t.AND * fmt.width
     amount = t.constant_adder(exponent) | t.constant_comparator(exponent)
-    return amount + t.shifter(bits, bits, sticky=True)
+    reach = min(value.bits, fmt.emin - value.smallest)
+    return amount + t.shifter(value.bits, reach, sticky=True)
 
 
 def convert(value: Number, fmt: SumFormat, rounding: str, overflow: str, role: str) -> list[Piece]:
@@ -188,7 +190,7 @@ def convert(value: Number, fmt: SumFormat, rounding: str, overflow: str, role: s
         Piece(f"{role} normalisation", normal, note),
         Piece(
             f"{role} small results",
-            small_results(fmt, value.bits, exponent) if small else t.NOTHING,
+            small_results(value, fmt, exponent) if small else t.NOTHING,
             grid,
         ),
         Piece(f"{role} rounding", t.rounder(fmt.width, dropped, rounding), rounding),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hwsim.costs import primitives as t
-from hwsim.costs.blocks import Number, Piece
+from hwsim.costs.blocks import Number, Piece, number_of, register
 from hwsim.formats import FloatFormat
 from hwsim.units import Chunked, DotAdd, Fused, MacUnit, Tree
 
@@ -24,6 +26,8 @@ def scale_pieces(unit: MacUnit, product: Number) -> list[Piece]:
             "scale exponents", t.adder(exponent) * len(scales), note, per, count, count, beside=True
         )
     ]
+    if isinstance(order, Chunked):  # it comes with the chunk's first product
+        found.append(register("scale register", exponent + sum(map(_digits, scales)), per="chunk"))
     digits = [fmt.precision for fmt in scales if fmt.precision > 1]
     if not digits:
         return found
@@ -32,6 +36,21 @@ def scale_pieces(unit: MacUnit, product: Number) -> list[Piece]:
     array = both + t.multiplier(bits, sum(digits))
     note = f"{' x '.join(map(str, digits))}, times {bits} bits"
     return [*found, Piece("scale multiplier", array, note, per, count, count)]
+
+
+def scaled(value: Number, unit: MacUnit) -> Number:
+    """A number times both its blocks' scales, as it travels."""
+    for block in (unit.a_block, unit.b_block):
+        if block is not None:
+            by = number_of(block.scale)
+            bits = value.bits + _digits(block.scale)
+            ends = (value.low + by.low, value.high + by.high + 1, value.smallest + by.smallest)
+            value = replace(value, bits=bits, low=ends[0], high=ends[1], smallest=ends[2])
+    return value
+
+
+def _digits(scale: FloatFormat) -> int:
+    return scale.precision if scale.precision > 1 else 0
 
 
 def _scaled_bits(unit: MacUnit, product: Number) -> int:

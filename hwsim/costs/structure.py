@@ -56,7 +56,7 @@ from hwsim.costs.products import (
     product_of,
 )
 from hwsim.costs.requantization import requantizer
-from hwsim.costs.scales import scale_pieces
+from hwsim.costs.scales import scale_pieces, scaled
 from hwsim.costs.tables import decoded, look_up
 from hwsim.costs.widths import EXACT_GUARD_BITS, register_bits
 from hwsim.formats import FloatFormat, SumFormat, stochastic_of
@@ -177,7 +177,7 @@ def accumulate(value: Number, fmt: SumFormat, unit: MacUnit) -> list[Piece]:
 
 
 def _outer_sum(unit: MacUnit) -> list[Piece]:
-    value = stored(unit.accumulator)
+    value = scaled(stored(unit.accumulator), unit)
     pieces = accumulate(value, unit.outer_format, unit)
     return [replace(piece, name=f"outer {piece.name}", per="chunk") for piece in pieces]
 
