@@ -119,7 +119,9 @@ def _check(netlist: dict[str, Any], planes: dict[Any, Any], words: dict[str, Any
     if "total" in ports:
         cells = [c["connections"] for c in netlist["cells"].values() if "D" in c["connections"]]
         flops = {c["Q"][0]: c["D"][0] for c in cells}
-        checked.append(([flops[q] for q in ports["total"]["bits"]], sums_of(words["a"], words["b"])))
+        checked.append(
+            ([flops[q] for q in ports["total"]["bits"]], sums_of(words["a"], words["b"]))
+        )
     for nets, expected in checked:
         for i, net in enumerate(nets):
             assert (np.unpackbits(planes[net])[:n] == (expected >> i & 1)).all(), f"bit {i}"

@@ -9,7 +9,7 @@ for each pair, so that glitches are those that the node's constant averages over
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,10 @@ Node = tuple[int, Plane]  # transistors of the gate that drives it, and its valu
 
 
 def switched_transistors(
-    before: tuple[Any, Any], after: tuple[Any, Any], bits: tuple[int, int], signed: tuple[bool, bool]
+    before: tuple[Any, Any],
+    after: tuple[Any, Any],
+    bits: tuple[int, int],
+    signed: tuple[bool, bool],
 ) -> int:
     """Σ of the transistors whose gate's output differs after the change, over all changes.
 
@@ -35,8 +38,7 @@ def switched_transistors(
     >>> switched_transistors(still, (np.array([4]), np.array([5])), (4, 4), (False, False))
     156
     """
-    old = _nodes(*(_planes(x, n) for x, n in zip(before, bits, strict=True)), signed)
-    new = _nodes(*(_planes(x, n) for x, n in zip(after, bits, strict=True)), signed)
+    old, new = (_nodes(*words, bits, signed) for words in (before, after))
     pairs = zip(old, new, strict=True)
     return sum(size * int(np.bitwise_count(x ^ y).sum()) for (size, x), (_, y) in pairs)
 
@@ -61,8 +63,10 @@ def _planes(words: Any, bits: int) -> list[Plane]:
     return [np.packbits(((words >> np.uint64(i)) & one).astype(np.uint8)) for i in range(bits)]
 
 
-def _nodes(a: list[Plane], b: list[Plane], signed: tuple[bool, bool]) -> Iterator[Node]:
-    return _Array(a, b, signed).nodes()
+def _nodes(
+    a: Any, b: Any, bits: tuple[int, int], signed: tuple[bool, bool]
+) -> Generator[Node, None, None]:
+    return _Array(_planes(a, bits[0]), _planes(b, bits[1]), signed).nodes()
 
 
 class _Array:
@@ -75,28 +79,28 @@ class _Array:
         self.product: list[Plane] = []
         self.constant = _correction(len(a), len(b), signed)
 
-    def nodes(self) -> Iterator[Node]:
+    def nodes(self) -> Generator[Node, None, None]:
         """Every node, in the order in which they settle."""
         n, m = len(self.long), len(self.short)
         row = yield from self._partial(0)
+        top: Plane | None = None
         for i in range(1, m):
             self.product.append(row[0])
             x = yield from self._partial(i)
-            upper: list[Plane | None] = [*row[1:], None] if i == 1 else [*row[1:], top]
-            row, carry = [], None
+            upper: list[Plane | None] = [*row[1:], top]
+            carry: Plane | None = None
+            row = []
             for j in range(n):
-                column = i + j  # of free inputs: the right end of a row, the first row's left end
-                free = j == 0 or (i == 1 and j == n - 1)
-                one = free and self._takes(column)
+                free = j == 0 or (i == 1 and j == n - 1)  # a cell's third input, of weight i + j
+                one = free and self._takes(i + j)
                 total, carry = yield from _cell([upper[j], x[j], carry], one)
                 row.append(total)
             top = carry
-        self.product += [*row, top] if m > 1 else row
+        self.product += row if top is None else [*row, top]
         yield from self._rest()
 
-    def _partial(self, i: int) -> Iterator[Any]:
-        """A row of products of bits: NAND in place of AND where exactly one has the sign's weight.
-        """
+    def _partial(self, i: int) -> Generator[Node, None, list[Plane]]:
+        """A row of products of bits: NAND for AND where exactly one has the sign's weight."""
         last = i == len(self.short) - 1
         row = []
         for j, bit in enumerate(self.long):
@@ -140,7 +144,7 @@ def _correction(n: int, m: int, signed: tuple[bool, bool]) -> int:
     return -flipped % (1 << (n + m))
 
 
-def _cell(inputs: list[Plane | None], one: bool) -> Iterator[Any]:
+def _cell(inputs: list[Plane | None], one: bool) -> Generator[Node, None, tuple[Plane, Plane]]:
     """A full adder, or a half adder of the two inputs that there are and a constant."""
     found = [x for x in inputs if x is not None]
     p, q = found[0], found[1]
