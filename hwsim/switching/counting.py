@@ -15,7 +15,7 @@ from hwsim.formats import BlockFormat, Format
 from hwsim.switching.orders import Changes, bits_between, changes, in_order
 from hwsim.switching.sampling import Sample
 from hwsim.switching.sums import Sums, multipliers_of, places_of, sums_of
-from hwsim.switching.words import Factors, Products, codes_of, products_of
+from hwsim.switching.words import Factors, Products, codes_of, in_blocks, products_of
 from hwsim.units import MacUnit
 
 Array = npt.NDArray[Any]
@@ -58,8 +58,8 @@ def operand(x: Array, fmt: Format, block: BlockFormat | None, axis: int) -> Oper
     from hwsim import simulate  # imports numba
 
     if block is not None:
-        codes = simulate.encode(x, block, axis=axis).codes
-        return Operand(simulate.decode(codes, block.element), codes)
+        elements = in_blocks(x, block, axis)[0]
+        return Operand(elements, codes_of(elements, block.element))
     carried = fmt.carried_as_codes  # by what arrays hold, as in `hwsim.matmul`
     values = np.asarray(x) if carried else simulate.round(x, fmt, overflow="saturate")
     return Operand(values, codes_of(values, fmt))

@@ -47,7 +47,7 @@ def uniform(fmt: Format, shape: tuple[int, ...], rng: Any, limit: float = math.i
 
     >>> from hwsim.formats import IntFormat
     >>> uniform(IntFormat(8), (3,), np.random.default_rng(1)).tolist()
-    [-7, 22, 107]
+    [-7, 3, 65]
     """
     from hwsim import simulate  # imports numba
 

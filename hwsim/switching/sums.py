@@ -20,7 +20,7 @@ from hwsim.costs.structure import register_bits
 from hwsim.errors import HwsimError
 from hwsim.formats import Format
 from hwsim.switching.exact import exact_words
-from hwsim.switching.words import codes_of
+from hwsim.switching.words import codes_of, in_blocks
 from hwsim.units import (
     COMPENSATED,
     Bins,
@@ -114,12 +114,10 @@ def sums_of(unit: MacUnit, a: Array, b: Array, c: Array | None = None) -> Sums:
 
 def _of_numbers(unit: MacUnit, a: Array, b: Array) -> tuple[MacUnit, Array, Array]:
     """Blocks as numbers, element times scale, where no sum is scaled."""
-    from hwsim import simulate  # imports numba
-
     if not unit.is_blocked or unit.scales_sums or isinstance(unit.order, Fused):
         return unit, a, b
-    a = simulate.round(a, unit.a_block, axis=-1) if unit.a_block else a
-    b = simulate.round(b, unit.b_block, axis=-2) if unit.b_block else b
+    a = in_blocks(a, unit.a_block, -1)[1] if unit.a_block else a
+    b = in_blocks(b, unit.b_block, -2)[1] if unit.b_block else b
     return unit.of_values, a, b
 
 
@@ -162,14 +160,10 @@ def _in_chunks(unit: MacUnit, a: Array, b: Array, c: Any, results: Array) -> Sum
 
 def _elements(unit: MacUnit, a: Array, b: Array) -> tuple[Array, Array]:
     """Operands without their blocks' scales, where sums are scaled."""
-    from hwsim import simulate  # imports numba
-
-    sides = []
-    for x, block, axis in ((a, unit.a_block, -1), (b, unit.b_block, -2)):
-        if block is not None and unit.scales_sums:
-            x = simulate.decode(simulate.encode(x, block, axis=axis).codes, block.element)
-        sides.append(x)
-    return sides[0], sides[1]
+    if unit.scales_sums:
+        a = in_blocks(a, unit.a_block, -1)[0] if unit.a_block else a
+        b = in_blocks(b, unit.b_block, -2)[0] if unit.b_block else b
+    return a, b
 
 
 def _in_lanes(unit: MacUnit, a: Array, b: Array, count: int) -> Array:

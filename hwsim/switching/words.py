@@ -19,7 +19,7 @@ import numpy.typing as npt
 from hwsim.costs.blocks import Number, Scaled, exponent_bits
 from hwsim.costs.structure import product_of
 from hwsim.costs.tables import BINARY, decoded, shifts
-from hwsim.formats import FloatFormat, Format, PositFormat
+from hwsim.formats import BlockFormat, FloatFormat, Format, PositFormat
 from hwsim.units import (
     Exact,
     ExactProduct,
@@ -64,6 +64,15 @@ def codes_of(values: Array, fmt: Format) -> Array:
         return values.astype(np.uint64) & np.uint64((1 << fmt.width) - 1)
     codes: Array = simulate.encode(values, fmt, overflow="saturate")
     return codes
+
+
+def in_blocks(x: Array, block: BlockFormat, axis: int) -> tuple[Array, Array]:
+    """Elements, and elements times scales, as in `hwsim.matmul`: without a tensor's scale."""
+    from hwsim.simulate.microscaling import into_parts  # imports numba
+
+    parts = into_parts(np.moveaxis(np.asarray(x, np.float64), axis, -1), block, 1.0)
+    elements, values = (np.moveaxis(y, -1, axis) for y in (parts.elements, parts.values))
+    return np.ascontiguousarray(elements), np.ascontiguousarray(values)
 
 
 def products_of(unit: MacUnit, a: Array, b: Array) -> Products:
