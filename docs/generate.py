@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.costs import NODES, compare_anchors
+from hwsim.costs.toggling import STREAMS, netlist_toggles
 from hwsim.formats import (
     ALIASES,
     CATALOGUE,
@@ -188,6 +189,16 @@ def nodes() -> str:
     return table(("node", *constants, "energy from", "area from", "valid for"), rows)
 
 
+def toggles() -> str:
+    """Ratios of netlists' toggles beside the model's."""
+    rows = []
+    for design in dict.fromkeys(t.design for t in netlist_toggles()):
+        own = [t for t in netlist_toggles() if t.design == design]
+        cells = [f"{t.ratio:.2f} / {t.modelled:.2f} ({t.error:+.2f})" for t in own[1:]]
+        rows.append((f"`{design}`", f"{own[0].switched:.0f}", *cells))
+    return table(("netlist", "T switched", *STREAMS[1:]), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "floats": floats,
     "integers": integers,
@@ -197,4 +208,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "disagreements": disagreements,
     "anchors": anchors,
     "nodes": nodes,
+    "toggles": toggles,
 }

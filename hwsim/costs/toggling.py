@@ -20,7 +20,7 @@ STEPS = 8192
 HELD = 64  # steps that a held operand lasts, and products of a sum
 STREAMS = ("uniform", "relu", "sparse", "held", "narrow", "constant")
 SUM_BITS = 32
-MULTIPLIERS = ("mul4", "mul8", "mul11", "mul8s")
+MULTIPLIERS = ("mul4", "mul8", "mul11", "mul24", "mul8s")
 MAC = "mac8s"
 Words = tuple[Any, Any]
 
