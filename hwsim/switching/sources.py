@@ -128,18 +128,37 @@ class Windows(Source):
         return geometry.groups, rows, math.prod(self.product.b.shape[1:]), filters
 
     def left(self, item: int) -> Iterator[Array]:
-        pixels, k = math.prod(self._size), self.sizes[2]
-        piece = max(1, PIECE // max(1, pixels * k))
-        for first in range(0, self.product.a.shape[0], piece):
-            yield self._unfolded(item, slice(first, first + piece))
+        for images in self._pieces():
+            yield self._unfolded(self._images(item, images))
 
-    def _unfolded(self, item: int, images: slice) -> Array:
+    def rows(self, item: int) -> Iterator[Array]:
+        """Codes of a: of pixels, before these are laid out, unless windows are cut into blocks."""
+        if self.unit.a_block is not None:
+            yield from super().rows(item)
+            return
+        padding = operand(np.zeros(1), self.unit.a, None, -1).codes[0]
+        for images in self._pieces():
+            codes = operand(self._images(item, images), self.unit.a, None, -1).codes
+            yield self._unfolded(codes, padding)
+
+    def _pieces(self) -> Iterator[slice]:
+        """A few images at a time."""
+        piece = max(1, PIECE // max(1, math.prod(self._size) * self.sizes[2]))
+        for first in range(0, self.product.a.shape[0], piece):
+            yield slice(first, first + piece)
+
+    def _images(self, item: int, images: slice) -> Array:
+        """Values of some images' own channels."""
+        channels = self.product.b.shape[1]
+        x = self.product.a[images, item * channels : (item + 1) * channels]
+        return scaled(x, self.product.scales[0])
+
+    def _unfolded(self, x: Array, padding: Any = 0) -> Array:
         """All windows of some images, (rows, K)."""
         geometry, kernel = self.product.conv, self.product.b.shape[-2:]
         assert geometry is not None
-        channels = self.product.b.shape[1]
-        x = self.product.a[images, item * channels : (item + 1) * channels]
-        x = np.pad(scaled(x, self.product.scales[0]), [(0, 0), (0, 0), *geometry.padding])
+        around = [(0, 0), (0, 0), *geometry.padding]
+        x = np.pad(x, around, constant_values=padding)
         spans = [(n - 1) * d + 1 for n, d in zip(kernel, geometry.dilation, strict=True)]
         windows = np.lib.stride_tricks.sliding_window_view(x, spans, axis=(2, 3))
         (sy, sx), (dy, dx) = geometry.stride, geometry.dilation
@@ -149,7 +168,7 @@ class Windows(Source):
     def left_rows(self, item: int, start: int, count: int) -> Array:
         pixels = math.prod(self._size)
         first, last = start // pixels, (start + count - 1) // pixels
-        rows = self._unfolded(item, slice(first, last + 1))
+        rows = self._unfolded(self._images(item, slice(first, last + 1)))
         return rows[start - first * pixels :][:count]
 
     def right(self, item: int) -> Array:
