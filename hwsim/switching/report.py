@@ -77,12 +77,16 @@ class Activity:
         }
 
     def __add__(self, other: Activity) -> Activity:
-        """Two mini-batches of one layer, each of which begins anew."""
-        about = ("unit", "node", "stationary", "gating", "k", "n", "items")
-        if any(getattr(self, name) != getattr(other, name) for name in about):
+        """Two mini-batches of one layer, each of which begins anew: more rows, or more items."""
+        about = ("unit", "node", "stationary", "gating", "k", "n")
+        same_items = self.items == other.items
+        if any(getattr(self, name) != getattr(other, name) for name in about) or not (
+            same_items or self.m == other.m
+        ):
             raise ValueError("activities of other units, orders or sizes have no sum")
-        counts = ("m", "a_words", "b_words", "a_zeros", "b_zeros", "a_toggles", "b_toggles")
-        sums = {x: getattr(self, x) + getattr(other, x) for x in (*counts, "followed")}
+        counts = ("a_words", "b_words", "a_zeros", "b_zeros", "a_toggles", "b_toggles", "followed")
+        longer = "m" if same_items else "items"
+        sums = {x: getattr(self, x) + getattr(other, x) for x in (*counts, longer)}
         macs = self.macs + other.macs
         idle = self.idle * self.macs + other.idle * other.macs
         return replace(

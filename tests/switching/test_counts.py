@@ -184,3 +184,16 @@ def test_a_batch_is_its_products_one_by_one(name: str, stationary: str):
     assert both.switching.sums == sum(x.switching.sums for x in each)
     assert both.energy.data_pj == pytest.approx(sum(x.energy.data_pj for x in each), rel=1e-12)
     assert both.energy.random_pj == pytest.approx(sum(x.energy.random_pj for x in each), rel=1e-12)
+
+
+@pytest.mark.parametrize("stationary", STATIONARY)
+@pytest.mark.parametrize("name", ["int8xint8+int32", "int8xint8+int32:dot4", "e4m3xe4m3+fp16:rev3"])
+def test_pieces_leave_no_seams(name: str, stationary: str, monkeypatch):
+    """Operands that come a few rows at a time switch as those that come at once."""
+    rng = np.random.default_rng(2)
+    a, b = rng.integers(-9, 9, (2, 11, 7)), rng.integers(-9, 9, (7, 5))
+    whole = activity(a, b, name, stationary=stationary)
+    monkeypatch.setattr("hwsim.switching.sources.PIECE", 15)
+    parts = activity(a, b, name, stationary=stationary)
+    assert parts == whole
+    assert whole.a_toggles == whole.switching.a > 0

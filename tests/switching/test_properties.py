@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import hwsim
 from hwsim.cli import main
@@ -261,6 +263,49 @@ def test_mini_batches_add_up():
     assert len(both.energy.parts) == len(one.energy.parts)
     with pytest.raises(ValueError, match="no sum"):
         one + activity(a, b, "int8xint8+int16")
+    heads = rng.integers(-9, 9, (5, 4, 6)), rng.integers(-9, 9, (5, 6, 3))
+    whole = activity(*heads, "int8xint8+int32")
+    two, three = (activity(*(x[at] for x in heads), "int8xint8+int32") for at in (_FIRST, _REST))
+    sums = two + three
+    for name in (
+        "items",
+        "m",
+        "macs",
+        "a_toggles",
+        "b_toggles",
+        "a_zeros",
+        "switching",
+        "followed",
+    ):
+        assert getattr(sums, name) == getattr(whole, name)
+    with pytest.raises(ValueError, match="no sum"):
+        whole + one
+
+
+_FIRST, _REST = slice(0, 2), slice(2, 5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from(SOME),
+    st.sampled_from(STATIONARY),
+    st.tuples(*[st.integers(1, 6)] * 3),
+    st.integers(0, 2**32 - 1),
+    st.floats(0, 1),
+)
+def test_gating_never_raises_anything(
+    name: str, stationary: str, size: tuple[int, int, int], seed: int, zeros: float
+):
+    """Of any operands: each count, and the energy, which stays between nothing and all."""
+    (m, k, n), rng = size, np.random.default_rng(seed)
+    a, b = rng.integers(-99, 99, (m, k)), rng.integers(-99, 99, (k, n))
+    a, b = (np.where(rng.random(x.shape) < zeros, 0, x) for x in (a, b))
+    found = {g: activity(a, b, name, stationary=stationary, gating=g) for g in GATINGS}
+    plain, gated = found["none"], found["zero"]
+    for field in ("a", "b", "array", "product", "added", "sums"):
+        assert getattr(gated.switching, field) <= getattr(plain.switching, field)
+    assert 0 <= found["both"].ratio <= gated.ratio <= plain.ratio
+    assert found["both"].ratio <= found["clock"].ratio <= plain.ratio
 
 
 def test_nothing_to_count():
