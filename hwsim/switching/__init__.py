@@ -55,8 +55,9 @@ def activity(
     stationary : weight (b is held), output or input (a is held): `hwsim.switching.orders`.
     gating : none; zero (a MAC with a zero operand leaves multiplier and adder as they are); clock
         (a register whose word stays has no clock); both.
-    macs : how many MACs are followed through products and sums; a product with no more is counted
-        exactly.  Operands are always counted exactly.  seed : draws the outputs.
+    macs : about how many MACs are followed through products and sums, 1 to 2^22, and two outputs at
+        least; a product with no more is counted exactly.  Operands always are.  seed : draws the
+        outputs.
     node : technology of the costs.
 
     Returns an `Activity`.  Raises ValueError for options and shapes, UncountedError for a unit

@@ -23,7 +23,7 @@ from hwsim.switching.sums import check_countable, multipliers_of, places_of
 from hwsim.units import MacUnit
 
 MACS = 1 << 16
-MOST = 1 << 24
+MOST = 1 << 22
 
 
 @dataclass(frozen=True)
