@@ -119,7 +119,7 @@ def _weighed(amounts: Array, which: Changes, sample: Sample) -> float:
 def _occasions(shape: tuple[int, ...], sample: Sample, stationary: str) -> float:
     """Words of the whole product, of ``shape`` words (tiles, rows, columns, steps) in tiles."""
     keep = np.ones(shape, bool)
-    which = changes(in_order(keep, stationary), not sample.exact)
+    which = changes(in_order(keep, stationary), sample.closed)
     return _weighed(np.ones(len(which.after)), which, sample)
 
 
@@ -130,7 +130,7 @@ def _multipliers(around: _Around, skipped: Array, tiles: Tiles) -> Switching:
     for lane in _streams(len(around.places), multipliers_of(unit)):
         places = around.places[lane]
         order = [in_order(w[..., places], way) for w in (*around.codes, around.products.words)]
-        which = changes(in_order(~skipped[..., places], way), not sample.exact)
+        which = changes(in_order(~skipped[..., places], way), sample.closed)
         bits = [bits_between(words, which) for words in order]
         array = 0.0
         if around.products.factors is not None:
@@ -174,8 +174,8 @@ def _registers(sums: Sums, skipped: Array, tiles: Tiles) -> Switching:
     for lane in _streams(sums.words.shape[-1], sums.registers):
         words = in_order(sums.words[..., lane], way)
         keep = in_order(~idle[..., lane], way)
-        every = changes(np.ones_like(keep), not sample.exact)
-        bits, some = bits_between(words, every), changes(keep, not sample.exact)
+        every = changes(np.ones_like(keep), sample.closed)
+        bits, some = bits_between(words, every), changes(keep, sample.closed)
         found += Switching(
             steps=_occasions(idle[..., lane].shape, sample, way),
             sums=_weighed(bits, every, sample),
@@ -189,7 +189,7 @@ def _outer(sums: Sums, tiles: Tiles) -> Switching:
     """The outer register, and finished sums."""
     sample, way = tiles.sample, tiles.stationary
     results = in_order(sums.results[..., None], way)
-    every = changes(np.ones(results.shape, bool), not sample.exact)
+    every = changes(np.ones(results.shape, bool), sample.closed)
     found = Switching(
         outputs=sums.results.size * sample.outputs,
         results=float(bits_between(results, every).sum()) * sample.outputs,
@@ -197,7 +197,7 @@ def _outer(sums: Sums, tiles: Tiles) -> Switching:
     if sums.outer is None:
         return found
     words = in_order(sums.outer, way)
-    every = changes(np.ones(words.shape, bool), not sample.exact)
+    every = changes(np.ones(words.shape, bool), sample.closed)
     amounts = bits_between(words, every)
     return found + Switching(
         chunks=_occasions(sums.outer.shape, sample, way),

@@ -24,6 +24,7 @@ Array = npt.NDArray[Any]
 _AXES = {"weight": (0, 2, 3, 1), "output": (0, 1, 2, 3), "input": (0, 1, 3, 2)}
 STATIONARY = tuple(_AXES)
 PASSING = "passing"  # sums of unrelated outputs, one a tile, pass by: for k, for all tiles
+IN_PLACE = "in place"  # or stay: for all tiles, for k
 
 
 def check_stationary(stationary: str) -> None:
@@ -35,8 +36,9 @@ def check_stationary(stationary: str) -> None:
 def in_order(words: Array, stationary: str) -> Array:
     """Words (tiles, rows, columns, k) as they follow each other: (tiles, runs, length of a run),
     a run being what the innermost loop meets."""
-    if stationary == PASSING:
-        return words.reshape(len(words), -1).T[None]
+    if stationary in (PASSING, IN_PLACE):
+        lines = words.reshape(words.shape[0], words.shape[3])
+        return lines.T[None] if stationary == PASSING else lines[None]
     turned = words.transpose(_AXES[stationary])
     return turned.reshape(turned.shape[0], turned.shape[1] * turned.shape[2], turned.shape[3])
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hwsim.formats import FixedFormat, FloatFormat, Format, TableFormat
 from hwsim.switching.counting import Counts, Tiles, count
-from hwsim.switching.orders import PASSING
+from hwsim.switching.orders import IN_PLACE, PASSING
 from hwsim.switching.sampling import Sample
 from hwsim.units import Chunked, MacUnit
 
@@ -36,9 +36,9 @@ def random_counts(unit: MacUnit, k: int, in_place: bool) -> Counts:
     limits = _limit(unit, k)
     a = uniform(unit.a, (sums, 1, k), rng, limits)
     b = uniform(unit.b, (sums, k, 1), rng, limits)
-    order = "output" if in_place else PASSING
+    order = IN_PLACE if in_place else PASSING
     places = tuple((tile, 0, 0) for tile in range(sums))
-    return count(unit, Tiles(a, b, None, order, Sample(places, 1, 1, False)))
+    return count(unit, Tiles(a, b, None, order, Sample(places, 1, 1, False, True)))
 
 
 def uniform(fmt: Format, shape: tuple[int, ...], rng: Any, limit: float = math.inf) -> Array:
