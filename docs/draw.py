@@ -14,6 +14,7 @@ from hwsim.cli.sweeping import UNITS
 from hwsim.costs import compare_models
 from hwsim.costs.drawing import draw_comparison, draw_growth, draw_netlists
 from hwsim.costs.models import benchmarked
+from hwsim.costs.toggling import STREAMS, netlist_toggles
 from hwsim.networks import shipped
 from hwsim.testing import exact_products, multiplier_errors, product_table
 from hwsim.testing.drawing import draw_errors
@@ -83,6 +84,30 @@ def draw_models() -> Figure:
     return draw_comparison(compare_models(benchmarked()))
 
 
+def draw_activity() -> Figure:
+    """The picture of `hwsim activity`."""
+    model = shipped("char-lm")
+    return hwsim.network_activity(model.model, model.evaluation, "int8xint8+int32").plot()
+
+
+def draw_toggles() -> Figure:
+    """The model of switching against netlists."""
+    figure = Figure(figsize=(5.4, 4.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot((0, 1.02), (0, 1.02), color="0.6", lw=1, zorder=0)
+    axes.fill_between((0, 1.02), (-0.1, 0.92), (0.1, 1.12), color="0.94", zorder=-1)
+    for stream, colour in zip(STREAMS, (*COLOURS, "#56B4E9"), strict=True):
+        own = [t for t in netlist_toggles() if t.stream == stream]
+        x, y = [t.ratio for t in own], [t.modelled for t in own]
+        axes.plot(x, y, "o", color=colour, ms=6, alpha=0.8, label=stream)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.set_xlabel("netlist: switched, × the uniform stream's")
+    axes.set_ylabel("model, likewise  (grey: within 0.1)")
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def main() -> None:
     """Draw everything.  The SVGs carry no date and no random ids: same runs, same bytes."""
     import arraying  # beside this script
@@ -101,6 +126,8 @@ def main() -> None:
         ("netlists", draw_netlists),
         ("array", arraying.draw_network),
         ("capacity", arraying.draw_capacity),
+        ("activity", draw_activity),
+        ("toggles", draw_toggles),
         *findings_drawn.PICTURES.items(),
     ):
         draw().savefig(PICTURES / f"{name}.svg", metadata={"Date": None})

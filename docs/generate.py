@@ -11,6 +11,7 @@ from typing import Any
 
 from hwsim.costs import NODES, compare_anchors
 from hwsim.costs.synthesis import CLEAR, judge, square_parts, unit_netlists
+from hwsim.costs.toggling import STREAMS, netlist_toggles
 from hwsim.formats import (
     ALIASES,
     CATALOGUE,
@@ -214,6 +215,16 @@ def netlists() -> str:
     return table(("netlists", "count", *errors, wrong), rows)
 
 
+def toggles() -> str:
+    """Ratios of netlists' toggles beside the model's."""
+    rows = []
+    for design in dict.fromkeys(t.design for t in netlist_toggles()):
+        own = [t for t in netlist_toggles() if t.design == design]
+        cells = [f"{t.ratio:.2f} / {t.modelled:.2f} ({t.error:+.2f})" for t in own[1:]]
+        rows.append((f"`{design}`", f"{own[0].switched:.0f}", *cells))
+    return table(("netlist", "T switched", *STREAMS[1:]), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "floats": floats,
     "integers": integers,
@@ -224,4 +235,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "anchors": anchors,
     "nodes": nodes,
     "netlists": netlists,
+    "toggles": toggles,
 }

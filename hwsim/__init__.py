@@ -54,6 +54,10 @@ if TYPE_CHECKING:
     from hwsim.simulate import zero_point_correction as zero_point_correction
     from hwsim.sweeps import Sweep as Sweep
     from hwsim.sweeps import sweep as sweep
+    from hwsim.switching import Activity as Activity
+    from hwsim.switching import NetworkActivity as NetworkActivity
+    from hwsim.switching import activity as activity
+    from hwsim.switching import network_activity as network_activity
     from hwsim.units import Bins as Bins
     from hwsim.units import Chunked as Chunked
     from hwsim.units import DotAdd as DotAdd
@@ -147,10 +151,15 @@ _WHERE = {
     **{name: ("hwsim.sweeps", name) for name in ("Sweep", "sweep")},
     **{name: ("hwsim.accumulators", name) for name in ("AccumulatorWidths", "accumulator_widths")},
     **{name: ("hwsim.diagnosis", name) for name in ("Diagnosis", "diagnose")},
+    **{
+        name: ("hwsim.switching", name)
+        for name in ("Activity", "NetworkActivity", "activity", "network_activity")
+    },
 }
 
 __all__ = [
     "AccumulatorWidths",
+    "Activity",
     "Array",
     "ArrayReport",
     "BlockFormat",
@@ -176,6 +185,7 @@ __all__ = [
     "LogSum",
     "MacUnit",
     "Network",
+    "NetworkActivity",
     "PositFormat",
     "Requantization",
     "Rescaling",
@@ -191,6 +201,7 @@ __all__ = [
     "Tree",
     "UnsupportedOperator",
     "accumulator_widths",
+    "activity",
     "array",
     "conv2d",
     "conv2d_zero_point_correction",
@@ -203,6 +214,7 @@ __all__ = [
     "mac",
     "matmul",
     "multiplier",
+    "network_activity",
     "reference",
     "requantize",
     "rescaling",

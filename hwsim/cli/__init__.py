@@ -9,6 +9,7 @@ import click
 
 import hwsim
 from hwsim.cli.accumulator import accumulator_command
+from hwsim.cli.activities import activity_command
 from hwsim.cli.arrays import array_command
 from hwsim.cli.checking import check_command
 from hwsim.cli.costing import cost_command
@@ -44,6 +45,7 @@ def cli() -> None:
       hwsim theory e5m2xe5m2+e6m9 --length 4096    what theory says of its sums
       hwsim cost int8xint8+int32 bf16xbf16+fp32    by several cost models, side by side
       hwsim array char-lm int8xint8+int32          cycles and energy by level on an array
+      hwsim activity char-lm --mac int8xint8+int32 energy by the operands' own toggles
       hwsim diagnose char-lm                       where its accumulators lose, over k
       hwsim accumulator digits-cnn                 the narrowest accumulator of every layer
     \b
@@ -59,7 +61,7 @@ def cli() -> None:
 COMMANDS = (
     *(sweep_command, run_command, mac_command, format_command, formats_command),
     *(check_command, multiplier_command, bench_command, theory_command),
-    *(diagnose_command, accumulator_command, cost_command, array_command),
+    *(diagnose_command, accumulator_command, cost_command, array_command, activity_command),
 )
 for command in COMMANDS:
     cli.add_command(command)

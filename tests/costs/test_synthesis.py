@@ -56,7 +56,7 @@ def test_all_clear_pairs_are_ranked() -> None:
 
 
 def test_wider_parts() -> None:
-    """Beyond 32 bits a few more pairs have the wrong order, all with an adder, which is low there."""
+    """Beyond 32 bits a few more pairs have the wrong order, all with an adder: low there."""
     wide = {n.name for n in SQUARE if n.bits and n.bits[0] > 32}
     wrong = set(misranked([*UNITS, *SQUARE])) - set(misranked([*UNITS, *UP_TO_32]))
     assert len(wrong) < 10

@@ -15,6 +15,7 @@ import pytest
 
 import hwsim
 from hwsim.costs import ANCHORS, NODES
+from hwsim.costs.toggling import netlist_toggles
 from hwsim.formats import ALIASES, CATALOGUE, TableFormat
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -89,6 +90,7 @@ def test_tables_hold_every_row() -> None:
             assert f"| `{entry.name}` |" in tables["floats" if is_float else "integers"]
     assert tables["anchors"].count("\n") == len(ANCHORS) + 1
     assert tables["nodes"].count("\n") == len(NODES) + 1
+    assert tables["toggles"].count("\n") == len({t.design for t in netlist_toggles()}) + 1
     assert tables["disagreements"].count("\n") > 5
 
 
@@ -129,10 +131,11 @@ def test_picture_shows_the_closed_form(name: str, plateau: int) -> None:
     assert sums.tolist() == [min(n, plateau) for n in lengths]
 
 
+NEXT = ["activity.svg", "toggles.svg"]
 FINDINGS = ["cliff.svg", "wang.svg", "chunks.svg", "promotion.svg", "harmonic.svg"]
 
 
-@pytest.mark.parametrize("picture", ["swamping.svg", "sweep.svg", "peers.svg", *FINDINGS])
+@pytest.mark.parametrize("picture", ["swamping.svg", "sweep.svg", "peers.svg", *NEXT, *FINDINGS])
 def test_pictures_are_there_and_used(picture: str) -> None:
     assert (DOCS / "pictures" / picture).read_text(encoding="utf-8").startswith("<?xml")
     assert any(f"pictures/{picture}" in (DOCS / page).read_text("utf-8") for page in PAGES)
