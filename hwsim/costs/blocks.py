@@ -156,9 +156,12 @@ def special_results(fmt: SumFormat) -> t.Logic:
 
 
 def small_results(value: Number, fmt: FloatFormat, exponent: int) -> t.Logic:
-    """Below the smallest normal: shift right onto the subnormal grid, or flush to zero."""
+    """Below the smallest normal: shift right onto the subnormal grid, or flush to zero.  A word in
+    two's complement is on it if its shift to the left stops in time."""
     if not fmt.has_subnormals:
         return t.AND * fmt.width
+    if not value.floating:
+        return t.comparator(exponent) + t.mux(t.bits_for(value.bits))
     amount = t.constant_adder(exponent) | t.constant_comparator(exponent)
     reach = min(value.bits, fmt.emin - value.smallest)
     return amount + t.shifter(value.bits, reach, sticky=True)
@@ -230,10 +233,10 @@ def placement(value: Number, target: Number, width: int) -> Piece:
     """A float's significand to its place in a two's complement word of ``width`` bits."""
     exponent = exponent_bits(value, target)
     width = max(width, value.bits)
-    shift = t.shifter(width, width - 1, sticky=value.low < target.low)
+    shift = t.placer(value.bits, width)
     amount = t.constant_adder(exponent) | t.constant_comparator(exponent)
     note = f"{value.bits} bits into {width}, then two's complement"
-    return Piece("alignment shifter", amount + shift + t.XOR * width, note)
+    return Piece("alignment shifter", amount + shift + t.complementer(width), note)
 
 
 def add_fixed(

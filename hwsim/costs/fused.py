@@ -19,13 +19,16 @@ def fused_pieces(unit: MacUnit, product: Number, order: Fused) -> list[Piece]:
     """Alignment, sum and rounding of a block, its register, and the promoted sum."""
     acc, sums = number_of(unit.accumulator), number_of(unit.block_format)
     low, high = min(product.low, acc.low), max(product.high, acc.high)
-    span = high - low + 1
+    span = max(acc.high - product.low, product.high - acc.low, product.high - product.low) + 1
     kept = span if order.fraction is None else min(span, order.fraction + 2)
     carry, exponent = order.terms.bit_length(), exponent_bits(product, acc)
     bits = 1 + carry + kept
     total = Number(bits, low, high + carry, low, False)
     largest = t.comparator(exponent) + t.mux(exponent)
-    shift = t.adder(exponent) + t.shifter(kept, kept, sticky=order.nearest)
+    moved = t.shifter(kept, kept, sticky=order.nearest)
+    if order.fraction is None:
+        moved = t.placer(product.bits, kept)
+    shift = t.adder(exponent) + moved
     each = shift + t.complementer(kept + 1)
     if order.nearest:
         each += t.rounder(kept, 2, "rne")

@@ -57,7 +57,7 @@ from hwsim.costs.products import (
 )
 from hwsim.costs.requantization import requantizer
 from hwsim.costs.scales import scale_pieces, scaled
-from hwsim.costs.tables import decoded, look_up
+from hwsim.costs.tables import decoded, look_up, stored_products
 from hwsim.costs.widths import EXACT_GUARD_BITS, register_bits
 from hwsim.formats import FloatFormat, SumFormat, stochastic_of
 from hwsim.formats.stochastic import TAPS
@@ -104,7 +104,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     )
     if isinstance(unit.multiplier, StoredProduct):
         fmt = unit.multiplier.format
-        pieces, product = [_stored(unit, fmt.width)], number_of(fmt)
+        pieces, product = [stored_products(unit.a, unit.b, fmt)], number_of(fmt)
     else:
         pieces = multiplier_pieces(unit.a, unit.b, in_float, unit.core)
     if unit.product_format is not None:
@@ -117,10 +117,6 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     scales = scale_pieces(unit, product)
     if exact:
         pieces += _exact_sum(unit, product)
-    elif isinstance(order, Fused) and order.fraction is None and not order.promote:
-        group = DotAdd(order.terms)  # the same sum: nothing is cut, and one rounding
-        pieces = [replace(piece, copies=order.terms) for piece in pieces]
-        pieces += _exact_group(unit, product, group)
     elif isinstance(order, Fused):
         pieces = [replace(piece, copies=order.terms) for piece in pieces]
         pieces += fused_pieces(unit, product, order)
@@ -154,13 +150,6 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         done = convert(value, unit.output, unit.rounding, overflow, "output")
         pieces += [replace(piece, per="output") for piece in done]
     return [piece for piece in pieces if piece.transistors]
-
-
-def _stored(unit: MacUnit, width: int) -> Piece:
-    """A table of products."""
-    entries = 1 << (unit.a.width + unit.b.width)
-    note = f"{entries} products of {width} bits"
-    return Piece("products", t.table(entries, width), note)
 
 
 def accumulate(value: Number, fmt: SumFormat, unit: MacUnit) -> list[Piece]:

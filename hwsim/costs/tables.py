@@ -6,6 +6,9 @@ sign.  A codebook is a table of constants; its entry is then multiplied.
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 from hwsim.costs import primitives as t
 from hwsim.costs.blocks import (
     Number,
@@ -81,6 +84,26 @@ def look_up(fmt: Format) -> list[Piece]:
     entries, width = len(fmt.values), decoded(fmt).width
     note = f"{entries} entries of {width} bits"
     return [Piece("codebook", t.table(entries, width), note)]
+
+
+def stored_products(a: Format, b: Format, fmt: SumFormat) -> Piece:
+    """A table of all products, rounded into ``fmt``."""
+    entries = 1 << (a.width + b.width)
+    logic = t.table(entries, fmt.width)
+    if isinstance(a, CodebookFormat) and isinstance(b, CodebookFormat):
+        if isinstance(fmt, FloatFormat):
+            logic = t.smooth_table([_code(x * y, fmt) for x in a.values for y in b.values])
+    return Piece("products", logic, f"{entries} products of {fmt.width} bits")
+
+
+def _code(value: Fraction, fmt: FloatFormat) -> int:
+    """About the code of a value: what a table's size depends on."""
+    if value == 0:
+        return 0
+    exponent = max(math.frexp(abs(float(value)))[1] - 1, fmt.emin)
+    steps = round(abs(value) / Fraction(2) ** (exponent - fmt.fraction_bits))
+    code = min(((exponent - fmt.emin) << fmt.fraction_bits) + steps, fmt.largest_code)
+    return code | (value < 0) << (fmt.width - 1)
 
 
 def sign_flip(other: Format, normalise: bool) -> list[Piece]:
