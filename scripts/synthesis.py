@@ -137,13 +137,25 @@ SEQUENTIAL = (
 )
 
 
+UNBUILT: dict[str, str] = {}  # units of the catalogue without a netlist, and why
+
+
 def units() -> Iterator[tuple[str, str]]:
-    """Kind and name of every netlist of a floating-point unit."""
+    """Kind and name of every netlist of a floating-point unit: operations, steps, the catalogue."""
+    from hwsim.formats import FixedFormat
+    from hwsim.units import parse_unit
+    from hwsim.units.catalogue import UNITS
+
     for kind in ("add", "mul"):
         for name in OPERATED:
             yield kind, name
     for name in SEQUENTIAL:
         yield "mac", name
+    for entry in UNITS:
+        unit = parse_unit(entry.unit)
+        fixed = all(isinstance(f, FixedFormat) for f in (unit.a, unit.b, unit.accumulator))
+        if not fixed and entry.unit not in UNBUILT and entry.unit not in SEQUENTIAL:
+            yield "mac", entry.unit
 
 
 def unit_rtlil(kind: str, name: str) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from hwsim.formats import FloatFormat, Stochastic, stochastic_of
+from hwsim.formats import FixedFormat, FloatFormat, Stochastic, stochastic_of
 from hwsim.formats.stochastic import TAPS
+from hwsim.rtl.arithmetic import multiply
 from hwsim.rtl.decoding import decode
-from hwsim.rtl.hdl import Bits, Datapath, Mux, Signal
-from hwsim.rtl.numbers import NO
+from hwsim.rtl.hdl import Bits, Const, Datapath, Mux, Signal
+from hwsim.rtl.numbers import NO, Number, ranked
 from hwsim.rtl.rounding import Rule, project
-from hwsim.rtl.steps import accumulate, add_codes, addend, multiply_codes, rule_of
-from hwsim.units import MacUnit, Reversed, Sequential
+from hwsim.rtl.orders import Lane, control_bits, sums, width_of
+from hwsim.rtl.steps import add_codes, addend, multiply_codes, rule_of
+from hwsim.units import Chunked, DotAdd, Fused, MacUnit, StoredProduct
 
 OPERATIONS = {"add": (add_codes, "alignment"), "mul": (multiply_codes, "product")}
 
@@ -71,21 +73,65 @@ def generator(path: Datapath, rounding: str) -> Bits:
 def mac(unit: MacUnit) -> Design:
     """A unit that takes a and b at every clock; one rank of registers stands after the multiplier.
 
-    The accumulator is not cleared: what begins a sum is the array's.  TypeError names what has no
+    Ports are words: a and b, of as many codes as the order takes at once, the first in the lowest
+    bits; and, where the order needs it, ``control`` (`hwsim.rtl.orders`).  The sum begins at +0
+    and is not cleared: what begins the next one is the array's.  TypeError names what has no
     datapath.
     """
-    if not isinstance(unit.order, Sequential | Reversed):
-        raise TypeError(f"order {unit.order}: no datapath")
-    floats = any(isinstance(f, FloatFormat) for f in (unit.a, unit.b, unit.accumulator))
-    path = Datapath(ranks=frozenset(["product"] if floats else []))
-    a, b = (Signal(fmt.width, name=port) for port, fmt in (("a", unit.a), ("b", unit.b)))
+    _require_built(unit)
+    width = width_of(unit.order)
+    fixed = all(isinstance(f, FixedFormat) for f in (unit.a, unit.b, unit.accumulator))
+    path = Datapath(ranks=frozenset() if fixed else frozenset(["product"]))
+    a, b = Signal(width * unit.a.width, name="a"), Signal(width * unit.b.width, name="b")
+    control = Signal(control_bits(unit), name="control")
     draw = generator(path, unit.rounding)
-    x = addend(path, unit, a, b, draw)
-    fmt = unit.accumulator
-    acc = path.state(fmt.width, "acc")
-    path.hold(acc, accumulate(path, x, acc, fmt, rule_of(unit, fmt, draw)))
-    out = path.wire(output(path, unit, acc), "out")
-    return Design(path, (a, b), (out,), int("product" in path.ranks))
+    words = zip(split(a, unit.a.width), split(b, unit.b.width), strict=True)
+    products = [addend(path, unit, x, y, draw) for x, y in words]
+    lane = Lane(unit, products, draw, control)
+    if isinstance(unit.order, Chunked):
+        lane = replace(lane, **path.rank("product", {"control": control}))
+    scales: tuple[Bits, ...] = ()
+    if unit.is_blocked:
+        scales, found, head = scale_products(path, unit)
+        lane = replace(lane, scales=found, scale_head=head)
+    out = path.wire(output(path, unit, sums(unit.order, path, lane)), "out")
+    ports = (a, b, control) if len(control) else (a, b)
+    return Design(path, (*ports, *scales), (out,), 0 if fixed else 1)
+
+
+def scale_products(path: Datapath, unit: MacUnit) -> tuple[tuple[Bits, ...], list[Number], int]:
+    """Ports of scales, one for each block of a clock's products, their products after the rank,
+    and how far below first bits' exponents those of fields lie."""
+    width = width_of(unit.order)
+    if unit.block_size < width:
+        count = width // unit.block_size
+    else:
+        count = 1
+    sides = [block for block in (unit.a_block, unit.b_block) if block]
+    ports = tuple(Signal(count * side.scale.width, name="scales") for side in sides)
+    numbers = [
+        [decode(path, code, side.scale) for code in split(port, side.scale.width)]
+        for side, port in zip(sides, ports, strict=True)
+    ]
+    found = numbers[0] if len(sides) == 1 else [multiply(path, x, y) for x, y in zip(*numbers, strict=True)]
+    head = found[0].most - sum(x[0].most for x in numbers)
+    return ports, [ranked(path, "product", x) for x in found], head
+
+
+def _require_built(unit: MacUnit) -> None:
+    """TypeError for what would be left out."""
+    for name, part in (("core", unit.core), ("requantization", unit.requantization)):
+        if part is not None:
+            raise TypeError(f"{name} {part}: no datapath")
+    if isinstance(unit.multiplier, StoredProduct):
+        raise TypeError(f"multiplier {unit.multiplier}: no datapath")
+    if unit.is_blocked and not isinstance(unit.order, Chunked | DotAdd | Fused):
+        raise TypeError(f"order {unit.order} of blocks: no datapath")
+
+
+def split(word: Bits, width: int) -> list[Bits]:
+    """A word's codes, the lowest first."""
+    return [word[i : i + width] for i in range(0, len(word), width)]
 
 
 def output(path: Datapath, unit: MacUnit, code: Bits) -> Bits:
@@ -93,4 +139,7 @@ def output(path: Datapath, unit: MacUnit, code: Bits) -> Bits:
     if unit.output is not None:
         value = decode(path, code, unit.outer_format)
         code = project(path, value, unit.output, rule_of(unit, unit.output))
+    if unit.nan is not None:
+        value = decode(path, code, unit.output_format)
+        code = Mux(value.nan, Const(unit.nan, unit.output_format.width), code)
     return code

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hwsim.formats import FixedFormat, FloatFormat, Format
+from hwsim.formats import FixedFormat, FloatFormat, Format, TableFormat
 from hwsim.rtl.hdl import Bits, Cat, Const, Datapath
 from hwsim.rtl.numbers import NO, Number
 from hwsim.rtl.parts import negated
+from hwsim.rtl.tables import decode_table
 
 
 def decode(path: Datapath, code: Bits, fmt: Format, flush: str = "") -> Number:
@@ -19,7 +20,9 @@ def decode(path: Datapath, code: Bits, fmt: Format, flush: str = "") -> Number:
         return _float(path, code, fmt, flush)
     if isinstance(fmt, FixedFormat):
         return _fixed(path, code, fmt)
-    raise TypeError(f"format {fmt}: no decoder; floats, integers and fixed point have one")
+    if isinstance(fmt, TableFormat):
+        return decode_table(path, code, fmt)
+    raise TypeError(f"format {fmt}: no decoder")
 
 
 def _float(path: Datapath, code: Bits, fmt: FloatFormat, flush: str) -> Number:

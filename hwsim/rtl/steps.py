@@ -9,7 +9,7 @@ from hwsim.rtl.hdl import Bits, Datapath
 from hwsim.rtl.numbers import NO, Number, normalised, ranked
 from hwsim.rtl.rounding import Rule, bits_below, project
 from hwsim.rtl.words import add_fixed
-from hwsim.units import MacUnit
+from hwsim.units import DotAdd, Exact, Fused, MacUnit, Staged
 
 
 def add_codes(path: Datapath, a: Bits, b: Bits, fmt: FloatFormat, rule: Rule) -> Bits:
@@ -44,13 +44,16 @@ def product(path: Datapath, unit: MacUnit, a: Bits, b: Bits, normal: bool) -> Nu
     return multiply(path, x, y, plain_zero=not floats)
 
 
-def addend(
-    path: Datapath, unit: MacUnit, a: Bits, b: Bits, draw: Bits = NO, place: str = "product"
-) -> Number:
-    """The addend of a sum: a·b, or what it rounds to; after the unit's pipeline rank."""
+def addend(path: Datapath, unit: MacUnit, a: Bits, b: Bits, draw: Bits = NO) -> Number:
+    """The addend of a sum: a·b, or what it rounds to; after the unit's pipeline rank.
+
+    Factors are normalised where a float follows, but not where products have their place in a word
+    or are aligned by the exponents of their fields.
+    """
     into = unit.product_format
-    normal = isinstance(into or unit.accumulator, FloatFormat)
-    exact = ranked(path, place, product(path, unit, a, b, normal))
+    placed = isinstance(unit.order, DotAdd | Exact | Fused | Staged)
+    normal = isinstance(into or unit.accumulator, FloatFormat) and not (placed and into is None)
+    exact = ranked(path, "product", product(path, unit, a, b, normal))
     if into is None:
         return exact
     code = project(path, exact, into, rule_of(unit, into, draw))
