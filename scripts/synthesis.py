@@ -19,9 +19,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 COSTS = Path(__file__).parents[1] / "hwsim" / "costs"
 WIDTHS = range(2, 33)
@@ -67,8 +66,7 @@ def composed() -> Iterator[tuple[str, int, int, Callable[[Any, Any, Any], Any]]]
 COMMANDS = "synth -flatten; abc -g cmos2; opt_clean; stat -tech cmos; ltp -noff"
 
 
-@dataclass(frozen=True)
-class Netlist:
+class Netlist(NamedTuple):
     """Transistors (flip-flops included), flip-flops, and depth in cells."""
 
     transistors: int

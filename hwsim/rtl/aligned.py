@@ -47,7 +47,8 @@ def largest(path: Datapath, exponents: Sequence[Bits]) -> Bits:
     nodes = list(exponents)
     while len(nodes) > 1:
         pairs = [
-            path.wire(Mux(x < y, y, x), "larger") for x, y in zip(nodes[::2], nodes[1::2], strict=False)
+            path.wire(Mux(x < y, y, x), "larger")
+            for x, y in zip(nodes[::2], nodes[1::2], strict=False)
         ]
         nodes = pairs + nodes[2 * len(pairs) :]
     return nodes[0]
@@ -64,7 +65,7 @@ def block_sum(path: Datapath, terms: Sequence[Term], order: Fused) -> Number:
     head = max(term.head for term in terms)
     width = head + 1 + order.fraction
     words = [
-        _aligned(path, term.number, top - own, (head - term.head, width, order.nearest))
+        aligned(path, term.number, top - own, (head - term.head, width, order.nearest))
         for term, own in zip(terms, exponents, strict=True)
     ]
     numbers = [term.number for term in terms]
@@ -102,7 +103,7 @@ def sum_number(
 
 def specials(path: Datapath, terms: Sequence[Number]) -> tuple[Bits, Bits, Bits]:
     """Whether +Inf, −Inf or NaN comes out of a sum."""
-    wires = [x for x in terms if not isinstance(x.infinite, Const)]
+    wires = [x for x in terms if x.may_be_infinite]
     above = any_of(path, [x.infinite & ~x.sign for x in wires], "above")
     under = any_of(path, [x.infinite & x.sign for x in wires], "under")
     nan = any_of(path, [x.nan for x in terms], "not_numbers")
@@ -111,10 +112,11 @@ def specials(path: Datapath, terms: Sequence[Number]) -> tuple[Bits, Bits, Bits]
     return above, under, nan
 
 
-def _aligned(
-    path: Datapath, x: Number, amount: Bits, into: tuple[int, int, bool]
-) -> Bits:
-    """x in a signed word, ``above`` zeros first, then moved right and cut, or rounded to nearest."""
+def aligned(path: Datapath, x: Number, amount: Bits, into: tuple[int, int, bool]) -> Bits:
+    """x in a signed word, zeros first; moved right and cut, or rounded to nearest.
+
+    into : the number of these zeros, the word's width, and whether it is rounded.
+    """
     above, width, nearest = into
     amount = path.wire(amount, "align")
     amount = amount[: len(amount) - 1]  # it is not negative

@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 
 from hwsim.formats import FixedFormat, FloatFormat, Stochastic, stochastic_of
 from hwsim.formats.stochastic import TAPS
+from hwsim.rtl import logsums
+from hwsim.rtl.aligned import plain_zero
 from hwsim.rtl.arithmetic import multiply
 from hwsim.rtl.decoding import decode
 from hwsim.rtl.hdl import Bits, Const, Datapath, Mux, Signal
 from hwsim.rtl.numbers import NO, Number, ranked
-from hwsim.rtl.rounding import Rule, project
 from hwsim.rtl.orders import Lane, control_bits, sums, width_of
-from hwsim.rtl.steps import add_codes, addend, multiply_codes, rule_of
-from hwsim.units import Chunked, DotAdd, Fused, MacUnit, StoredProduct
+from hwsim.rtl.projection import project
+from hwsim.rtl.rounding import Rule
+from hwsim.rtl.steps import add_codes, addend, flush_of, multiply_codes, rule_of
+from hwsim.units import Bins, Chunked, DotAdd, DoubleWord, Fused, LogSum, MacUnit, codebook_side
 
 OPERATIONS = {"add": (add_codes, "alignment"), "mul": (multiply_codes, "product")}
 
@@ -86,8 +89,17 @@ def mac(unit: MacUnit) -> Design:
     control = Signal(control_bits(unit), name="control")
     draw = generator(path, unit.rounding)
     words = zip(split(a, unit.a.width), split(b, unit.b.width), strict=True)
-    products = [addend(path, unit, x, y, draw) for x, y in words]
-    lane = Lane(unit, products, draw, control)
+    lane = Lane(unit, [], draw, control)
+    if isinstance(unit.order, LogSum):
+        log = logsums.product(path, unit, a, b)
+        held = path.rank("product", {"sign": log.sign, "field": log.field})
+        lane = replace(lane, log=logsums.Log(**held))
+    elif isinstance(unit.order, Bins):
+        book, other, fmt = (b, a, unit.a) if codebook_side(unit) else (a, b, unit.b)
+        value = plain_zero(decode(path, other, fmt, flush_of(unit)))
+        lane = replace(lane, products=[value], index=book)
+    else:
+        lane = replace(lane, products=[addend(path, unit, x, y, draw) for x, y in words])
     if isinstance(unit.order, Chunked):
         lane = replace(lane, **path.rank("product", {"control": control}))
     scales: tuple[Bits, ...] = ()
@@ -113,18 +125,19 @@ def scale_products(path: Datapath, unit: MacUnit) -> tuple[tuple[Bits, ...], lis
         [decode(path, code, side.scale) for code in split(port, side.scale.width)]
         for side, port in zip(sides, ports, strict=True)
     ]
-    found = numbers[0] if len(sides) == 1 else [multiply(path, x, y) for x, y in zip(*numbers, strict=True)]
+    found = (
+        numbers[0]
+        if len(sides) == 1
+        else [multiply(path, x, y) for x, y in zip(*numbers, strict=True)]
+    )
     head = found[0].most - sum(x[0].most for x in numbers)
     return ports, [ranked(path, "product", x) for x in found], head
 
 
 def _require_built(unit: MacUnit) -> None:
     """TypeError for what would be left out."""
-    for name, part in (("core", unit.core), ("requantization", unit.requantization)):
-        if part is not None:
-            raise TypeError(f"{name} {part}: no datapath")
-    if isinstance(unit.multiplier, StoredProduct):
-        raise TypeError(f"multiplier {unit.multiplier}: no datapath")
+    if unit.requantization is not None:
+        raise TypeError(f"requantization {unit.requantization}: no datapath")
     if unit.is_blocked and not isinstance(unit.order, Chunked | DotAdd | Fused):
         raise TypeError(f"order {unit.order} of blocks: no datapath")
 
@@ -136,7 +149,7 @@ def split(word: Bits, width: int) -> list[Bits]:
 
 def output(path: Datapath, unit: MacUnit, code: Bits) -> Bits:
     """The result's code of a sum's."""
-    if unit.output is not None:
+    if unit.output is not None and not isinstance(unit.order, DoubleWord):
         value = decode(path, code, unit.outer_format)
         code = project(path, value, unit.output, rule_of(unit, unit.output))
     if unit.nan is not None:

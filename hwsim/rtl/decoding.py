@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hwsim.formats import FixedFormat, FloatFormat, Format, TableFormat
+from hwsim.formats import FixedFormat, FloatFormat, Format, PositFormat, TableFormat
 from hwsim.rtl.hdl import Bits, Cat, Const, Datapath
 from hwsim.rtl.numbers import NO, Number
 from hwsim.rtl.parts import negated
+from hwsim.rtl.posits import decode_posit
 from hwsim.rtl.tables import decode_table
 
 
@@ -22,6 +23,8 @@ def decode(path: Datapath, code: Bits, fmt: Format, flush: str = "") -> Number:
         return _fixed(path, code, fmt)
     if isinstance(fmt, TableFormat):
         return decode_table(path, code, fmt)
+    if isinstance(fmt, PositFormat):
+        return decode_posit(path, code, fmt)
     raise TypeError(f"format {fmt}: no decoder")
 
 

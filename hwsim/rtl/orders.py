@@ -8,27 +8,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
+from itertools import pairwise
 
-from hwsim.formats import FloatFormat, SumFormat
+from hwsim.formats import FloatFormat, SumFormat, TableFormat
 from hwsim.rtl.aligned import Term, block_sum, plain_zero
 from hwsim.rtl.arithmetic import add, multiply
+from hwsim.rtl.compensated import double_word, kahan
 from hwsim.rtl.decoding import decode
-from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux
-from hwsim.rtl.numbers import Number
-from hwsim.rtl.rounding import Rule, bits_below, project
+from hwsim.rtl.hdl import Array, Bits, Cat, Const, Datapath, Mux
+from hwsim.rtl.logsums import Log, fields
+from hwsim.rtl.logsums import add as add_logs
+from hwsim.rtl.numbers import Number, normalised, ranked
+from hwsim.rtl.projection import project
+from hwsim.rtl.rounding import Rule, bits_below
+from hwsim.rtl.staged import staged_sum
 from hwsim.rtl.steps import accumulate, rule_of
+from hwsim.rtl.tables import look_up
 from hwsim.rtl.totals import Total, to_number, total_of
 from hwsim.units import (
+    Bins,
     Chunked,
     DotAdd,
+    DoubleWord,
     Exact,
     Fused,
+    Kahan,
     Lanes,
+    LogSum,
     MacUnit,
     Order,
     Reversed,
     Sequential,
+    Staged,
     Tree,
+    codebook_side,
 )
 
 
@@ -39,6 +52,7 @@ class Lane:
     products : the addends of one clock, after the pipeline rank.
     draw : random bits.  scales : products of both scales, one for each block of the products, and
         how far below the first bits' exponents those of their fields lie.
+    log : the product of logarithms.  index : a codebook's code.
     control : an input: whether the product is the first of a chunk; whether lanes are being added
         up; c, where a tree adds them up.
     """
@@ -49,6 +63,8 @@ class Lane:
     control: Bits
     scales: Sequence[Number] = ()
     scale_head: int = 0
+    log: Log | None = None
+    index: Bits = None
 
     def rule(self, fmt: SumFormat) -> Rule:
         """How the unit rounds into ``fmt``."""
@@ -57,7 +73,7 @@ class Lane:
 
 def width_of(order: Order) -> int:
     """Products that a datapath takes at every clock."""
-    if isinstance(order, Fused):
+    if isinstance(order, Fused | Staged):
         return order.terms
     return order.width if isinstance(order, Tree | DotAdd) else 1
 
@@ -66,7 +82,7 @@ def control_bits(unit: MacUnit) -> int:
     """Width of the word that says what a clock's products begin or end."""
     if isinstance(unit.order, Lanes):
         return unit.accumulator.width if unit.order.tree else 1
-    return int(isinstance(unit.order, Chunked))
+    return int(isinstance(unit.order, Chunked | Bins))
 
 
 @singledispatch
@@ -133,7 +149,7 @@ def _lanes(order: Lanes, path: Datapath, lane: Lane) -> Bits:
     first = decode(path, ring[0], fmt, _flush(unit))
     pair = accumulate(path, first, other, fmt, lane.rule(fmt))
     path.hold(ring[0], Mux(lane.control, pair, other if order.count > 1 else served))
-    for register, code in zip(ring[1:-1], ring[2:], strict=False):
+    for register, code in pairwise(ring[1:]):
         path.hold(register, code)
     if order.count > 1:
         path.hold(ring[-1], Cat(*(bit & ~lane.control for bit in served)))
@@ -154,16 +170,45 @@ def _node(path: Datapath, lane: Lane, x: Number, y: Number) -> Number:
     rule = lane.rule(fmt)
     down = rule.rounding == "rdn"
     total = add(path, x, y, bits_below(rule.rounding), down, fmt.precision)
-    return decode(path, project(path, total, fmt, rule), fmt, _flush(lane.unit))
+    code = project(path, total, fmt, rule)
+    return replace(decode(path, code, fmt, _flush(lane.unit)), code=code)
+
+
+@sums.register
+def _kahan(order: Kahan, path: Datapath, lane: Lane) -> Bits:
+    fmt = lane.unit.accumulator
+    registers = [path.state(fmt.width, name) for name in ("sum", "excess")]
+    s, e = (decode(path, code, fmt, _flush(lane.unit)) for code in registers)
+    done = kahan(lane.products[0], s, e, lambda x, y: _node(path, lane, x, y))
+    for register, number in zip(registers, done, strict=True):
+        path.hold(register, number.code)
+    return registers[0]
+
+
+@sums.register
+def _double(order: DoubleWord, path: Datapath, lane: Lane) -> Bits:
+    """Both words are rounded into the output's format at once."""
+    unit, fmt = lane.unit, lane.unit.accumulator
+    registers = [path.state(fmt.width, name) for name in ("head", "tail")]
+    h, low = (decode(path, code, fmt, _flush(unit)) for code in registers)
+
+    def alone(x: Number) -> Number:
+        return decode(path, project(path, x, fmt, lane.rule(fmt)), fmt, _flush(unit))
+
+    done = double_word(lane.products[0], h, low, lambda x, y: _node(path, lane, x, y), alone)
+    for register, number in zip(registers, done, strict=True):
+        path.hold(register, number.code)
+    into = unit.output_format
+    below, down = bits_below(unit.rounding), unit.rounding == "rdn"
+    precision = into.precision if isinstance(into, FloatFormat) else 0
+    return project(path, add(path, h, low, below, down, precision), into, lane.rule(into))
 
 
 @sums.register
 def _tree(order: Tree, path: Datapath, lane: Lane) -> Bits:
     fmt, nodes = lane.unit.accumulator, list(lane.products)
     while len(nodes) > 1:
-        pairs = [
-            _node(path, lane, x, y) for x, y in zip(nodes[::2], nodes[1::2], strict=False)
-        ]
+        pairs = [_node(path, lane, x, y) for x, y in zip(nodes[::2], nodes[1::2], strict=False)]
         nodes = pairs + nodes[2 * len(pairs) :]
     acc = path.state(fmt.width, "acc")
     path.hold(acc, accumulate(path, nodes[0], acc, fmt, lane.rule(fmt)))
@@ -256,3 +301,49 @@ def _widened(code: Bits, fmt: FloatFormat, into: SumFormat) -> Bits:
     if fmt.exponent_bits != into.exponent_bits or fmt.specials != into.specials:
         raise TypeError(f"{fmt} as {into}: no datapath")
     return Cat(Const(0, into.fraction_bits - fmt.fraction_bits), code)
+
+
+@sums.register
+def _staged(order: Staged, path: Datapath, lane: Lane) -> Bits:
+    fmt = lane.unit.accumulator
+    assert isinstance(fmt, FloatFormat)
+    acc = path.state(fmt.width, "acc")
+    running = decode(path, acc, fmt, _flush(lane.unit))
+    total = staged_sum(path, lane.products, running, order, fmt)
+    path.hold(acc, project(path, total, fmt, lane.rule(fmt)))
+    return acc
+
+
+@sums.register
+def _logs(order: LogSum, path: Datapath, lane: Lane) -> Bits:
+    """Products are fields, too: `Lane.products` has none."""
+    fmt = lane.unit.log_accumulator
+    assert lane.log is not None
+    acc = path.state(fmt.width, "acc")
+    total = add_logs(path, fields(path, acc, fmt), lane.log, order, (fmt, Rule(lane.unit.rounding)))
+    path.hold(acc, Cat(total.field, total.sign))
+    return acc
+
+
+@sums.register
+def _bins(order: Bins, path: Datapath, lane: Lane) -> Bits:
+    """Values go to the bin of their codebook's entry; then, while ``control``, the bins that the
+    codebook's codes name are multiplied by what these stand for, and added up."""
+    unit, fmt, wide = lane.unit, lane.unit.accumulator, lane.unit.outer_format
+    book = unit.b if codebook_side(unit) else unit.a
+    assert isinstance(book, TableFormat)
+    bins = [path.state(fmt.width, f"bin{i}") for i in range(order.count)]
+    places = {code: i for i, (_, code) in enumerate(book.entries)}
+    words = [places.get(code, 0) for code in range(1 << book.width)]
+    index = look_up(path, lane.index, words, (order.count - 1).bit_length())
+    chosen = path.wire(Array(bins)[index], "chosen")
+    filled = accumulate(path, lane.products[0], chosen, fmt, lane.rule(fmt))
+    for i, register in enumerate(bins):
+        path.hold(register, Mux((index == i) & ~lane.control, filled, register))
+    factors = decode(path, chosen, fmt), decode(path, lane.index, book)
+    one, other = (normalised(path, n) for n in factors)
+    x = multiply(path, one, other, plain_zero=True)
+    x, total = ranked(path, "product", x), path.state(wide.width, "acc")
+    valid = path.rank("product", {"valid": lane.control})["valid"]
+    path.hold(total, Mux(valid, accumulate(path, x, total, wide, lane.rule(wide)), total))
+    return total

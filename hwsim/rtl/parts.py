@@ -44,9 +44,13 @@ def shift_left(path: Datapath, word: Bits, amount: Bits, largest: int) -> Bits:
     return word
 
 
-def shift_right(path: Datapath, word: Bits, amount: Bits, width: int) -> Bits:
+def shift_right(
+    path: Datapath, word: Bits, amount: Bits, width: int, fill: Bits | None = None
+) -> Bits:
     """word's first bits on a word of ``width`` bits, moved right by ``amount``, which is not
-    negative; and one more bit that is set where a set bit has left it (sticky)."""
+    negative; and one more bit that is set where a set bit has left it (sticky).  ``fill`` moves in
+    from the left, zeros where it is None."""
+    fill = Const(0, 1) if fill is None else fill
     narrow = 2 * len(word) <= width
     below = max(0, len(word) - width)  # what never fits
     sticky = word[:below].any() if below else Const(0, 1)
@@ -60,7 +64,7 @@ def shift_right(path: Datapath, word: Bits, amount: Bits, width: int) -> Bits:
         select = amount[k] | beyond if len(amount) > stages else amount[k]
         step = min(1 << k, width)
         sticky = path.wire(sticky | (select & word[:step].any()), "sticky")
-        moved = Cat(word[step:], Const(0, step))
+        moved = Cat(word[step:], fill.replicate(step))
         word = path.wire(Mux(select, moved, word), "right")
     return Cat(sticky, word)
 

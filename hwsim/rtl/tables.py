@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from hwsim.formats import TableFormat
-from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux
+from hwsim.rtl.hdl import Bits, Const, Datapath, Mux
 from hwsim.rtl.numbers import NO, Number
 
 
@@ -15,7 +15,9 @@ def look_up(path: Datapath, code: Bits, words: Sequence[int], width: int) -> Bit
     nodes: list[Bits | int] = list(words)
     for bit in code:
         nodes = [
-            low if _same(low, high) else path.wire(Mux(bit, _word(high, width), _word(low, width)), "entry")
+            low
+            if _same(low, high)
+            else path.wire(Mux(bit, _word(high, width), _word(low, width)), "entry")
             for low, high in zip(nodes[::2], nodes[1::2], strict=True)
         ]
     return _word(nodes[0], width)
@@ -56,8 +58,3 @@ def _fields(value: Fraction, bits: int) -> tuple[bool, int | None, int]:
     if magnitude < Fraction(2) ** top:
         top -= 1
     return value < 0, top, int(magnitude / Fraction(2) ** (top - bits + 1))
-
-
-def joined(a: Bits, b: Bits) -> Bits:
-    """Two codes as one, a above b."""
-    return Cat(b, a)

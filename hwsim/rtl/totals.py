@@ -1,4 +1,4 @@
-"""Exact sums in one wide word of two's complement: groups of products, and registers of whole sums."""
+"""Exact sums in one wide word of two's complement: groups of products, and whole sums."""
 
 from __future__ import annotations
 
@@ -46,21 +46,11 @@ def total_of(path: Datapath, terms: Sequence[Number], down: bool = False) -> Tot
     return Total(
         summed(path, words),
         low,
-        any_of(path, [infinite(x) & ~x.sign for x in terms if may_be_infinite(x)], "above"),
-        any_of(path, [infinite(x) & x.sign for x in terms if may_be_infinite(x)], "under"),
+        any_of(path, [x.infinite & ~x.sign for x in terms if x.may_be_infinite], "above"),
+        any_of(path, [x.infinite & x.sign for x in terms if x.may_be_infinite], "under"),
         any_of(path, [x.nan for x in terms], "not_numbers"),
         some if down else path.wire(~some, "all_minus"),
     )
-
-
-def may_be_infinite(x: Number) -> bool:
-    """Whether x's flag of Inf is a wire."""
-    return not isinstance(x.infinite, Const)
-
-
-def infinite(x: Number) -> Bits:
-    """x's flag of Inf."""
-    return x.infinite
 
 
 def summed(path: Datapath, words: Sequence[Bits]) -> Bits:

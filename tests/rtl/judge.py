@@ -9,7 +9,7 @@ from typing import Any
 
 from amaranth.sim import Simulator
 
-from hwsim.formats import FloatFormat, Format, Stochastic, stochastic_of
+from hwsim.formats import FloatFormat, Format, Stochastic, TableFormat, stochastic_of
 from hwsim.formats.stochastic import TAPS
 from hwsim.reference.blocks import ONE, Element, element_dot
 from hwsim.reference.codes import decode, encode
@@ -21,7 +21,7 @@ from hwsim.rtl.components import Design
 from hwsim.rtl.hdl import Datapath, Signal
 from hwsim.rtl.orders import control_bits, width_of
 from hwsim.rtl.steps import step
-from hwsim.units import Chunked, Lanes, MacUnit, Reversed
+from hwsim.units import Bins, Chunked, Lanes, MacUnit, Reversed, codebook_side
 
 Case = tuple[int, ...]
 Scales = tuple[list[int], list[int]]
@@ -46,6 +46,8 @@ def outputs(path: Datapath, inputs: Sequence[Any], output: Any, cases: Sequence[
 def hard_code(rng: random.Random, fmt: Format) -> int:
     """A code: any, or, of a float, ends and middle of its exponents by patterns of fractions."""
     w = fmt.width
+    if isinstance(fmt, TableFormat):
+        return rng.choice(fmt.entries)[1]
     if not isinstance(fmt, FloatFormat) or rng.random() < 0.4:
         if rng.random() < 0.3:
             return rng.choice([0, 1, (1 << w) - 1, 1 << (w - 1), (1 << (w - 1)) - 1])
@@ -155,7 +157,9 @@ def design_outputs(design: Design, dots: Sequence[Sequence[Case]]) -> list[int]:
     return found
 
 
-def dot_cases(unit: MacUnit, latency: int, count: int, seed: int = 2) -> Iterator[tuple[list[Case], int]]:
+def dot_cases(
+    unit: MacUnit, latency: int, count: int, seed: int = 2
+) -> Iterator[tuple[list[Case], int]]:
     """Words of a design, clock by clock, of dot products, and the reference's result from +0."""
     rng, found, tries = random.Random(seed), 0, 0
     bits = list(islice(states(unit.rounding), 64))
@@ -206,7 +210,9 @@ def _scale_codes(rng: random.Random, unit: MacUnit, k: int) -> Scales:
 
 def _scale_code(rng: random.Random, fmt: FloatFormat) -> int:
     near = fmt.exponent_bias + rng.randrange(-4, 5) << fmt.fraction_bits
-    return hard_code(rng, fmt) if rng.random() < 0.15 else near + rng.randrange(1 << fmt.fraction_bits)
+    return (
+        hard_code(rng, fmt) if rng.random() < 0.15 else near + rng.randrange(1 << fmt.fraction_bits)
+    )
 
 
 def _dot_codes(rng: random.Random, unit: MacUnit, k: int) -> list[Case]:
@@ -239,6 +245,10 @@ def words_of(unit: MacUnit, codes: Sequence[Case], latency: int, scales: Scales)
                 first, last = start // unit.block_size, (start + width - 1) // unit.block_size
                 word.append(_joined(side[first : last + 1], block.scale))
         words.append(tuple(word))
+    if isinstance(order, Bins):
+        side = codebook_side(unit)
+        for _, code in (unit.b if side else unit.a).entries:
+            words.append((0, code, 1) if side else (code, 0, 1))
     words += [(0,) * len(words[0])] * latency
     if isinstance(order, Lanes) and not order.tree:
         words += [(0, 0, 1)] * order.count
