@@ -140,8 +140,8 @@ UNBUILT: dict[str, str] = {}  # units of the catalogue without a netlist, and wh
 
 def units() -> Iterator[tuple[str, str]]:
     """Kind and name of every netlist of a floating-point unit: operations, steps, the catalogue."""
-    from hwsim.formats import FixedFormat
-    from hwsim.units import parse_unit
+    from hwsim.rtl.components import is_floating
+    from hwsim.units import LogSum, parse_unit
     from hwsim.units.catalogue import UNITS
 
     for kind in ("add", "mul"):
@@ -151,8 +151,8 @@ def units() -> Iterator[tuple[str, str]]:
         yield "mac", name
     for entry in UNITS:
         unit = parse_unit(entry.unit)
-        fixed = all(isinstance(f, FixedFormat) for f in (unit.a, unit.b, unit.accumulator))
-        if not fixed and entry.unit not in UNBUILT and entry.unit not in SEQUENTIAL:
+        floating = is_floating(unit) or isinstance(unit.order, LogSum)
+        if floating and entry.unit not in UNBUILT and entry.unit not in SEQUENTIAL:
             yield "mac", entry.unit
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hwsim.formats import FixedFormat, FloatFormat, Stochastic, stochastic_of
+from hwsim.formats import FloatFormat, PositFormat, Stochastic, stochastic_of
 from hwsim.formats.stochastic import TAPS
 from hwsim.rtl import logsums
 from hwsim.rtl.aligned import plain_zero
@@ -83,8 +83,7 @@ def mac(unit: MacUnit) -> Design:
     """
     _require_built(unit)
     width = width_of(unit.order)
-    fixed = all(isinstance(f, FixedFormat) for f in (unit.a, unit.b, unit.accumulator))
-    path = Datapath(ranks=frozenset() if fixed else frozenset(["product"]))
+    path = Datapath(ranks=frozenset(["product"] if is_floating(unit) else []))
     a, b = Signal(width * unit.a.width, name="a"), Signal(width * unit.b.width, name="b")
     control = Signal(control_bits(unit), name="control")
     draw = generator(path, unit.rounding)
@@ -108,7 +107,7 @@ def mac(unit: MacUnit) -> Design:
         lane = replace(lane, scales=found, scale_head=head)
     out = path.wire(output(path, unit, sums(unit.order, path, lane)), "out")
     ports = (a, b, control) if len(control) else (a, b)
-    return Design(path, (*ports, *scales), (out,), 0 if fixed else 1)
+    return Design(path, (*ports, *scales), (out,), len(path.ranks))
 
 
 def scale_products(path: Datapath, unit: MacUnit) -> tuple[tuple[Bits, ...], list[Number], int]:
@@ -132,6 +131,12 @@ def scale_products(path: Datapath, unit: MacUnit) -> tuple[tuple[Bits, ...], lis
     )
     head = found[0].most - sum(x[0].most for x in numbers)
     return ports, [ranked(path, "product", x) for x in found], head
+
+
+def is_floating(unit: MacUnit) -> bool:
+    """Whether something floats in a unit; others have no pipeline rank."""
+    formats = (unit.a, unit.b, unit.accumulator, unit.outer_format)
+    return any(isinstance(fmt, FloatFormat | PositFormat) for fmt in formats)
 
 
 def _require_built(unit: MacUnit) -> None:
