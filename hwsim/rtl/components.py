@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 from hwsim.formats import FloatFormat, PositFormat, Stochastic, as_format, stochastic_of
 from hwsim.formats.stochastic import TAPS
-from hwsim.rtl import logsums
+from hwsim.rtl import bins, logsums, matrix, orders  # noqa: F401
 from hwsim.rtl.aligned import plain_zero
 from hwsim.rtl.arithmetic import multiply
 from hwsim.rtl.decoding import decode
 from hwsim.rtl.hdl import Bits, Const, Datapath, Mux, Signal
+from hwsim.rtl.lane import Lane, control_bits, sums, width_of
 from hwsim.rtl.numbers import NO, Number, ranked
-from hwsim.rtl.orders import Lane, control_bits, sums, width_of
 from hwsim.rtl.projection import project
 from hwsim.rtl.rounding import Rule
 from hwsim.rtl.steps import add_codes, addend, flush_of, multiply_codes, rule_of
@@ -90,9 +90,9 @@ def mac(unit: MacUnit | str) -> Design:
     """A unit that takes a and b at every clock; one rank of registers stands after the multiplier.
 
     Ports are words: a and b, of as many codes as the order takes at once, the first in the lowest
-    bits; where the order needs it, ``control`` (`hwsim.rtl.orders`); and blocks' scales.  The sum
-    begins at +0 and is not cleared: what begins the next one is the array's.  TypeError names what
-    has no datapath.
+    bits; where the order needs it, ``control`` (`hwsim.rtl.lane.Lane`); and blocks' scales.  The
+    sum begins at +0 and is not cleared: what begins the next one is the array's.  TypeError names
+    what has no datapath.
 
     >>> design = mac("e4m3xe4m3+fp16:tree4")
     >>> [len(port) for port in (*design.inputs, *design.outputs)]
@@ -121,7 +121,7 @@ def _entered(path: Datapath, unit: MacUnit, words: tuple[Bits, Bits], control: B
     if isinstance(unit.order, LogSum):
         log = logsums.product(path, unit, a, b)
         held = path.rank("product", {"sign": log.sign, "field": log.field})
-        return replace(lane, log=logsums.Log(**held))
+        return replace(lane, log=(held["sign"], held["field"]))
     if isinstance(unit.order, Bins):
         book, other, fmt = (b, a, unit.a) if codebook_side(unit) else (a, b, unit.b)
         value = plain_zero(decode(path, other, fmt, flush_of(unit)))

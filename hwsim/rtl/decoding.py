@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from hwsim.formats import FixedFormat, FloatFormat, Format, PositFormat, TableFormat
-from hwsim.rtl.hdl import Bits, Cat, Const, Datapath
+from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, block
 from hwsim.rtl.numbers import NO, Number
 from hwsim.rtl.parts import negated
 from hwsim.rtl.posits import decode_posit
 from hwsim.rtl.tables import decode_table
 
 
+@block
 def decode(path: Datapath, code: Bits, fmt: Format, flush: str = "") -> Number:
     """The number that a code of ``fmt`` stands for.
 

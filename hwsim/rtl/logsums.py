@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hwsim.formats import LogFormat
 from hwsim.reference.logsums import minus, plus
 from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux
+from hwsim.rtl.lane import Lane, sums
 from hwsim.rtl.numbers import NO
 from hwsim.rtl.rounding import Rule, goes_up
 from hwsim.rtl.tables import look_up
@@ -115,3 +116,16 @@ def entry_of(path: Datapath, distance: Bits, entry: Callable[[int], int]) -> Bit
         return found
     beyond = path.wire(distance[index:].any(), "far")
     return Cat(*(bit & ~beyond for bit in found))
+
+
+@sums.register
+def _logs(order: LogSum, path: Datapath, lane: Lane) -> Bits:
+    """Products are fields, too: `Lane.products` has none."""
+    fmt = lane.unit.log_accumulator
+    assert lane.log is not None
+    acc = path.state(fmt.width, "acc")
+    total = add(
+        path, fields(path, acc, fmt), Log(*lane.log), order, (fmt, Rule(lane.unit.rounding))
+    )
+    path.hold(acc, Cat(total.field, total.sign))
+    return acc

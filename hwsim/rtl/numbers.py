@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hwsim.rtl.hdl import Bits, Const, Datapath, Mux
+from hwsim.rtl.hdl import Bits, Const, Datapath, Mux, block
 from hwsim.rtl.parts import leading_zeros, shift_left
 
 NO = Const(0, 1)
@@ -60,6 +60,7 @@ class Number:
         return self.exponent + self.origin
 
 
+@block
 def normalised(path: Datapath, x: Number) -> Number:
     """x without leading zeros."""
     if x.leading == 0:

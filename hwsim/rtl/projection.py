@@ -7,7 +7,7 @@ carries from the fraction into the field, and from subnormal to normal numbers.
 from __future__ import annotations
 
 from hwsim.formats import FixedFormat, FloatFormat, PositFormat, SumFormat
-from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux
+from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux, block
 from hwsim.rtl.numbers import NO, Number, choose, normalised
 from hwsim.rtl.parts import leading_zeros, shift_left, shift_right
 from hwsim.rtl.posits import project_posit
@@ -15,6 +15,7 @@ from hwsim.rtl.rounding import Rule, bits_below, goes_up
 from hwsim.rtl.words import project_fixed
 
 
+@block
 def project(path: Datapath, x: Number, fmt: SumFormat, rule: Rule) -> Bits:
     """The code of x, rounded to ``fmt``."""
     if isinstance(fmt, FixedFormat):

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from hwsim.formats import FloatFormat
 from hwsim.rtl.aligned import Term, aligned, largest, sum_number
-from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux
+from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux, block
 from hwsim.rtl.numbers import Number
 from hwsim.rtl.parts import leading_zeros, negated, shift_left, shift_right
 from hwsim.rtl.totals import summed
@@ -72,12 +72,14 @@ def _padded(word: Bits, places: int) -> Bits:
     return Cat(Const(0, places), word).as_signed() if places >= 0 else word[-places:].as_signed()
 
 
+@block
 def floor_shift(path: Datapath, word: Bits, amount: Bits) -> Bits:
     """A signed word moved right by an amount that is not negative; what leaves it is lost."""
     amount = amount[: len(amount) - 1] if amount.shape().signed else amount
     return shift_right(path, word, amount, len(word), word[-1])[1:].as_signed()
 
 
+@block
 def cut_down(path: Datapath, x: Number, bits: int, emin: int) -> Number:
     """x without leading zeros, but for an exponent of ``emin`` at least; its signed value cut down
     to ``bits`` bits."""

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from hwsim.formats import TableFormat
-from hwsim.rtl.hdl import Bits, Const, Datapath, Mux
+from hwsim.rtl.hdl import Bits, Const, Datapath, Mux, block
 from hwsim.rtl.numbers import NO, Number
 
 
+@block
 def look_up(path: Datapath, code: Bits, words: Sequence[int], width: int) -> Bits:
     """words[code], of ``width`` bits, by a tree of multiplexers; equal halves are one."""
     nodes: list[Bits | int] = list(words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hwsim.rtl.hdl import Bits, Const, Datapath, Mux
+from hwsim.rtl.hdl import Bits, Const, Datapath, Mux, block
 from hwsim.rtl.numbers import Number
 from hwsim.rtl.parts import negated
 from hwsim.rtl.words import place
@@ -53,6 +53,7 @@ def total_of(path: Datapath, terms: Sequence[Number], down: bool = False) -> Tot
     )
 
 
+@block
 def summed(path: Datapath, words: Sequence[Bits]) -> Bits:
     """Σ words, pair by pair."""
     nodes = list(words)
@@ -63,6 +64,7 @@ def summed(path: Datapath, words: Sequence[Bits]) -> Bits:
     return nodes[0]
 
 
+@block
 def to_number(path: Datapath, total: Total) -> Number:
     """Sign and magnitude, leading zeros and all."""
     word, bits = total.value, len(total.value)

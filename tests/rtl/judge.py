@@ -19,7 +19,7 @@ from hwsim.reference.units import dot, operand, product
 from hwsim.reference.values import ZERO, Kind, Value, negate
 from hwsim.rtl.components import Design
 from hwsim.rtl.hdl import Datapath, Signal
-from hwsim.rtl.orders import control_bits, width_of
+from hwsim.rtl.lane import control_bits, width_of
 from hwsim.rtl.steps import step
 from hwsim.units import Bins, Chunked, Lanes, MacUnit, Reversed, codebook_side
 
@@ -135,9 +135,9 @@ def states(rounding: str) -> Iterator[int]:
         state = clocked(state, how)
 
 
-def design_outputs(design: Design, dots: Sequence[Sequence[Case]]) -> list[int]:
+def design_outputs(design: Design, dots: Sequence[Sequence[Case]], apart: bool = True) -> list[int]:
     """What the output shows after the words of each dot product, one a clock; every dot starts
-    anew."""
+    anew.  apart : in modules that are simulated faster than the design's own."""
     todo, found = iter(dots), []
 
     async def bench(context: Any) -> None:
@@ -147,7 +147,7 @@ def design_outputs(design: Design, dots: Sequence[Sequence[Case]]) -> list[int]:
             await context.tick()
         found.append(context.get(design.outputs[0]))
 
-    simulator = Simulator(design.path.module(apart=True))
+    simulator = Simulator(design.path.module(apart))
     simulator.add_testbench(bench)
     simulator.add_clock(1e-6)
     for number, _ in enumerate(dots):

@@ -47,6 +47,15 @@ def test_dot_products(spec: str) -> None:
     assert design_outputs(design, [words for words, _ in cases]) == [code for _, code in cases]
 
 
+@pytest.mark.parametrize("spec", ["e4m3xe4m3+fp16:sr8", "e5m2xe5m2+e6m9:chunk2", "fp16xfp16+fp32"])
+def test_modules_of_blocks_are_the_same_design(spec: str) -> None:
+    """What is synthesised, beside what is simulated in modules of one wire each."""
+    unit = parse_unit(spec)
+    design = mac(unit)
+    dots = [words for words, _ in dot_cases(unit, design.latency, 10)]
+    assert design_outputs(design, dots, apart=False) == design_outputs(design, dots)
+
+
 @pytest.mark.parametrize(
     ("spec", "what"),
     [
