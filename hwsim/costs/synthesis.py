@@ -22,6 +22,8 @@ MODELS: dict[str, Callable[[int, int], int]] = {
     "sticky shifter": lambda a, b: primitives.shifter(a, a - 1, sticky=True),
     "leading zeros": lambda a, b: primitives.leading_zero_counter(a),
     "negation": lambda a, b: primitives.complementer(a),
+    "placement": lambda a, b: primitives.shifter(b, b - 1, sticky=True),
+    "table": lambda a, b: ((1 << a) - 1) * primitives.mux(b),
 }
 CLEAR = 1.15  # two netlists whose sizes differ by more than this have an order
 

@@ -41,19 +41,19 @@ def _mitchell(core: Mitchell, path: Datapath, unit: MacUnit, codes: Operands) ->
     exact, f = _flags(path, x, y), max(x.bits, y.bits) - 1
     one, other = (Cat(Const(0, f + 1 - n.bits), n.significand[:-1]) for n in (x, y))
     total = path.wire(one + other, "logarithm", f + 1)
-    exponent = path.wire(exact.exponent + total[-1], "product_exponent")
+    exponent = path.wire(x.exponent + y.exponent + total[-1], "product_exponent")
     fraction = Cat(*(bit & ~exact.zero for bit in total[:-1]))
     significand = path.wire(Cat(fraction, ~exact.zero), "product", f + 1)
-    more = x.most + y.most + 1 - exact.most  # the exact product's first bit is one up
+    least = x.least + y.least
     return replace(
         exact,
         exponent=exponent,
         significand=significand,
-        origin=exact.origin - 1,
-        least=exact.least - 1,
-        most=exact.most + more,
+        origin=x.origin + y.origin,
+        least=least,
+        most=x.most + y.most + 1,
         leading=0,
-        loose=exact.least - 1,
+        loose=least,
     )
 
 

@@ -8,11 +8,22 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 try:
-    from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+    from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 except ImportError as error:  # pragma: no cover
     raise ImportError("hwsim.rtl needs Amaranth: pip install 'hwsim[rtl]'") from error
 
-__all__ = ["Array", "Bits", "Cat", "Const", "Datapath", "Module", "Mux", "Signal", "block"]
+__all__ = [
+    "Array",
+    "Bits",
+    "Cat",
+    "Const",
+    "Datapath",
+    "Module",
+    "Mux",
+    "Signal",
+    "block",
+    "signed",
+]
 
 Bits = Any  # a value of Amaranth's, which has no types of its own
 

@@ -11,7 +11,7 @@ from hwsim.rtl.lane import Lane, masked, sums
 from hwsim.rtl.projection import project
 from hwsim.rtl.staged import staged_sum
 from hwsim.rtl.totals import to_number, total_of
-from hwsim.units import Fused, Staged
+from hwsim.units import Fused, MacUnit, Staged
 
 
 @sums.register
@@ -35,15 +35,16 @@ def _fused(order: Fused, path: Datapath, lane: Lane) -> Bits:
 
 def _terms(path: Datapath, order: Fused, lane: Lane) -> list[Term]:
     """Products, times their blocks' scales; or groups of them, aligned by their scales alone."""
+    head = head_of(lane.unit)
     if not lane.scales:
-        return [Term(product, 1) for product in lane.products]
+        return [Term(product, head) for product in lane.products]
     size, terms = len(lane.products) // len(lane.scales), []
     for i, scale in enumerate(lane.scales):
         block = lane.products[i * size : (i + 1) * size]
         if order.exact is None:
             scaled = [multiply(path, product, scale) for product in block]
             more = lane.scale_head + int(scale.bits > 1)
-            terms += [Term(x, 1 + more) for x in scaled]
+            terms += [Term(x, head + more) for x in scaled]
             continue
         for start in range(0, size, order.exact):
             group = to_number(path, total_of(path, block[start : start + order.exact]))
@@ -66,6 +67,13 @@ def _staged(order: Staged, path: Datapath, lane: Lane) -> Bits:
     assert isinstance(fmt, FloatFormat)
     acc = path.state(fmt.width, "acc")
     running = decode(path, acc, fmt, masked(lane.unit))
-    total = staged_sum(path, lane.products, running, order, fmt)
+    terms = [Term(product, head_of(lane.unit)) for product in lane.products]
+    total = staged_sum(path, terms, running, order, fmt)
     path.hold(acc, project(path, total, fmt, lane.rule(fmt)))
     return acc
+
+
+def head_of(unit: MacUnit) -> int:
+    """How far a product's exponent is below its first bit's: a power of two adds no bit."""
+    formats = (unit.a, unit.b)
+    return int(all(isinstance(fmt, FloatFormat) and fmt.precision > 1 for fmt in formats))

@@ -102,7 +102,7 @@ def _ranged(
     smallest = _smallest_code(fmt, rule)
     if smallest > 0:
         gone = path.wire(gone | (rounded < smallest), "gone")
-    code = Cat(*(bit & ~gone for bit in code))
+    code = Cat(*(bit & ~gone for bit in code), Const(0, w - len(code)))
     sign = x.sign
     if not fmt.has_negative_zero:
         sign = path.wire(sign & code.any(), "sign_out")

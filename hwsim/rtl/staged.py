@@ -19,16 +19,16 @@ from hwsim.units import Staged
 
 
 def staged_sum(
-    path: Datapath, products: Sequence[Number], running: Number, order: Staged, fmt: FloatFormat
+    path: Datapath, terms: Sequence[Term], running: Number, order: Staged, fmt: FloatFormat
 ) -> Number:
     """What a block and the running sum add up to, cut for the rounding; a zero is +0."""
-    terms, own = [Term(x, 1) for x in products], Term(running, 0)
+    products, own = [term.number for term in terms], Term(running, 0)
     if max(x.most for x in products) > fmt.emax:
         raise TypeError(f"order {order} into {fmt}: products that overflow it have no datapath")
     low = min(*(term.span[0] for term in terms), own.span[0])
     high = max(*(term.span[1] for term in terms), own.span[1])
     exponents = [term.exponent(path, low) for term in terms]
-    dot, first = _dot(path, products, exponents, order)
+    dot, first = _dot(path, terms, exponents, order)
     mine = path.wire(Mux(running.zero, fmt.emin, running.top), "own", range(low, high + 1))
     top = largest(path, [first, mine])
     down = path.wire(top - first, "down")
@@ -47,7 +47,7 @@ def staged_sum(
 
 
 def _dot(
-    path: Datapath, products: Sequence[Number], exponents: Sequence[Bits], order: Staged
+    path: Datapath, terms: Sequence[Term], exponents: Sequence[Bits], order: Staged
 ) -> tuple[Bits, Bits]:
     """The groups' sums, added, whose last bit is F below the largest exponent; and that."""
     tops, totals = [], []
@@ -55,8 +55,8 @@ def _dot(
         mine = exponents[group :: order.groups]
         top = largest(path, mine)
         words = [
-            aligned(path, x, top - own, (0, 2 + order.fraction, False))
-            for x, own in zip(products[group :: order.groups], mine, strict=True)
+            aligned(path, term.number, top - own, (1 - term.head, 2 + order.fraction, False))
+            for term, own in zip(terms[group :: order.groups], mine, strict=True)
         ]
         tops.append(top)
         totals.append(summed(path, words))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwsim.formats import FixedFormat, stochastic_of
-from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux, block
+from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux, block, signed
 from hwsim.rtl.numbers import NO, Number
 from hwsim.rtl.parts import negated, shift_right
 from hwsim.rtl.rounding import Rule, bits_below, goes_up
@@ -68,7 +68,8 @@ def _into_range(
     fmt, rule = into
     whole = total[below:].as_signed()
     up = _up(path, total[:below], whole, total[-1], rule)
-    value = path.wire(whole + up, "whole")
+    value = whole + up
+    value = path.wire(value, "whole", signed(max(len(value), fmt.width + 1)))
     if rule.overflow == "wrap":
         return value[: fmt.width]
     low, high = fmt.lowest_code, fmt.largest_code

@@ -36,9 +36,15 @@ OPERANDS = (
     *("mxfp8_e4m3xe4m3+fp32", "mxfp4xmxfp4+fp16:chunk16/fp32", "nvfp4xnvfp4+fp32:chunk16"),
     *("e4m3xnf4+fp16:bins16", "nf4xfp16+bf16:bins16/fp32:rna"),
 )
+# Narrow numbers in wide formats, and powers of two, whose products have no bit more.
+MENDED = (
+    *("e4m0none_normal0xe4m3:mitchell+e4m4:inf_always:chunk3", "e2m1xe2m1+e3m2:out=fixed15.8"),
+    *("e8m0xe2m2b3fnuz+e6m1b50_normal0:rna:sat_none:fused2f1nz18", "e4m3xe3m0fnuz:mitchell+tf32"),
+    *("e4m0fnuzxe4m3+fp16:rup:staged3f3s15", "e2m5b3fnuzxe3m5none+e4m2b6fn:out=e6m4b20fnuz_nosub"),
+)
 
 
-@pytest.mark.parametrize("spec", ORDERS + OPERANDS)
+@pytest.mark.parametrize("spec", ORDERS + OPERANDS + MENDED)
 def test_dot_products(spec: str) -> None:
     unit = parse_unit(spec)
     design = mac(unit)
