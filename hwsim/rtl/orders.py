@@ -151,12 +151,17 @@ def _tree(order: Tree, path: Datapath, lane: Lane) -> Bits:
 
 @sums.register
 def _groups(order: DotAdd, path: Datapath, lane: Lane) -> Bits:
-    """Products in one wide word, and one step for all of them."""
+    """Products in one wide word for each block, and one step for all of them."""
     fmt = lane.unit.accumulator
-    total = total_of(path, lane.products, lane.unit.rounding == "rdn")
-    x = to_number(path, total)
-    for scale in lane.scales:
-        x = multiply(path, x, scale)
+    down, blocks = lane.unit.rounding == "rdn", max(1, len(lane.scales))
+    size, sums_of_blocks = order.width // blocks, []
+    for i in range(blocks):
+        products = lane.products[i * size : (i + 1) * size]
+        block = to_number(path, total_of(path, products, down))
+        sums_of_blocks.append(multiply(path, block, lane.scales[i]) if lane.scales else block)
+    x = sums_of_blocks[0]
+    if blocks > 1:
+        x = to_number(path, total_of(path, sums_of_blocks, down))
     if order.partial is not None:
         rule = Rule("rne", "saturate", lane.unit.ftz)
         x = decode(path, project(path, x, order.partial, rule), order.partial)

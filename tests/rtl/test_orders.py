@@ -34,6 +34,7 @@ OPERANDS = (
         "log4.3xlog4.3+log5.3:lns2:rdn",
     ),
     *("mxfp8_e4m3xe4m3+fp32", "mxfp4xmxfp4+fp16:chunk16/fp32", "nvfp4xnvfp4+fp32:chunk16"),
+    *("block4/e5m2_unsigned/e2m1xnvfp4+e2m2:rdn:dot8", "mxfp4xmxint8+bf16:dot8"),
     *("e4m3xnf4+fp16:bins16", "nf4xfp16+bf16:bins16/fp32:rna"),
 )
 # Narrow numbers in wide formats, and powers of two, whose products have no bit more.
