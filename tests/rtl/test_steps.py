@@ -13,7 +13,7 @@ from tests.rtl.judge import step_cases, step_outputs
 
 EVERY = (
     *("e2m1xe2m1+e2m2", "e2m1xe2m1+e2m2_nosub:rto", "e2m0fnxe2m1+e3m1:rdn", "int3xint3+e3m1"),
-    *("posit4_1xposit4_1+posit5_2", "posit4_0xposit3_1+posit4_1:rup", "e2m1xe2m1+posit5_0:rna"),
+    *("posit4_1xposit4_1+posit5_2", "posit4_0xposit3_1+posit4_1:rup", "e2m1xe2m1+posit4_0:rna"),
     *("e2m1xe2m1+fixed2.2:rna", "e2m1xbinary+e2m2"),
 )
 FLOATS = (
@@ -55,6 +55,6 @@ def test_every_case(spec: str) -> None:
 @pytest.mark.parametrize("spec", FLOATS + FIXED)
 def test_hard_cases(spec: str) -> None:
     unit = parse_unit(spec)
-    cases = list(step_cases(unit, 100))
-    assert len(cases) == 100
+    cases = list(step_cases(unit, 70))
+    assert len(cases) == 70
     assert step_outputs(unit, [words for words, _ in cases]) == [code for _, code in cases]
