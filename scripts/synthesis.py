@@ -158,7 +158,7 @@ SEQUENTIAL = (
     *("e4m3_nosubxe4m3_nosub+e5m10_nosub", "e5m2_nosubxe5m2_nosub+e6m9_nosub"),
     *("e5m10_nosubxe5m10_nosub+e8m23_nosub", "e8m7_nosubxe8m7_nosub+e8m23_nosub"),
     *("e4m3xe4m3+fixed7.8", "e4m3xe4m3+fixed7.8:rtz", "e4m3xe4m3+fixed7.8:sr8"),
-    *("e5m2xe5m2+fixed15.8", "e5m2xe5m2+int16:wrap", "fp16xfp16+fixed15.16"),
+    *("e5m2xe5m2+fixed15.8", "e5m2xe5m2+int16", "fp16xfp16+fixed15.16"),
     *("int8xe4m3+fp16", "int8xint8+fp32", "e4m3fnuzxe4m3fnuz+fp16", "e4m3xe4m3+dlfloat16"),
 )
 
