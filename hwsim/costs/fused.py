@@ -2,7 +2,7 @@
 
 Every term has a shifter, to F bits under the largest exponent (with a guard and a sticky bit where
 terms are rounded); a tree of comparators finds that exponent; one wide adder per term; one rounding
-a block.
+a block.  Where groups of products are exact, each group's sum is one term.
 """
 
 from __future__ import annotations
@@ -10,7 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hwsim.costs import primitives as t
-from hwsim.costs.blocks import Number, Piece, add_float, convert, exponent_bits, number_of, register
+from hwsim.costs.blocks import (
+    Number,
+    Piece,
+    add_float,
+    convert,
+    exponent_bits,
+    number_of,
+    placement,
+    register,
+)
 from hwsim.formats import FloatFormat
 from hwsim.units import Fused, MacUnit, Staged
 
@@ -24,6 +33,7 @@ def fused_pieces(unit: MacUnit, product: Number, order: Fused) -> list[Piece]:
     carry, exponent = order.terms.bit_length(), exponent_bits(product, acc)
     bits = 1 + carry + kept
     total = Number(bits, low, high + carry, low, False)
+    groups, terms = _exact_groups(product, order), order.terms // (order.exact or 1)
     largest = t.comparator(exponent) + t.mux(exponent)
     moved = t.shifter(kept, kept, sticky=order.nearest)
     if order.fraction is None:
@@ -36,15 +46,31 @@ def fused_pieces(unit: MacUnit, product: Number, order: Fused) -> list[Piece]:
     overflow = unit.overflow_of(unit.block_format)
     done = convert(total, unit.block_format, unit.rounding, overflow, "block")
     width = sums.bits + exponent_bits(sums) + 1
-    note = f"{order.terms} products and the sum"
+    note = f"{terms} {'groups' if groups else 'products'} and the sum"
     pieces = [
-        _tree("largest exponent", largest, note, order.terms, blocks),
-        _per_term("alignment", each, f"{kept} bits", order.terms + 1, blocks),
-        _tree("block adder", t.adder(bits), f"{bits} bits", order.terms, blocks),
+        *groups,
+        _tree("largest exponent", largest, note, terms, blocks),
+        _per_term("alignment", each, f"{kept} bits", terms + 1, blocks),
+        _tree("block adder", t.adder(bits), f"{bits} bits", terms, blocks),
         *(replace(piece, per="chunk", uses=blocks) for piece in done),
         replace(register("accumulator register", width, per="chunk"), uses=blocks),
     ]
     return pieces + (_promoted(unit, sums) if order.promote else [])
+
+
+def _exact_groups(product: Number, order: Fused) -> list[Piece]:
+    """Products of a block placed in words that hold them all, and added up."""
+    if order.exact is None:
+        return []
+    carry = (order.exact - 1).bit_length()
+    bits = carry + (product.high - product.low + 2 if product.floating else product.bits)
+    word = Number(bits, product.low, product.low + bits - 1, product.smallest, False)
+    places = placement(product, word, bits - carry).logic if product.floating else t.NOTHING
+    sums = order.terms - order.terms // order.exact
+    return [
+        _per_term("group placement", places, f"{bits - carry} bits", order.terms, 1),
+        _tree("group adder", t.adder(bits), f"{bits} bits", sums, 1),
+    ]
 
 
 def staged_pieces(unit: MacUnit, product: Number, order: Staged) -> list[Piece]:

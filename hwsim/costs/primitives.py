@@ -88,7 +88,7 @@ def bits_for(count: int) -> int:
 
 
 def adder(bits: int) -> Logic:
-    """Adder or subtractor of two ``bits``-bit words: 43b − 27 T, 2b + 1 levels.
+    """Adder or subtractor of two ``bits``-bit words: 43b − 27 T, 2b + 1 levels up to 64 bits.
 
     A chain of full adders is 42b − 24.  Yosys begins from a parallel-prefix adder and leaves some
     of its gates: from 352 T at 8 bits to 1536 at 32.  This line, of one T per bit more, lies within
@@ -98,7 +98,13 @@ def adder(bits: int) -> Logic:
     Logic(transistors=317, depth=17, bitwise=True)
     """
     _require_width("bits", bits)
-    return Logic(max(HALF_ADDER, (FULL_ADDER + 1) * bits - 27), 2 * bits + 1, True)
+    depth = _chain(bits, 2) + 1
+    return Logic(max(HALF_ADDER, (FULL_ADDER + 1) * bits - 27), depth, True)
+
+
+def _chain(bits: int, levels: int) -> int:
+    """Levels of a chain of carries; beyond 64 bits synthesis breaks it up."""
+    return levels * min(bits, 64) + max(0, bits - 64) // 3
 
 
 def magnitude_adder(bits: int) -> Logic:
@@ -110,7 +116,7 @@ def magnitude_adder(bits: int) -> Logic:
 def incrementer(bits: int) -> Logic:
     """Add one bit to a word: a row of half adders, 18b T, b + 2 levels."""
     _require_width("bits", bits)
-    return Logic(HALF_ADDER * bits, bits + 2, True)
+    return Logic(HALF_ADDER * bits, _chain(bits, 1) + 2, True)
 
 
 def narrow_adder(bits: int, addend_bits: int) -> Logic:
@@ -123,7 +129,7 @@ def narrow_adder(bits: int, addend_bits: int) -> Logic:
 def constant_adder(bits: int) -> Logic:
     """Add a constant: the adder cells fold to one gate each for sum and carry, 15b − 10 T."""
     _require_width("bits", bits)
-    return Logic(max(HALF_ADDER, 15 * bits - 10), bits + 2, True)
+    return Logic(max(HALF_ADDER, 15 * bits - 10), _chain(bits, 1) + 2, True)
 
 
 def constant_comparator(bits: int) -> Logic:
@@ -135,7 +141,7 @@ def complementer(bits: int) -> Logic:
     """Conditional two's complement: per bit above the lowest an XOR, and an OR and an AND that
     carry "negate, and a one was seen below": 26(b − 1) T, b + 2 levels."""
     _require_width("bits", bits)
-    return Logic(26 * (bits - 1), bits + 2 if bits > 1 else 0, True)
+    return Logic(26 * (bits - 1), _chain(bits, 1) + 2 if bits > 1 else 0, True)
 
 
 def comparator(bits: int) -> Logic:
@@ -258,9 +264,12 @@ def placer(bits: int, window: int) -> Logic:
 
 def leading_zero_counter(bits: int) -> Logic:
     """Leading zeros of a word: per bit a prefix OR and an encoder gate, 12(b − 1) T; about b / 2
-    levels, since counts of halves meet in a tree."""
+    levels, at most 4⌈log2(b)⌉ − 4, since counts of halves meet in a tree."""
     _require_width("bits", bits)
-    return Logic(2 * AND.transistors * (bits - 1), bits // 2 + 2 if bits > 1 else 0)
+    return Logic(
+        2 * AND.transistors * (bits - 1),
+        min(bits // 2 + 2, max(2, 4 * bits_for(bits) - 4)) if bits > 1 else 0,
+    )
 
 
 def normaliser(bits: int, most: int | None = None) -> Logic:
@@ -273,7 +282,7 @@ def normaliser(bits: int, most: int | None = None) -> Logic:
     _require_width("bits", bits)
     stages = bits_for(bits if most is None else min(bits, most + 1))
     total = (MUX2.transistors * (bits - 1) - AND.transistors) * stages
-    return Logic(total, max(2, bits // 2 + 3 * stages - 3) if stages else 0)
+    return Logic(total, max(2, min(bits // 2, 12) + 3 * stages - 3) if stages else 0)
 
 
 def register(bits: int) -> Logic:

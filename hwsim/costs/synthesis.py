@@ -29,6 +29,8 @@ MODELS: dict[str, Callable[[int, int], primitives.Logic]] = {
     "leading zeros": lambda a, b: primitives.leading_zero_counter(a),
     "shifter": lambda a, b: primitives.shifter(a, (1 << b) - 1),
     "sticky shifter": lambda a, b: primitives.shifter(a, (1 << b) - 1, sticky=True),
+    "placement": primitives.placer,
+    "table": lambda a, b: primitives.table(1 << a, b),
 }
 CLEAR = 1.15  # two netlists whose sizes differ by more than this have an order
 

@@ -4,48 +4,66 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux
-from hwsim.rtl.numbers import Number, moved
+from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux, block
+from hwsim.rtl.numbers import Number, moved, normalised
 from hwsim.rtl.parts import inverted, negated, shift_right
 
 GUARD = 3  # bits under both significands: guard, round, and room for one step of cancellation
 
 
+@block
 def multiply(path: Datapath, x: Number, y: Number, plain_zero: bool = False) -> Number:
-    """x·y, exactly.  plain_zero : a zero is +0 (an operand is an integer)."""
+    """x·y, exactly.  plain_zero : a zero is +0 (an operand is an integer).
+
+    A significand of one bit, a power of two's, changes nothing but an exponent.
+    """
+    if x.bits == 1 and x.leading == 0:
+        x, y = y, x
+    power = y.bits == 1 and y.leading == 0
+    more = 0 if power else 1  # the product's first bit is one place further up
     sign = path.wire(x.sign ^ y.sign, "product_sign")
-    zero = path.wire(x.zero | y.zero, "product_zero")
+    zero = x.zero if isinstance(y.zero, Const) else path.wire(x.zero | y.zero, "product_zero")
     invalid = (x.infinite & y.zero) | (x.zero & y.infinite)
+    significand = x.significand * y.significand
+    if power:
+        significand = Cat(*(bit & y.significand for bit in x.significand))
     return Number(
         path.wire(sign & ~zero, "plain_sign") if plain_zero else sign,
         path.wire(x.exponent + y.exponent, "product_exponent"),
-        path.wire(x.significand * y.significand, "product", x.bits + y.bits),
+        path.wire(significand, "product", x.bits if power else x.bits + y.bits),
         zero,
         path.wire(x.infinite | y.infinite, "product_infinite"),
         path.wire(x.nan | y.nan | invalid, "product_nan"),
-        x.origin + y.origin + 1,
-        x.least + y.least + 1,
-        x.most + y.most + 1,
-        x.leading + y.leading + 1,
-        1 + max(x.loose + y.most, x.most + y.loose),
+        x.origin + y.origin + more,
+        x.least + y.least + more,
+        x.most + y.most + more,
+        x.leading + y.leading + more,
+        more + max(x.loose + y.most, x.most + y.loose),
         quiet=False,
     )
 
 
-def add(path: Datapath, x: Number, y: Number, below: int, down: bool = False) -> Number:
+def add(
+    path: Datapath, x: Number, y: Number, below: int, down: bool = False, precision: int = 0
+) -> Number:
     """x + y, sign and magnitude.
 
-    below : bits under the last place that decide a rounding.  down : x − x is −0.
+    below : bits under the last place that decide a rounding.  down : x − x is −0.  precision : of
+    the result, where it is more than that of either.
 
     A significand longer than y's stays where it is, and y is aligned beside it; otherwise the one
     of the larger exponent stays.
     """
     below = max(GUARD, below)
+    if x.leading > 1 and x.loose > y.least:
+        x = normalised(path, x)
     if x.bits > y.bits and y.quiet:
         return _beside(path, x, y, below, down)
+    below += max(0, precision - max(x.bits, y.bits))
     return _larger_first(path, x, y, below, down)
 
 
+@block
 def _beside(path: Datapath, x: Number, y: Number, below: int, down: bool) -> Number:
     """A window of y's bits, ``below``, and x's, which stay; y moves right from its top."""
     ahead = y.bits + below
@@ -62,6 +80,7 @@ def _beside(path: Datapath, x: Number, y: Number, below: int, down: bool) -> Num
     return _sum(path, (y, aligned), (x, still), (exponent, origin, least, most), down)
 
 
+@block
 def _larger_first(path: Datapath, x: Number, y: Number, below: int, down: bool) -> Number:
     """The one of the larger exponent stays, the other moves right; a zero lets the other stay."""
     width, origin = max(x.bits, y.bits) + below, y.origin
@@ -96,6 +115,7 @@ def unless(none: Bits, amount: Bits, span: range) -> Bits:
     return Cat(*(bit & ~none for bit in bits))
 
 
+@block
 def _sum(
     path: Datapath,
     first: tuple[Number, Bits],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from hwsim.formats import FixedFormat, FloatFormat, Format
-from hwsim.rtl.hdl import Bits, Cat, Const, Datapath
+from hwsim.formats import FixedFormat, FloatFormat, Format, PositFormat, TableFormat
+from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, block
 from hwsim.rtl.numbers import NO, Number
 from hwsim.rtl.parts import negated
+from hwsim.rtl.posits import decode_posit
+from hwsim.rtl.tables import decode_table
 
 
+@block
 def decode(path: Datapath, code: Bits, fmt: Format, flush: str = "") -> Number:
     """The number that a code of ``fmt`` stands for.
 
@@ -19,7 +22,11 @@ def decode(path: Datapath, code: Bits, fmt: Format, flush: str = "") -> Number:
         return _float(path, code, fmt, flush)
     if isinstance(fmt, FixedFormat):
         return _fixed(path, code, fmt)
-    raise TypeError(f"format {fmt}: no decoder; floats, integers and fixed point have one")
+    if isinstance(fmt, TableFormat):
+        return decode_table(path, code, fmt)
+    if isinstance(fmt, PositFormat):
+        return decode_posit(path, code, fmt)
+    raise TypeError(f"format {fmt}: no decoder")
 
 
 def _float(path: Datapath, code: Bits, fmt: FloatFormat, flush: str) -> Number:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 try:
-    from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+    from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 except ImportError as error:  # pragma: no cover
     raise ImportError("hwsim.rtl needs Amaranth: pip install 'hwsim[rtl]'") from error
 
-__all__ = ["Array", "Bits", "Cat", "Const", "Datapath", "Module", "Mux", "Signal"]
+__all__ = [
+    "Array",
+    "Bits",
+    "Cat",
+    "Const",
+    "Datapath",
+    "Module",
+    "Mux",
+    "Signal",
+    "block",
+    "signed",
+]
 
 Bits = Any  # a value of Amaranth's, which has no types of its own
 
@@ -21,17 +34,20 @@ class Datapath:
 
     ranks : where pipeline registers stand: after the ``product``, after ``alignment``; nowhere
         else `rank` is more than a wire.
-    wires, registers : what takes which value; registers at every clock.
+    wires, registers : what takes which value, in which block; registers at every clock.
+    blocks : their names.  now : which one is being built.
     """
 
     ranks: frozenset[str] = frozenset()
-    wires: list[tuple[Bits, Bits]] = field(default_factory=list)
+    wires: list[tuple[Bits, Bits, int]] = field(default_factory=list)
     registers: list[tuple[Bits, Bits]] = field(default_factory=list)
+    blocks: list[str] = field(default_factory=lambda: ["unit"])
+    now: int = 0
 
     def wire(self, value: Bits, name: str, shape: Bits = None) -> Bits:
         """A named wire of a value, cut to ``shape`` (None: the value's own)."""
         wire = Signal(value.shape() if shape is None else shape, name=name)
-        self.wires.append((wire, value))
+        self.wires.append((wire, value, self.now))
         return wire
 
     def state(self, bits: int, name: str, init: int = 0) -> Bits:
@@ -52,14 +68,17 @@ class Datapath:
         return held
 
     def module(self, apart: bool = False) -> Bits:
-        """The datapath as one module; ``apart``: every wire in one of its own, which Amaranth's
+        """The datapath: a module for every block.  ``apart``: for every wire, which Amaranth's
         simulator runs several times faster."""
         module = Module()
-        for wire, value in self.wires:
-            part = Module() if apart else module
-            part.d.comb += wire.eq(value)
-            if apart:
-                module.submodules += part
+        parts = {0: module}
+        for number, (wire, value, block) in enumerate(self.wires):
+            key = number + 1 if apart else block
+            if key not in parts:
+                parts[key] = Module()
+                name = None if apart else f"{self.blocks[block]}_{block}"
+                module.submodules[name or f"wire_{number}"] = parts[key]
+            parts[key].d.comb += wire.eq(value)
         for register, value in self.registers:
             module.d.sync += register.eq(value)
         return module
@@ -69,3 +88,23 @@ class Datapath:
         if where not in self.ranks:
             return values
         return {name: self.register(value, f"{where}_{name}") for name, value in values.items()}
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def block(function: Callable[Concatenate[Datapath, P], T]) -> Callable[Concatenate[Datapath, P], T]:
+    """What a function builds stands in a block of its name."""
+
+    @wraps(function)
+    def built(path: Datapath, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        before = path.now
+        path.blocks.append(function.__name__.strip("_"))
+        path.now = len(path.blocks) - 1
+        try:
+            return function(path, *args, **kwargs)
+        finally:
+            path.now = before
+
+    return built

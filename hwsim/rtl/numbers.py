@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hwsim.rtl.hdl import Bits, Const, Datapath, Mux
+from hwsim.rtl.hdl import Bits, Const, Datapath, Mux, block
 from hwsim.rtl.parts import leading_zeros, shift_left
 
 NO = Const(0, 1)
@@ -22,6 +22,7 @@ class Number:
     leading : most leading zeros of a significand that is not 0.
     loose : no number of a larger exponent has more than one leading zero.
     quiet : whether a zero has the least exponent, so that it moves nothing it is added to.
+    code : what it was rounded to and decoded from, where that is wanted again.
     """
 
     sign: Bits
@@ -36,11 +37,17 @@ class Number:
     leading: int
     loose: int
     quiet: bool = True
+    code: Bits = None
 
     @property
     def bits(self) -> int:
         """Width of the significand."""
         return len(self.significand)
+
+    @property
+    def may_be_infinite(self) -> bool:
+        """Whether the flag of Inf is a wire."""
+        return not isinstance(self.infinite, Const)
 
     @property
     def lowest(self) -> int:
@@ -53,6 +60,7 @@ class Number:
         return self.exponent + self.origin
 
 
+@block
 def normalised(path: Datapath, x: Number) -> Number:
     """x without leading zeros."""
     if x.leading == 0:

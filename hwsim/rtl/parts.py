@@ -1,7 +1,7 @@
 """Parts of datapaths: leading zeros, shifters, conditional negation.
 
 Shifters take their largest step first: what leaves the word then leaves early, and its OR is not
-waited for.
+waited for.  A word in a window of twice its width or more spreads less by small steps first.
 """
 
 from __future__ import annotations
@@ -44,9 +44,14 @@ def shift_left(path: Datapath, word: Bits, amount: Bits, largest: int) -> Bits:
     return word
 
 
-def shift_right(path: Datapath, word: Bits, amount: Bits, width: int) -> Bits:
+def shift_right(
+    path: Datapath, word: Bits, amount: Bits, width: int, fill: Bits | None = None
+) -> Bits:
     """word's first bits on a word of ``width`` bits, moved right by ``amount``, which is not
-    negative; and one more bit that is set where a set bit has left it (sticky)."""
+    negative; and one more bit that is set where a set bit has left it (sticky).  ``fill`` moves in
+    from the left, zeros where it is None."""
+    fill = Const(0, 1) if fill is None else fill
+    narrow = 2 * len(word) <= width
     below = max(0, len(word) - width)  # what never fits
     sticky = word[:below].any() if below else Const(0, 1)
     word = word[below:]
@@ -55,11 +60,11 @@ def shift_right(path: Datapath, word: Bits, amount: Bits, width: int) -> Bits:
     beyond = amount[stages:].any() if len(amount) > stages else Const(0, 1)
     if len(amount) > stages:
         beyond = path.wire(beyond, "beyond")
-    for k in reversed(range(min(stages, len(amount)))):
+    for k in sorted(range(min(stages, len(amount))), reverse=not narrow):
         select = amount[k] | beyond if len(amount) > stages else amount[k]
         step = min(1 << k, width)
         sticky = path.wire(sticky | (select & word[:step].any()), "sticky")
-        moved = Cat(word[step:], Const(0, step))
+        moved = Cat(word[step:], fill.replicate(step))
         word = path.wire(Mux(select, moved, word), "right")
     return Cat(sticky, word)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from hwsim.formats import FixedFormat, FloatFormat, Format, SumFormat
+from hwsim.formats import FixedFormat, FloatFormat, Format, PositFormat, SumFormat
 from hwsim.rtl.arithmetic import add, multiply
+from hwsim.rtl.cores import product_by
 from hwsim.rtl.decoding import decode
-from hwsim.rtl.hdl import Bits, Datapath
+from hwsim.rtl.hdl import Bits, Cat, Datapath
 from hwsim.rtl.numbers import NO, Number, normalised, ranked
-from hwsim.rtl.rounding import Rule, bits_below, project
+from hwsim.rtl.projection import project
+from hwsim.rtl.rounding import Rule, bits_below
+from hwsim.rtl.tables import look_up
 from hwsim.rtl.words import add_fixed
-from hwsim.units import MacUnit
+from hwsim.units import DotAdd, Exact, Fused, MacUnit, Staged, StoredProduct
 
 
 def add_codes(path: Datapath, a: Bits, b: Bits, fmt: FloatFormat, rule: Rule) -> Bits:
@@ -37,6 +40,10 @@ def flush_of(unit: MacUnit) -> str:
 def product(path: Datapath, unit: MacUnit, a: Bits, b: Bits, normal: bool) -> Number:
     """a·b, exactly; ``normal``: of normalised factors."""
     flush = flush_of(unit)
+    if isinstance(unit.multiplier, StoredProduct):
+        return stored(path, unit, a, b)
+    if unit.core is not None:
+        return product_by(unit.core, path, unit, ((a, flush), (b, flush)))
     x, y = decode(path, a, unit.a, flush), decode(path, b, unit.b, flush)
     if normal:
         x, y = normalised(path, x), normalised(path, y)
@@ -44,13 +51,32 @@ def product(path: Datapath, unit: MacUnit, a: Bits, b: Bits, normal: bool) -> Nu
     return multiply(path, x, y, plain_zero=not floats)
 
 
-def addend(
-    path: Datapath, unit: MacUnit, a: Bits, b: Bits, draw: Bits = NO, place: str = "product"
-) -> Number:
-    """The addend of a sum: a·b, or what it rounds to; after the unit's pipeline rank."""
+def stored(path: Datapath, unit: MacUnit, a: Bits, b: Bits) -> Number:
+    """The entry of a table of products."""
+    from hwsim.reference.codes import decode as value_of
+    from hwsim.reference.codes import encode
+    from hwsim.reference.units import product as entry
+
+    assert isinstance(unit.multiplier, StoredProduct)
+    fmt, words = unit.multiplier.format, []
+    for x in range(1 << unit.a.width):
+        for y in range(1 << unit.b.width):
+            words.append(encode(entry(value_of(x, unit.a), value_of(y, unit.b), unit), fmt))
+    return decode(path, look_up(path, Cat(b, a), words, fmt.width), fmt)
+
+
+def addend(path: Datapath, unit: MacUnit, a: Bits, b: Bits, draw: Bits = NO) -> Number:
+    """The addend of a sum: a·b, or what it rounds to; after the unit's pipeline rank.
+
+    Factors are normalised where a float follows, but not where products have their place in a word
+    or are aligned by the exponents of their fields.
+    """
     into = unit.product_format
-    normal = isinstance(into or unit.accumulator, FloatFormat)
-    exact = ranked(path, place, product(path, unit, a, b, normal))
+    placed = isinstance(unit.order, DotAdd | Exact | Fused | Staged)
+    normal = isinstance(into or unit.accumulator, FloatFormat | PositFormat) and not (
+        placed and into is None
+    )
+    exact = ranked(path, "product", product(path, unit, a, b, normal))
     if into is None:
         return exact
     code = project(path, exact, into, rule_of(unit, into, draw))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from hwsim.formats import FixedFormat, stochastic_of
-from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux
+from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux, block, signed
 from hwsim.rtl.numbers import NO, Number
 from hwsim.rtl.parts import negated, shift_right
 from hwsim.rtl.rounding import Rule, bits_below, goes_up
 
 
+@block
 def place(path: Datapath, x: Number, low: int, high: int) -> tuple[Bits, Bits]:
     """x as a signed multiple of 2^low, and whether it lies beyond ±2^(high + 1).
 
@@ -54,6 +55,7 @@ def _below(x: Number, fmt: FixedFormat, rule: Rule) -> int:
     return max(0, min(fmt.quantum_exponent - x.lowest, bits_below(rule.rounding)))
 
 
+@block
 def _into_range(
     path: Datapath,
     total: Bits,
@@ -66,7 +68,8 @@ def _into_range(
     fmt, rule = into
     whole = total[below:].as_signed()
     up = _up(path, total[:below], whole, total[-1], rule)
-    value = path.wire(whole + up, "whole")
+    value = whole + up
+    value = path.wire(value, "whole", signed(max(len(value), fmt.width + 1)))
     if rule.overflow == "wrap":
         return value[: fmt.width]
     low, high = fmt.lowest_code, fmt.largest_code

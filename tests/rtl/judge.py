@@ -9,19 +9,22 @@ from typing import Any
 
 from amaranth.sim import Simulator
 
-from hwsim.formats import FloatFormat, Format, Stochastic, stochastic_of
+from hwsim.formats import FloatFormat, Format, Stochastic, TableFormat, stochastic_of
 from hwsim.formats.stochastic import TAPS
+from hwsim.reference.blocks import ONE, Element, element_dot
 from hwsim.reference.codes import decode, encode
 from hwsim.reference.draws import clocked
 from hwsim.reference.rounding import round_value
 from hwsim.reference.units import dot, operand, product
-from hwsim.reference.values import Value, negate
+from hwsim.reference.values import ZERO, Kind, Value, negate
 from hwsim.rtl.components import Design
 from hwsim.rtl.hdl import Datapath, Signal
+from hwsim.rtl.lane import control_bits, width_of
 from hwsim.rtl.steps import step
-from hwsim.units import MacUnit
+from hwsim.units import Bins, Chunked, Lanes, MacUnit, Reversed, codebook_side
 
 Case = tuple[int, ...]
+Scales = tuple[list[int], list[int]]
 
 
 def outputs(path: Datapath, inputs: Sequence[Any], output: Any, cases: Sequence[Case]) -> list[int]:
@@ -43,6 +46,8 @@ def outputs(path: Datapath, inputs: Sequence[Any], output: Any, cases: Sequence[
 def hard_code(rng: random.Random, fmt: Format) -> int:
     """A code: any, or, of a float, ends and middle of its exponents by patterns of fractions."""
     w = fmt.width
+    if isinstance(fmt, TableFormat):
+        return rng.choice(fmt.entries)[1]
     if not isinstance(fmt, FloatFormat) or rng.random() < 0.4:
         if rng.random() < 0.3:
             return rng.choice([0, 1, (1 << w) - 1, 1 << (w - 1), (1 << (w - 1)) - 1])
@@ -130,20 +135,19 @@ def states(rounding: str) -> Iterator[int]:
         state = clocked(state, how)
 
 
-def design_outputs(design: Design, dots: Sequence[Sequence[Case]]) -> list[int]:
-    """What the output shows after the words of each dot product, one a clock, and the clocks that a
-    pipeline needs; every dot starts anew."""
+def design_outputs(design: Design, dots: Sequence[Sequence[Case]], apart: bool = True) -> list[int]:
+    """What the output shows after the words of each dot product, one a clock; every dot starts
+    anew.  apart : in modules that are simulated faster than the design's own."""
     todo, found = iter(dots), []
 
     async def bench(context: Any) -> None:
-        idle = (0,) * len(design.inputs)
-        for words in [*next(todo), *[idle] * design.latency]:
+        for words in next(todo):
             for port, word in zip(design.inputs, words, strict=True):
                 context.set(port, word)
             await context.tick()
         found.append(context.get(design.outputs[0]))
 
-    simulator = Simulator(design.path.module(apart=True))
+    simulator = Simulator(design.path.module(apart))
     simulator.add_testbench(bench)
     simulator.add_clock(1e-6)
     for number, _ in enumerate(dots):
@@ -153,26 +157,104 @@ def design_outputs(design: Design, dots: Sequence[Sequence[Case]]) -> list[int]:
     return found
 
 
-def dot_cases(unit: MacUnit, count: int, seed: int = 2) -> Iterator[tuple[list[Case], int]]:
-    """Codes of a and b of dot products, and the reference's result from +0."""
+def dot_cases(
+    unit: MacUnit, latency: int, count: int, seed: int = 2
+) -> Iterator[tuple[list[Case], int]]:
+    """Words of a design, clock by clock, of dot products, and the reference's result from +0."""
     rng, found, tries = random.Random(seed), 0, 0
     bits = list(islice(states(unit.rounding), 64))
+    whole = unit.order.count if isinstance(unit.order, Lanes) else width_of(unit.order)
     while found < count and tries < 20 * count:
         tries += 1
-        k = rng.choice([1, 2, 2, 3, 5])
-        codes = [(hard_code(rng, unit.a), hard_code(rng, unit.b)) for _ in range(k)]
-        if k > 1 and rng.random() < 0.5:  # cancel the first, nearly
-            x, y = codes[0]
-            flip = 1 << (unit.a.width - 1) if isinstance(unit.a, FloatFormat) else -1
-            codes[1] = (x ^ flip) & ((1 << unit.a.width) - 1), y ^ rng.choice([0, 0, 1, 2])
+        k = whole * rng.choice([1, 2, 2, 3, 5] if whole < 8 else [1, 2])
+        codes, scales = _dot_codes(rng, unit, k), _scale_codes(rng, unit, k)
         try:
-            a, b = (
-                [decode(q, f) for q in side]
-                for side, f in zip(zip(*codes, strict=True), _formats(unit), strict=False)
-            )
-            result = dot(a, b, unit, observe=False, draw=lambda i, k=k: bits[1 + i % k]).value
-            expected = encode(result, unit.output_format)
+            a, b = ([decode(pair[i], f) for pair in codes] for i, f in enumerate((unit.a, unit.b)))
+            result = _result(unit, (a, b), scales, lambda i, k=k: bits[1 + i % k])
+            expected = _code_of(result, unit)
         except ValueError:
             continue
         found += 1
-        yield codes, expected
+        yield words_of(unit, codes, latency, scales), expected
+
+
+def _result(
+    unit: MacUnit, operands: tuple[list[Value], list[Value]], scales: Scales, draw: Any
+) -> Value:
+    """What the reference gives."""
+    if not unit.is_blocked:
+        return dot(*operands, unit, observe=False, draw=draw).value
+    sides = []
+    for values, codes, block in zip(operands, scales, (unit.a_block, unit.b_block), strict=True):
+        of = [decode(code, block.scale) for code in codes] if block else []
+        size = unit.block_size
+        sides.append([Element(v, of[k // size] if of else ONE) for k, v in enumerate(values)])
+    return element_dot(*sides, unit, ZERO, False, draw).value
+
+
+def _code_of(result: Value, unit: MacUnit) -> int:
+    """The code of a result, of NaN the unit's own."""
+    if result.kind is Kind.NAN and unit.nan is not None:
+        return unit.nan
+    return encode(result, unit.output_format)
+
+
+def _scale_codes(rng: random.Random, unit: MacUnit, k: int) -> Scales:
+    """Codes of scales, most of them near 1."""
+    found = []
+    for block in (unit.a_block, unit.b_block):
+        count = -(-k // unit.block_size) if block else 0
+        found.append([_scale_code(rng, block.scale) for _ in range(count)] if block else [])
+    return found[0], found[1]
+
+
+def _scale_code(rng: random.Random, fmt: FloatFormat) -> int:
+    near = fmt.exponent_bias + rng.randrange(-4, 5) << fmt.fraction_bits
+    return (
+        hard_code(rng, fmt) if rng.random() < 0.15 else near + rng.randrange(1 << fmt.fraction_bits)
+    )
+
+
+def _dot_codes(rng: random.Random, unit: MacUnit, k: int) -> list[Case]:
+    """Codes of a and b; half of them cancel each other, nearly."""
+    codes = [(hard_code(rng, unit.a), hard_code(rng, unit.b)) for _ in range(k)]
+    flip = 1 << (unit.a.width - 1) if isinstance(unit.a, FloatFormat) else -1
+    for i in range(1, k):
+        if rng.random() < 0.3:
+            x, y = codes[rng.randrange(i)]
+            y ^= rng.choice([0, 0, 1, 2]) & ((1 << unit.b.width) - 1)
+            codes[i] = (x ^ flip) & ((1 << unit.a.width) - 1), y
+        elif rng.random() < 0.2:
+            codes[i] = (0, codes[i][1])
+    return codes
+
+
+def words_of(unit: MacUnit, codes: Sequence[Case], latency: int, scales: Scales) -> list[Case]:
+    """The ports' words, clock by clock, and the clocks that a pipeline needs; lanes that are added
+    up in turn take as many more."""
+    width, order = width_of(unit.order), unit.order
+    places = order.places(len(codes)) if isinstance(order, Reversed) else range(len(codes))
+    codes, words = [codes[k] for k in places], []
+    for start in range(0, len(codes), width):
+        group = codes[start : start + width]
+        word = [_joined([pair[i] for pair in group], f) for i, f in enumerate((unit.a, unit.b))]
+        if control_bits(unit):
+            word.append(int(isinstance(order, Chunked) and start % order.length == 0))
+        for side, block in zip(scales, (unit.a_block, unit.b_block), strict=True):
+            if block:
+                first, last = start // unit.block_size, (start + width - 1) // unit.block_size
+                word.append(_joined(side[first : last + 1], block.scale))
+        words.append(tuple(word))
+    if isinstance(order, Bins):
+        side = codebook_side(unit)
+        for _, code in (unit.b if side else unit.a).entries:
+            words.append((0, code, 1) if side else (code, 0, 1))
+    words += [(0,) * len(words[0])] * latency
+    if isinstance(order, Lanes) and not order.tree:
+        words += [(0, 0, 1)] * order.count
+    return words
+
+
+def _joined(codes: Sequence[int], fmt: Format) -> int:
+    """Codes as one word, the first in its lowest bits."""
+    return sum(code << i * fmt.width for i, code in enumerate(codes))
