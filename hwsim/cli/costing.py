@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import click
 
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
     from hwsim.costs.comparing import Benchmark
     from hwsim.costs.model import Cost
-    from hwsim.costs.models import CostModel
+    from hwsim.costs.models import CostModel, Structural
     from hwsim.costs.nodes import Node
     from hwsim.costs.synthesis import Judgement
 
 COMPARE = "compare"
 NETLISTS = "netlists"
+PUBLISHED = "45nm and 7nm"
 AT_45NM = ("structural", "plain", "qkeras", "horowitz")
 
 
@@ -86,6 +87,8 @@ def cost_command(
         return
     comparing = units == (COMPARE,)
     own = _calibrated(points, node)
+    if own and models and "structural" not in models:
+        raise click.UsageError("--node, --calibrate: only the model structural has several nodes")
     names = models or (("structural",) if own else AT_45NM)
     chosen = [cost_model(name, own if name == "structural" else None) for name in names]
     if comparing and not models and not own:
@@ -110,8 +113,11 @@ def _calibrated(points: tuple[str, ...], node: str | None) -> Node | str | None:
     measured = {}
     for text in points:
         what, _, value = text.rpartition("=")
+        what = " ".join(what.split())
+        if what in measured:
+            raise click.UsageError(f"--calibrate {text!r}: {what} stands there twice")
         try:
-            measured[what.strip()] = float(value)
+            measured[what] = float(value)
         except ValueError:
             raise click.UsageError(
                 f"--calibrate {text!r}: an operation or unit, =, and pJ, as in 'mul int8=0.07'"
@@ -123,6 +129,11 @@ def _compare(models: list[CostModel], plot_path: str | None, as_json: bool) -> N
     from hwsim.costs.comparing import compare_models
 
     found = compare_models(models)
+    if not found.predictions:
+        nodes = ", ".join(sorted({model.node for model in models}))
+        raise click.UsageError(
+            f"compare: no published point is of {nodes}; there are some of {PUBLISHED}"
+        )
     if plot_path:
         from hwsim.costs.drawing import draw_comparison
         from hwsim.networks.files import save_figure
@@ -245,7 +256,17 @@ def _show(units: tuple[str, ...], models: list[CostModel], as_json: bool) -> Non
         screen.print(why, highlight=False, markup=False)
     if built:
         screen.print(_structure(built))
+    for model in models:
+        volts = f", {model.constants.voltage_v} V" if _has_volts(model) else ""
+        text = f"{model.name}: {model.node}{volts}; {model.source}"
+        screen.print(text, highlight=False, markup=False)
     screen.print("Energy of the arithmetic alone, not of a chip.", highlight=False)
+
+
+def _has_volts(model: CostModel) -> TypeGuard[Structural]:
+    from hwsim.costs.models import Structural
+
+    return isinstance(model, Structural) and model.constants.voltage_v is not None
 
 
 def _structure(prices: list[Cost]) -> Table:

@@ -105,7 +105,7 @@ def exponent_bits(*numbers: Number) -> int:
     """Width of a signed exponent that tells every value of ``numbers`` apart, and out of range."""
     low = min(n.smallest for n in numbers)
     high = max(n.high for n in numbers)
-    return t.bits_for(high - low + 1) + 1
+    return max(2, t.bits_for(high - low + 1) + 1)
 
 
 def fields_decoder(fmt: SumFormat) -> t.Logic:
@@ -177,20 +177,49 @@ def convert(value: Number, fmt: SumFormat, rounding: str, overflow: str, role: s
         normal = t.mux(value.bits) | t.incrementer(exponent)  # the step is the bias's carry
         note = "one step, and the new bias"
     else:
-        normal = t.complementer(value.bits) + t.normaliser(value.bits)
+        above = value.bits  # bits that are more than sticky
+        if isinstance(fmt, FloatFormat):
+            above = max(1, min(above, value.high - target.low + GUARD_ROUND_STICKY))
+        normal = t.complementer(value.bits) + t.normaliser(above)
+        normal |= t.constant_adder(exponent)
         note = f"{value.bits} bits to sign and magnitude, leading zeros removed"
     if isinstance(fmt, PositFormat):
         return [
             Piece(f"{role} normalisation", normal, note),
             *_to_posit(value.bits, fmt, exponent, rounding, role),
         ]
+    return [
+        Piece(f"{role} normalisation", normal, note),
+        *_packed(value, fmt, rounding, overflow, role),
+    ]
+
+
+def reformat(
+    source: SumFormat, fmt: SumFormat, rounding: str, overflow: str, role: str
+) -> list[Piece]:
+    """A stored number of one format into another: between floats nothing is normalised but
+    subnormals that the other format has as normal numbers."""
+    if not (isinstance(source, FloatFormat) and isinstance(fmt, FloatFormat)):
+        return convert(number_of(source), fmt, rounding, overflow, role)
+    value = stored(source)
+    other_bias = source.exponent_bias != fmt.exponent_bias
+    change = t.constant_adder(exponent_bits(value, stored(fmt))) if other_bias else t.NOTHING
+    if fmt.emin < source.emin and needs_normaliser(source):
+        change |= t.normaliser(value.bits)
+    return [Piece(f"{role} exponent", change), *_packed(value, fmt, rounding, overflow, role)]
+
+
+def _packed(
+    value: Number, fmt: FloatFormat, rounding: str, overflow: str, role: str
+) -> list[Piece]:
+    target = number_of(fmt)
+    exponent = exponent_bits(value, target)
     small = value.smallest < fmt.emin
     dropped = max(value.bits - fmt.precision, int(value.low < target.low))
     large = value.high >= target.high
     limit = special_results(fmt) | (out_of_range(fmt, overflow) if large else t.NOTHING)
     grid = "right shifter onto the subnormal grid" if fmt.has_subnormals else "flush to zero"
     return [
-        Piece(f"{role} normalisation", normal, note),
         Piece(
             f"{role} small results",
             small_results(value, fmt, exponent) if small else t.NOTHING,
@@ -251,7 +280,9 @@ def add_fixed(
         width = reach - target.low + 1
     pieces = []
     if value.floating:
-        pieces.append(placement(value, target, width + _kept_below(rounding, dropped)))
+        kept = _kept_below(rounding, dropped)
+        reached = value.high - max(value.low, target.low - kept) + 2  # and the sign
+        pieces.append(placement(value, target, min(width + kept, reached)))
     return [
         *pieces,
         Piece(role, t.adder(width), f"{width} bits"),

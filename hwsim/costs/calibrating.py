@@ -35,11 +35,12 @@ def calibrated_node(
     """
     if not points:
         raise HwsimError("points is empty: one measured energy at least is needed")
+    energy = _mean_ratio(points, "energy_pj")
     text = ", ".join(f"{what} {pj:g} pJ" for what, pj in points.items())
     return Node(
         name,
         0,
-        _mean_ratio(points, "energy_pj"),
+        energy,
         _mean_ratio(areas, "area_um2") if areas else None,
         voltage_v,
         f"{source}: {text}",

@@ -35,7 +35,7 @@ def fused_pieces(unit: MacUnit, product: Number, order: Fused) -> list[Piece]:
     total = Number(bits, low, high + carry, low, False)
     groups, terms = _exact_groups(product, order), order.terms // (order.exact or 1)
     largest = t.comparator(exponent) + t.mux(exponent)
-    moved = t.shifter(kept, kept, sticky=order.nearest)
+    moved = _cut(kept, exponent, order.nearest)
     if order.fraction is None:
         moved = t.placer(product.bits, kept)
     shift = t.adder(exponent) + moved
@@ -56,6 +56,13 @@ def fused_pieces(unit: MacUnit, product: Number, order: Fused) -> list[Piece]:
         replace(register("accumulator register", width, per="chunk"), uses=blocks),
     ]
     return pieces + (_promoted(unit, sums) if order.promote else [])
+
+
+def _cut(kept: int, exponent: int, sticky: bool = False) -> t.Logic:
+    """A term down by its distance, nothing where that is more than it has bits; the exponent of a
+    zero is chosen before."""
+    far = t.gate_tree(exponent) + t.AND * kept
+    return t.mux(exponent) + (t.shifter(kept, kept, sticky) | far)
 
 
 def _exact_groups(product: Number, order: Fused) -> list[Piece]:
@@ -81,7 +88,7 @@ def staged_pieces(unit: MacUnit, product: Number, order: Staged) -> list[Piece]:
     carry, kept = order.terms.bit_length(), order.fraction + 2
     bits, last = 1 + carry + kept, 3 + carry + order.kept
     largest = t.comparator(exponent) + t.mux(exponent)
-    cut = t.adder(exponent) + t.shifter(kept, kept) + t.complementer(kept + 1)
+    cut = t.adder(exponent) + _cut(kept, exponent) + t.complementer(kept + 1)
     down = t.adder(exponent) + t.shifter(last, last)
     total = Number(last, acc.low, acc.low + last - 1, acc.low, False)
     overflow = unit.overflow_of(unit.accumulator)

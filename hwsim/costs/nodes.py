@@ -6,6 +6,7 @@ holds the points the fit has not seen.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -32,6 +33,21 @@ class Node:
     area_source: str
     valid: str
     ps_per_level: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, optional in (
+            ("energy_aj_per_transistor", False),
+            ("area_um2_per_transistor", True),
+            ("voltage_v", True),
+            ("ps_per_level", True),
+        ):
+            value = getattr(self, name)
+            if value is None and optional:
+                continue
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 < value < math.inf:
+                allowed = "a positive number" + (", or None," if optional else "")
+                raise ValueError(f"{name}={value!r}: {allowed} is needed")
 
 
 NODES = {
@@ -69,7 +85,8 @@ GATES_28NM = Node(
     0.9,
     "ZigZag-IMC, gate constants: a full adder (42 T) 3.40 fJ and 4.79 µm², NAND2 47.8 ps",
     "the same",
-    "relative to one another: every gate is taken to switch once; glitches and wires are not in it",
+    "relative to one another: every transistor has the full adder's share, and switches once; no "
+    "glitches, no wires",
     47.8,
 )
 

@@ -103,9 +103,13 @@ def as_masked(unit: MacUnit) -> MacUnit:
 
 def masked_format(fmt: Format) -> Format:
     """``fmt`` with its subnormals read as zeros."""
-    if isinstance(fmt, FloatFormat) and has_subnormal_values(fmt):
+    if not (isinstance(fmt, FloatFormat) and has_subnormal_values(fmt)):
+        return fmt
+    if not fmt.specials.startswith("p3109"):
         return replace(fmt, zero_field="zero")
-    return fmt
+    # P3109 fixes its own zero field: a format with the same specials stands for it
+    ieee = fmt.has_inf and fmt.exponent_bits > 1 and fmt.fraction_bits > 0
+    return replace(fmt, specials="ieee" if ieee else "fn", zero_field="zero")
 
 
 def pipeline_rank(name: str, bits: int, exponent: int, operands: Collection[Format]) -> Piece:

@@ -42,6 +42,7 @@ from hwsim.costs.blocks import (
     exponent_bits,
     number_of,
     placement,
+    reformat,
     register,
     stored,
 )
@@ -59,7 +60,7 @@ from hwsim.costs.requantization import requantizer
 from hwsim.costs.scales import scale_pieces, scaled
 from hwsim.costs.tables import decoded, look_up, stored_products
 from hwsim.costs.widths import EXACT_GUARD_BITS, register_bits
-from hwsim.formats import FloatFormat, SumFormat, stochastic_of
+from hwsim.formats import FixedFormat, FloatFormat, SumFormat, stochastic_of
 from hwsim.formats.stochastic import TAPS
 from hwsim.units import (
     COMPENSATED,
@@ -100,7 +101,7 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     sides = (unit.accumulator,) * 2 if stored else (unit.a, unit.b)
     product = product_of(*sides, unit.core)
     in_float = isinstance(unit.product_format or unit.accumulator, Scaled) and not (
-        isinstance(order, Exact | Fused | Staged) and unit.product_format is None
+        isinstance(order, Exact | Fused | Staged | DotAdd) and unit.product_format is None
     )
     if isinstance(unit.multiplier, StoredProduct):
         fmt = unit.multiplier.format
@@ -131,6 +132,8 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
         pieces += _exact_group(unit, product, order) if isinstance(order, DotAdd) else []
     else:
         pieces += accumulate(product, unit.accumulator, unit)
+        if not product.floating and isinstance(unit.accumulator, FixedFormat):
+            pieces = _merged(pieces, product.bits)
     if isinstance(order, Chunked):
         pieces += _outer_sum(unit)
     if isinstance(order, Lanes):
@@ -145,11 +148,20 @@ def mac_pieces(unit: MacUnit) -> list[Piece]:
     elif unit.requantization is not None:
         pieces += requantizer(unit.requantization, unit.outer_format, unit.output_format)
     elif unit.output is not None:
-        value = number_of(unit.outer_format)
         overflow = unit.overflow_of(unit.output)
-        done = convert(value, unit.output, unit.rounding, overflow, "output")
+        done = reformat(unit.outer_format, unit.output, unit.rounding, overflow, "output")
         pieces += [replace(piece, per="output") for piece in done]
     return [piece for piece in pieces if piece.transistors]
+
+
+def _merged(pieces: list[Piece], bits: int) -> list[Piece]:
+    """An array and the adder that it feeds, as one."""
+    if all(piece.name != "significand multiplier" for piece in pieces):
+        return pieces
+    return [
+        replace(piece, logic=t.merged(piece.logic, bits)) if piece.name == "adder" else piece
+        for piece in pieces
+    ]
 
 
 def accumulate(value: Number, fmt: SumFormat, unit: MacUnit) -> list[Piece]:

@@ -7,6 +7,7 @@ sign.  A codebook is a table of constants; its entry is then multiplied.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 
 from hwsim.costs import primitives as t
@@ -35,13 +36,27 @@ WIDEST_SHIFT = 32  # of integers; farther ones are placed as floats are
 def decoded(fmt: Format) -> SumFormat:
     """The format of an operand behind its decoder; ValueError where that is not modelled."""
     if isinstance(fmt, CodebookFormat):
-        return FloatFormat(11, 53) if fmt.entry is None else decoded(fmt.entry)
+        return _holding(fmt.values) if fmt.entry is None else decoded(fmt.entry)
     if isinstance(fmt, LogFormat) and fmt.fraction_bits == 0:
         bits, bias = fmt.field_bits, fmt.exponent_bias
         return FloatFormat(bits, 1, bias, "none", fmt.signed, zero_field="normal")
     if isinstance(fmt, TableFormat):
         raise ValueError(f"{fmt}: the price of a logarithmic operand is not modelled")
     return fmt
+
+
+def _holding(values: Iterable[Fraction]) -> FloatFormat:
+    """A float just wide enough for some constants."""
+    sizes = [abs(Fraction(value)) for value in values if value]
+    digits = max((_digits(x) for x in sizes), default=1)
+    tops = [math.frexp(float(x))[1] for x in sizes] or [0]
+    return FloatFormat(max(2, t.bits_for(max(tops) - min(tops) + 3)), digits, specials="none")
+
+
+def _digits(value: Fraction) -> int:
+    """Bits of the significand that holds it."""
+    odd = value.numerator
+    return (odd // (odd & -odd)).bit_length()
 
 
 def number_beside(fmt: Format, other: Format) -> Number:

@@ -51,13 +51,13 @@ def add(
     below : bits under the last place that decide a rounding.  down : x − x is −0.  precision : of
     the result, where it is more than that of either.
 
-    A significand longer than y's stays where it is, and y is aligned beside it; otherwise the one
-    of the larger exponent stays.
+    A significand twice as long as y's stays where it is, and y is aligned beside it; otherwise the
+    one of the larger exponent stays, in a window that is smaller then.
     """
     below = max(GUARD, below)
     if x.leading > 1 and x.loose > y.least:
         x = normalised(path, x)
-    if x.bits > y.bits and y.quiet:
+    if x.bits >= 2 * y.bits and y.quiet:
         return _beside(path, x, y, below, down)
     below += max(0, precision - max(x.bits, y.bits))
     return _larger_first(path, x, y, below, down)

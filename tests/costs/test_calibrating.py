@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from hwsim.cli import main
-from hwsim.costs import calibrated_node, cost, operation_cost
+from hwsim.costs import NODES, calibrated_node, cost, operation_cost
 from hwsim.errors import HwsimError
 
 
@@ -48,6 +49,16 @@ def test_bad_points(points: dict[str, float], message: str) -> None:
         calibrated_node(points)
 
 
+@pytest.mark.parametrize(
+    "field", ["energy_aj_per_transistor", "area_um2_per_transistor", "voltage_v"]
+)
+@pytest.mark.parametrize("value", [-5, 0, float("nan"), "x", True])
+def test_nodes_are_checked(field: str, value: object) -> None:
+    """A price is no negative number."""
+    with pytest.raises(ValueError, match=f"{field}={value!r}"):
+        replace(NODES["45nm"], **{field: value})
+
+
 def test_the_option(capsys: pytest.CaptureFixture[str]) -> None:
     """Two points; no node beside them; no text without pJ."""
     points = ["--calibrate", "mul int8=0.05", "--calibrate", "add fp32 = 0.3"]
@@ -59,6 +70,8 @@ def test_the_option(capsys: pytest.CaptureFixture[str]) -> None:
     for wrong, message in (
         ([*points, "--node", "7nm"], "one of the two"),
         (["--calibrate", "mul int8"], "as in 'mul int8=0.07'"),
+        ([*points, "--calibrate", "mul  int8=1"], "stands there twice"),
+        ([*points, "--model", "plain"], "only the model structural"),
     ):
         with pytest.raises(SystemExit, match="2"):
             main(["cost", "int8xint8+int32", *wrong])

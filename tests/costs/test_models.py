@@ -221,7 +221,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
         main(["cost", "int8xint8+int32", "bf16xbf16+fp32"])
     printed = capsys.readouterr().out
     assert "no price of mul bf16" in printed
-    assert "0.3664" in printed
+    assert "0.4116" in printed
     with pytest.raises(SystemExit, match="0"):
         main(["cost", "compare", "--plot", str(tmp_path / "models.png"), "--json"])
     found = json.loads(capsys.readouterr().out)
@@ -231,6 +231,9 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     with pytest.raises(SystemExit, match="2"):
         main(["cost", "int8xint8+int32", "--plot", str(tmp_path / "x.png")])
     assert "only `hwsim cost compare` and `hwsim cost netlists` draw" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["cost", "compare", "--model", "gates"])
+    assert "no published point is of 28nm gates" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["cost", "int8xint8+int32", "--model", "oracle"])
     assert "allowed are structural" in capsys.readouterr().err
