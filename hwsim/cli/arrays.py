@@ -69,7 +69,7 @@ def array_command(
       [sram]
       access_bits = 128
       read_pj_per_access = 12.5
-      node = "28nm"
+      node = "45nm"
     """
     for option, path in (("--csv", csv_path), ("--plot", plot_path)):
         check_path(option, path, (".png", ".svg", ".pdf") if option == "--plot" else ())
@@ -87,6 +87,8 @@ def array_command(
     if subject is None:
         path, data = _source(model, data)
         subject = Network.load(path)
+    elif data:
+        raise click.UsageError(f"--data {data!r}: {model} is a product, and has none")
     reports = [
         array(subject, unit, built, inputs=data, samples=samples, node=node) for unit in chosen
     ]

@@ -86,6 +86,9 @@ def cost_command(
         _netlists(plot_path, as_json)
         return
     comparing = units == (COMPARE,)
+    for word in (COMPARE, NETLISTS):
+        if word in units and len(units) > 1:
+            raise click.UsageError(f"{word} stands alone: it takes no units")
     own = _calibrated(points, node)
     if own and models and "structural" not in models:
         raise click.UsageError("--node, --calibrate: only the model structural has several nodes")

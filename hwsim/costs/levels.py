@@ -83,7 +83,8 @@ class Memory:
 
 def sram_access_pj(capacity_kb: float) -> float:
     """Energy of one 64-bit access at 45 nm: 10·√(C / 8 KB) pJ, for 8 KB to 1 MB."""
-    if not SRAM_RANGE_KB[0] <= capacity_kb <= SRAM_RANGE_KB[1]:
+    number = isinstance(capacity_kb, int | float) and not isinstance(capacity_kb, bool)
+    if not number or not SRAM_RANGE_KB[0] <= capacity_kb <= SRAM_RANGE_KB[1]:
         raise ValueError(f"capacity_kb={capacity_kb!r}: published points span 8 to 1024 KB")
     return SRAM_PJ_PER_ACCESS_AT_8KB * sqrt(capacity_kb / 8)
 

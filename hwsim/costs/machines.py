@@ -29,6 +29,8 @@ def read_array(path: str | PathLike[str], **changes: Any) -> Array:
     file = fspath(path)
     try:
         found = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HwsimError(f"machine {file!r}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HwsimError(f"{file}: {error}") from error
     _check_keys(file, "", found, (*OWN, *MEMORIES))

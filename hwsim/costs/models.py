@@ -319,6 +319,8 @@ def read_table(path: str | PathLike[str]) -> Table:
     file = fspath(path)
     try:
         found = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HwsimError(f"model {file!r}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HwsimError(f"{file}: {error}") from error
     texts = {"name": Path(file).stem, "node": "own", "source": file}
