@@ -69,6 +69,7 @@ class Structural:
 
     constants: Node
     name: str = "structural"
+    goal: str = "area"
 
     @property
     def node(self) -> str:
@@ -86,7 +87,7 @@ class Structural:
         return Price(found.energy_pj, found.area_um2)
 
     def unit(self, unit: MacUnit) -> Price:
-        found = cost(unit, self.constants)
+        found = cost(unit, self.constants, self.goal)
         return Price(found.energy_pj, found.area_um2)
 
     def refitted(self, anchors: Iterable[Anchor]) -> Structural | None:
