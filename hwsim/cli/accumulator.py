@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwsim.cli.output import console, print_json, progress_bar, table_of
-from hwsim.cli.sources import SCALES, given, source
+from hwsim.cli.sources import (
+    given,
+    source,
+    with_calibration,
+    with_data,
+    with_node,
+    with_scale,
+    with_threads,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.command("accumulator")
 @click.argument("model")
-@click.option("--data", help="npz with the model's inputs; not needed for shipped networks.")
+@with_data
 @click.option(
     "--family",
     "families",
@@ -36,15 +44,13 @@ if TYPE_CHECKING:
     "default float32's standard error, or 1 dB.",
 )
 @click.option("--widest", type=int, help="Largest number; by default int32, 23 fraction bits.")
-@click.option("--calibration", help="npz that fixes the scales; see the docs for the default.")
-@click.option(
-    "--scale", type=click.Choice(SCALES), help="Rule of the scales; by format if left out."
-)
-@click.option("--node", default="45nm", show_default=True, help="Technology of the costs.")
+@with_calibration
+@with_scale
+@with_node
 @click.option("--seed", default=0, show_default=True, help="Of sr's bits.")
 @click.option("--out", default="hwsim-accumulator", show_default=True, help="Folder of the files.")
 @click.option("--force", is_flag=True, help="Replace an earlier result in --out.")
-@click.option("--threads", type=click.IntRange(min=1), help="By default all processors.")
+@with_threads
 @click.option("--json", "as_json", is_flag=True, help="Print widths.json instead of the tables.")
 def accumulator_command(
     model: str,

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwsim.cli.output import console, print_json, progress_bar, table_of
-from hwsim.cli.sources import SCALES, check_path, source
+from hwsim.cli.sources import (
+    check_path,
+    source,
+    with_calibration,
+    with_data,
+    with_json,
+    with_layer_csv,
+    with_mac,
+    with_node,
+    with_scale,
+    with_seed,
+    with_threads,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,14 +32,10 @@ GATINGS = ("none", "zero", "clock", "both")
 
 @click.command("activity")
 @click.argument("model")
-@click.option(
-    "--mac", required=True, metavar="UNIT", help="Unit of every layer, or a .toml of units."
-)
-@click.option("--data", help="npz with the model's inputs; not needed for shipped networks.")
-@click.option("--calibration", help="npz that fixes the scales; see the docs for the default.")
-@click.option(
-    "--scale", type=click.Choice(SCALES), help="Rule of the scales; by format if left out."
-)
+@with_mac
+@with_data
+@with_calibration
+@with_scale
 @click.option(
     "--stationary",
     type=click.Choice(STATIONARY),
@@ -43,12 +51,12 @@ GATINGS = ("none", "zero", "clock", "both")
     help="Zero operands skip the MAC; registers whose word stays have no clock.",
 )
 @click.option("--macs", default=1 << 16, show_default=True, help="MACs a layer that are followed.")
-@click.option("--node", default="45nm", show_default=True, help="Technology of the costs.")
-@click.option("--seed", default=0, show_default=True, help="Of the outputs drawn, and sr's bits.")
-@click.option("--csv", "csv_path", metavar="FILE", help="Write the layers as CSV.")
+@with_node
+@with_seed
+@with_layer_csv
 @click.option("--plot", "plot_path", metavar="FILE", help="Draw the layers (png, svg or pdf).")
-@click.option("--threads", type=click.IntRange(min=1), help="By default all processors.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@with_threads
+@with_json
 def activity_command(
     model: str,
     mac: str,

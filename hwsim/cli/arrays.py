@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwsim.cli.output import console, print_json, table_of
-from hwsim.cli.sources import SHIPPED, check_empty, check_path
+from hwsim.cli.sources import SHIPPED, check_empty, check_path, with_json, with_layer_csv
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,10 +34,10 @@ DATAFLOWS = ("output", "weight", "input")  # known here too: --help imports no c
 @click.option("--samples", default=1, show_default=True, help="Calls of the model run together.")
 @click.option("--data", help="npz with the model's inputs, where it leaves lengths open.")
 @click.option("--node", default="45nm", show_default=True, help="Technology of the units.")
-@click.option("--csv", "csv_path", metavar="FILE", help="Write the layers as CSV.")
+@with_layer_csv
 @click.option("--plot", "plot_path", metavar="FILE", help="Energy and roofline (png, svg or pdf).")
 @click.option("--export", metavar="DIR", help="Write Timeloop's and Accelergy's files (one UNIT).")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@with_json
 def array_command(
     model: str,
     units: tuple[str, ...],

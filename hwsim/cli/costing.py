@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -43,6 +43,13 @@ AT_45NM = ("structural", "plain", "qkeras", "horowitz")
 )
 @click.option("--node", help="Technology of the structural model: 45nm (default) or 7nm.")
 @click.option(
+    "--goal",
+    type=click.Choice(("area", "speed")),
+    default="area",
+    show_default=True,
+    help="What structural units are made for: chains and arrays, or prefixes and Booth.",
+)
+@click.option(
     "--plot", "plot_path", metavar="FILE", help="With compare or netlists: draw it (png, svg, pdf)."
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
@@ -51,6 +58,7 @@ def cost_command(
     models: tuple[str, ...],
     node: str | None,
     points: tuple[str, ...],
+    goal: str,
     plot_path: str | None,
     as_json: bool,
 ) -> None:
@@ -79,7 +87,7 @@ def cost_command(
       [mul]
       e4m3 = { pj = 0.05, um2 = 110 }
     """
-    from hwsim.costs.models import benchmarked, cost_model
+    from hwsim.costs.models import Structural, benchmarked, cost_model
 
     if units == (NETLISTS,):
         check_path("--plot", plot_path, (".png", ".svg", ".pdf"))
@@ -96,13 +104,14 @@ def cost_command(
     chosen = [cost_model(name, own if name == "structural" else None) for name in names]
     if comparing and not models and not own:
         chosen = benchmarked()
+    chosen = [replace(m, goal=goal) if isinstance(m, Structural) else m for m in chosen]
     check_path("--plot", plot_path, (".png", ".svg", ".pdf"))
     if comparing:
         _compare(chosen, plot_path, as_json)
     elif plot_path:
         raise click.UsageError("--plot: only `hwsim cost compare` and `hwsim cost netlists` draw")
     else:
-        _show(units, chosen, as_json)
+        _show(units, chosen, goal, as_json)
 
 
 def _calibrated(points: tuple[str, ...], node: str | None) -> Node | str | None:
@@ -222,7 +231,7 @@ def _records(found: Benchmark) -> Table:
     return table
 
 
-def _show(units: tuple[str, ...], models: list[CostModel], as_json: bool) -> None:
+def _show(units: tuple[str, ...], models: list[CostModel], goal: str, as_json: bool) -> None:
     from hwsim.costs.model import cost
     from hwsim.costs.models import Structural, UnpricedError
     from hwsim.units import as_unit
@@ -239,7 +248,7 @@ def _show(units: tuple[str, ...], models: list[CostModel], as_json: bool) -> Non
                 row |= {"energy_pj": None, "area_um2": None, "why": str(error)}
             rows.append(row)
     ours = [m for m in models if isinstance(m, Structural)]
-    built = [cost(row["unit"], ours[0].constants) for row in rows[:: len(models)] if ours]
+    built = [cost(row["unit"], ours[0].constants, goal) for row in rows[:: len(models)] if ours]
     if as_json:
         sources = {m.name: m.source for m in models}
         structure = [price.to_dict() for price in built]

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwsim.cli.output import console, print_json, progress_bar, table_of
-from hwsim.cli.sources import SCALES, given, source
+from hwsim.cli.sources import (
+    given,
+    source,
+    with_calibration,
+    with_data,
+    with_node,
+    with_scale,
+    with_seed,
+    with_threads,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,19 +38,17 @@ UNITS = ("int8xint8+int17", "int8xint8+int17:saturate", "e4m3xe4m3+e4m3", "e5m2x
     metavar="UNIT",
     help="Unit, or .toml of units; repeatable.",
 )
-@click.option("--data", help="npz with the model's inputs; not needed for shipped networks.")
+@with_data
 @click.option("--samples", default=256, show_default=True, help="Outputs a layer followed over k.")
 @click.option("--worst", default=5, show_default=True, help="Largest errors kept for each layer.")
 @click.option("--metric", default="auto", show_default=True, help="What outputs are judged by.")
-@click.option("--calibration", help="npz that fixes the scales; see the docs for the default.")
-@click.option(
-    "--scale", type=click.Choice(SCALES), help="Rule of the scales; by format if left out."
-)
-@click.option("--node", default="45nm", show_default=True, help="Technology of the costs.")
-@click.option("--seed", default=0, show_default=True, help="Of the outputs drawn, and sr's bits.")
+@with_calibration
+@with_scale
+@with_node
+@with_seed
 @click.option("--out", default="hwsim-diagnosis", show_default=True, help="Folder of the files.")
 @click.option("--force", is_flag=True, help="Replace an earlier result in --out.")
-@click.option("--threads", type=click.IntRange(min=1), help="By default all processors.")
+@with_threads
 @click.option("--json", "as_json", is_flag=True, help="Print diagnosis.json instead of tables.")
 def diagnose_command(
     model: str,

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwsim.cli.output import console, print_json, progress_bar, table_of
-from hwsim.cli.sources import SCALES, check_empty, check_path, source
+from hwsim.cli.sources import (
+    check_empty,
+    check_path,
+    source,
+    with_calibration,
+    with_data,
+    with_json,
+    with_layer_csv,
+    with_mac,
+    with_node,
+    with_scale,
+    with_threads,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,24 +29,20 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @click.argument("model")
-@click.option(
-    "--mac", required=True, metavar="UNIT", help="Unit of every layer, or a .toml of units."
-)
-@click.option("--data", help="npz with the model's inputs; not needed for shipped networks.")
-@click.option("--calibration", help="npz that fixes the scales; see the docs for the default.")
-@click.option(
-    "--scale", type=click.Choice(SCALES), help="Rule of the scales; by format if left out."
-)
+@with_mac
+@with_data
+@with_calibration
+@with_scale
 @click.option("--layers", is_flag=True, help="One line per layer.")
 @click.option("--everything", is_flag=True, help="All telemetry: lost mass, dominance, range.")
-@click.option("--node", default="45nm", show_default=True, help="Technology of the costs.")
+@with_node
 @click.option("--seed", default=0, show_default=True, help="Of sr's bits and --verify.")
 @click.option("--verify", default=0, metavar="N", help="Check N outputs a layer by the reference.")
 @click.option("--dump", metavar="DIR", help="Write golden vectors of every layer.")
-@click.option("--csv", "csv_path", metavar="FILE", help="Write the layers as CSV.")
+@with_layer_csv
 @click.option("--plot", "plot_path", metavar="FILE", help="Draw the layers (png, svg or pdf).")
-@click.option("--threads", type=click.IntRange(min=1), help="By default all processors.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@with_threads
+@with_json
 def run_command(
     model: str,
     mac: str,

@@ -13,6 +13,32 @@ SHIPPED = ("digits-cnn", "char-lm")
 SCALES = ("auto", "absmax", "power2", "none", "affine")  # known here too: --help imports no network
 
 
+# Options that several commands have.
+with_mac = click.option(
+    "--mac", required=True, metavar="UNIT", help="Unit of every layer, or a .toml of units."
+)
+with_data = click.option(
+    "--data", help="npz with the model's inputs; not needed for shipped networks."
+)
+with_calibration = click.option(
+    "--calibration", help="npz that fixes the scales; see the docs for the default."
+)
+with_scale = click.option(
+    "--scale", type=click.Choice(SCALES), help="Rule of the scales; by format if left out."
+)
+with_node = click.option(
+    "--node", default="45nm", show_default=True, help="Technology of the costs."
+)
+with_threads = click.option(
+    "--threads", type=click.IntRange(min=1), help="By default all processors."
+)
+with_seed = click.option(
+    "--seed", default=0, show_default=True, help="Of the outputs drawn, and sr's bits."
+)
+with_layer_csv = click.option("--csv", "csv_path", metavar="FILE", help="Write the layers as CSV.")
+with_json = click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+
+
 @dataclass(frozen=True)
 class Source:
     """A model, its data, and how to name both on a command line."""

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwsim.cli.output import console, print_json, progress_bar
-from hwsim.cli.sources import SCALES, SHIPPED, Source, check_empty, given, source
+from hwsim.cli.sources import (
+    SHIPPED,
+    Source,
+    check_empty,
+    given,
+    source,
+    with_calibration,
+    with_node,
+    with_scale,
+    with_threads,
+)
 
 if TYPE_CHECKING:
     from hwsim.sweeps import Sweep
@@ -45,23 +55,21 @@ UNITS = (
     metavar="UNIT",
     help="Unit, or .toml of layers' units; repeatable.",
 )
-@click.option("--calibration", help="npz that fixes the scales; see the docs for the default.")
-@click.option(
-    "--scale", type=click.Choice(SCALES), help="Rule of the scales; by format if left out."
-)
+@with_calibration
+@with_scale
 @click.option(
     "--metric",
     type=click.Choice(["auto", "accuracy", "bits_per_character", "sqnr_db"]),
     default="auto",
     show_default=True,
 )
-@click.option("--node", default="45nm", show_default=True, help="Technology of the costs.")
+@with_node
 @click.option("--seed", default=0, show_default=True, help="Of sr's bits and --verify.")
 @click.option("--verify", default=0, metavar="N", help="Check N outputs a layer by the reference.")
 @click.option("--dump", metavar="DIR", help="Write golden vectors of every layer.")
 @click.option("--out", default="hwsim-sweep", show_default=True, help="Folder of the results.")
 @click.option("--force", is_flag=True, help="Replace an earlier result in --out.")
-@click.option("--threads", type=click.IntRange(min=1), help="By default all processors.")
+@with_threads
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
 def sweep_command(
     model: str | None, macs: tuple[str, ...], out: str, force: bool, as_json: bool, **options: Any

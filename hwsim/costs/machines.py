@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import fields
 from os import PathLike, fspath
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from hwsim.costs.arrays import Array
 from hwsim.costs.levels import Memory, dram, registers, sram
 from hwsim.errors import HwsimError
+from hwsim.tomls import read_toml
 
 PRICES = ("read_pj_per_access", "write_pj_per_access")
 MEMORIES = ("registers", "sram", "dram")
@@ -27,12 +27,7 @@ def read_array(path: str | PathLike[str], **changes: Any) -> Array:
     HwsimError says what is wrong with a file.
     """
     file = fspath(path)
-    try:
-        found = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HwsimError(f"machine {file!r}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise HwsimError(f"{file}: {error}") from error
+    found = read_toml(file, "machine")
     _check_keys(file, "", found, (*OWN, *MEMORIES))
     given: dict[str, Any] = {key: found[key] for key in OWN if key in found}
     if "name" in given and not isinstance(given["name"], str):

@@ -6,6 +6,7 @@ commonly under a tenth of a chip's power (Chen et al., Eyeriss), the rest moves 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cache
 from html import escape
@@ -13,10 +14,12 @@ from html import escape
 from hwsim.costs.blocks import Piece, longest_stage
 from hwsim.costs.nodes import Node, node_named
 from hwsim.costs.operations import operation_pieces
+from hwsim.costs.primitives import for_speed
 from hwsim.costs.structure import mac_pieces, macs_per_cycle
 from hwsim.formats import Format, parse_format
 from hwsim.units import MacUnit, parse_unit
 
+GOALS = ("area", "speed")
 MODEL = "transistor count × energy per transistor"
 
 
@@ -116,11 +119,13 @@ class Cost:
         return f"<pre>{escape(str(self))}</pre>"
 
 
-def cost(mac: str | MacUnit, node: str | Node = "45nm") -> Cost:
+def cost(mac: str | MacUnit, node: str | Node = "45nm", goal: str = "area") -> Cost:
     """Energy and area of a MAC unit.
 
     Parameters: ``mac`` as for `hwsim.mac`; ``node`` one of `hwsim.costs.NODES`, or a user's own
-    `Node`.  Raises SpecError for a unit and ValueError for a node that is not known.
+    `Node`; ``goal`` what it is made for: ``area`` (chains of carries, array multipliers) or
+    ``speed`` (prefix carries, Booth's multipliers).  Raises SpecError for a unit and ValueError for
+    a node or a goal that is not known.
 
     >>> cost("int8xint8+int32").energy_pj < cost("fp16xfp16+fp32").energy_pj
     True
@@ -128,13 +133,17 @@ def cost(mac: str | MacUnit, node: str | Node = "45nm") -> Cost:
     unit = parse_unit(mac) if isinstance(mac, str) else mac
     if not isinstance(unit, MacUnit):
         raise TypeError(f"mac={mac!r}: a MacUnit or its name is needed")
-    return _unit_cost(unit, node_named(node))
+    if goal not in GOALS:
+        raise ValueError(f"goal={goal!r}: allowed are {', '.join(GOALS)}")
+    return _unit_cost(unit, node_named(node), goal)
 
 
 @cache
-def _unit_cost(unit: MacUnit, node: Node) -> Cost:
+def _unit_cost(unit: MacUnit, node: Node, goal: str) -> Cost:
     order = unit.order
-    return _priced(str(unit), mac_pieces(unit), node, order.group, macs_per_cycle(order))
+    with for_speed() if goal == "speed" else nullcontext():
+        pieces = mac_pieces(unit)
+        return _priced(str(unit), pieces, node, order.group, macs_per_cycle(order))
 
 
 def operation_cost(

@@ -7,7 +7,6 @@ by name (`UnpricedError`); nothing is extrapolated silently.
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
@@ -19,6 +18,7 @@ from hwsim.costs.model import cost, operation_cost
 from hwsim.costs.nodes import GATES_28NM, NODES, Node, node_named
 from hwsim.errors import HwsimError
 from hwsim.formats import FixedFormat, FloatFormat, Format, parse_format
+from hwsim.tomls import read_toml
 from hwsim.units import Chunked, ExactProduct, MacUnit, Sequential, as_unit
 
 
@@ -69,6 +69,7 @@ class Structural:
 
     constants: Node
     name: str = "structural"
+    goal: str = "area"
 
     @property
     def node(self) -> str:
@@ -86,7 +87,7 @@ class Structural:
         return Price(found.energy_pj, found.area_um2)
 
     def unit(self, unit: MacUnit) -> Price:
-        found = cost(unit, self.constants)
+        found = cost(unit, self.constants, self.goal)
         return Price(found.energy_pj, found.area_um2)
 
     def refitted(self, anchors: Iterable[Anchor]) -> Structural | None:
@@ -317,12 +318,7 @@ def read_table(path: str | PathLike[str]) -> Table:
     format) and ``mac`` (by unit) of pJ or of ``{pj = …, um2 = …}``.  HwsimError says what is wrong.
     """
     file = fspath(path)
-    try:
-        found = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HwsimError(f"model {file!r}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise HwsimError(f"{file}: {error}") from error
+    found = read_toml(file, "model")
     texts = {"name": Path(file).stem, "node": "own", "source": file}
     texts |= {key: value for key, value in found.items() if key in texts}
     unknown = set(found) - {*texts, "add", "mul", "mac"}

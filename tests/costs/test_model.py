@@ -308,6 +308,20 @@ def test_integers_into_floats_are_converted():
     assert "product to float" not in _part_names("bf16xint8+fp32")
 
 
+@pytest.mark.parametrize(
+    "unit", ["fp32xfp32+fp32", "fp16xfp16+fp32", "int8xint8+int32", "bf16xbf16+exact"]
+)
+def test_units_for_speed(unit):
+    """Larger and shallower, more than they are larger; the other price does not move."""
+    small, fast = cost(unit), cost(unit, goal="speed")
+    assert small.transistors < fast.transistors < 1.5 * small.transistors
+    assert fast.depth < 0.8 * small.depth
+    assert fast.energy_delay < small.energy_delay
+    assert cost(unit) == small
+    with pytest.raises(ValueError, match="goal='power': allowed are area, speed"):
+        cost(unit, goal="power")
+
+
 @settings(max_examples=200)
 @given(strategies.mac_units())
 def test_drawn_units_have_a_price(unit):

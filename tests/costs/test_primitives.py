@@ -82,6 +82,38 @@ def test_closed_forms(bits):
     assert t.multiplier(bits, bits).transistors == 48 * bits**2 - 66 * bits
 
 
+# Yosys 0.70 (yowasp): synth -flatten -booth -noabc, then 0.23's abc -g cmos2: signed, unsigned.
+BOOTH = {8: (2730, 2832), 11: (5762, 5714), 16: (11412, 12522), 24: (26320, 27734)}
+BOOTH[32] = (46824, 48588)
+
+
+@pytest.mark.parametrize("bits", BOOTH)
+def test_booth(bits):
+    """With a chain for the last addition, as Yosys has it; and so is the array's closed form."""
+    last = t.prefix_adder(2 * bits).transistors - t.adder_chain(2 * bits).transistors
+    for transistors in BOOTH[bits]:
+        found = t.booth_multiplier(bits, bits).transistors - last
+        assert found == pytest.approx(transistors, rel=0.09)
+        assert t.multiplier(bits, bits).transistors == pytest.approx(transistors, rel=0.15)
+
+
+@given(widths, widths)
+def test_parts_for_speed(a, b):
+    """Shallower from some width on, larger, monotone; and only inside."""
+    before = t.adder(a), t.multiplier(a, b), t.incrementer(a)
+    with t.for_speed():
+        assert t.adder(a) == t.prefix_adder(a)
+        assert t.adder(a).transistors < t.adder(a + 1).transistors
+        assert t.multiplier(a, b).transistors < t.multiplier(a + 1, b + 1).transistors
+        assert t.multiplier(a, b) == t.multiplier(b, a)
+        if a >= 16:
+            assert t.adder(a).depth < before[0].depth / 2
+            assert t.incrementer(a).depth < before[2].depth
+        if min(a, b) >= 8:
+            assert t.multiplier(a, b).depth < before[1].depth + 8
+    assert (t.adder(a), t.multiplier(a, b), t.incrementer(a)) == before
+
+
 logic = st.builds(t.Logic, st.integers(0, 99), st.integers(0, 99), st.booleans())
 
 
