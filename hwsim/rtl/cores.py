@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import singledispatch
 
-from hwsim.formats import FixedFormat, LogFormat
+from hwsim.formats import FixedFormat, FloatFormat, LogFormat
 from hwsim.rtl.arithmetic import multiply
 from hwsim.rtl.decoding import decode
 from hwsim.rtl.hdl import Bits, Cat, Const, Datapath
@@ -18,9 +18,18 @@ from hwsim.units.multipliers import Drum, Logarithmic, Mitchell, Shift, has_powe
 Operands = tuple[tuple[Bits, str], tuple[Bits, str]]  # codes, and how subnormals are read
 
 
-@singledispatch
 def product_by(core: IntegerMultiplier, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
-    """The product of two operands' significands, with the exact product's sign and specials."""
+    """The product of two operands' significands, with the exact product's sign and specials.
+
+    Raises TypeError for a multiplier without a datapath: kin of one that has it are others.
+    """
+    if type(core) not in _product.registry:
+        raise TypeError(f"multiplier {core}: no datapath")
+    return _product(core, path, unit, codes)
+
+
+@singledispatch
+def _product(core: IntegerMultiplier, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
     raise TypeError(f"multiplier {core}: no datapath")
 
 
@@ -29,16 +38,16 @@ def _decoded(path: Datapath, unit: MacUnit, codes: Operands) -> tuple[Number, Nu
     return decode(path, a, unit.a, flush), decode(path, b, unit.b, flush)
 
 
-def _flags(path: Datapath, x: Number, y: Number) -> Number:
-    """The exact product, of which the significand is not used: sign, exponent, specials."""
-    return multiply(path, x, y)
+def has_plain_zeros(unit: MacUnit) -> bool:
+    """Whether products that are zero are +0: those of integers, fixed point and tables."""
+    return not (isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat))
 
 
-@product_by.register
+@_product.register
 def _mitchell(core: Mitchell, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
     """Fractions are added, and carry into the exponent: normalised significands are logarithms."""
     x, y = (normalised(path, n) for n in _decoded(path, unit, codes))
-    exact, f = _flags(path, x, y), max(x.bits, y.bits) - 1
+    exact, f = multiply(path, x, y, has_plain_zeros(unit)), max(x.bits, y.bits) - 1
     one, other = (Cat(Const(0, f + 1 - n.bits), n.significand[:-1]) for n in (x, y))
     total = path.wire(one + other, "logarithm", f + 1)
     exponent = path.wire(x.exponent + y.exponent + total[-1], "product_exponent")
@@ -57,11 +66,11 @@ def _mitchell(core: Mitchell, path: Datapath, unit: MacUnit, codes: Operands) ->
     )
 
 
-@product_by.register
+@_product.register
 def _drum(core: Drum, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
     """The leading bits of both, the lowest of which is 1 where others follow."""
     x, y = (_leading(path, n, core.kept) for n in _decoded(path, unit, codes))
-    return multiply(path, x, y)
+    return multiply(path, x, y, has_plain_zeros(unit))
 
 
 def _leading(path: Datapath, x: Number, kept: int) -> Number:
@@ -73,7 +82,7 @@ def _leading(path: Datapath, x: Number, kept: int) -> Number:
     return replace(x, significand=path.wire(Cat(first[0] | longer, first[1:]), "kept"))
 
 
-@product_by.register
+@_product.register
 def _shift(core: Shift, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
     """The word, with guard bits below, moved right from where the largest power puts it; what
     leaves it is lost, of two's complement towards −Inf."""
@@ -117,7 +126,7 @@ def _nan(path: Datapath, word: Number, power: Number) -> Bits:
     return path.wire(word.nan | (word.infinite & power.zero), "product_nan")
 
 
-@product_by.register
+@_product.register
 def _logarithmic(core: Logarithmic, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
     """Logarithms are added, and a table gives the power of the sum's fraction."""
     from hwsim.reference.multipliers import antilogarithm

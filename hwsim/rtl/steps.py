@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwsim.formats import FixedFormat, FloatFormat, Format, PositFormat, SumFormat
 from hwsim.rtl.arithmetic import add, multiply
-from hwsim.rtl.cores import product_by
+from hwsim.rtl.cores import has_plain_zeros, product_by
 from hwsim.rtl.decoding import decode
 from hwsim.rtl.hdl import Bits, Cat, Datapath
 from hwsim.rtl.numbers import NO, Number, normalised, ranked
@@ -47,8 +47,7 @@ def product(path: Datapath, unit: MacUnit, a: Bits, b: Bits, normal: bool) -> Nu
     x, y = decode(path, a, unit.a, flush), decode(path, b, unit.b, flush)
     if normal:
         x, y = normalised(path, x), normalised(path, y)
-    floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
-    return multiply(path, x, y, plain_zero=not floats)
+    return multiply(path, x, y, has_plain_zeros(unit))
 
 
 def stored(path: Datapath, unit: MacUnit, a: Bits, b: Bits) -> Number:
