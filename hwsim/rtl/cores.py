@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import singledispatch
 
 from hwsim.formats import FixedFormat, FloatFormat, LogFormat
+from hwsim.rtl.approximate import significands, with_least_zero, with_significand
 from hwsim.rtl.arithmetic import multiply
 from hwsim.rtl.decoding import decode
 from hwsim.rtl.hdl import Bits, Cat, Const, Datapath
@@ -13,7 +14,17 @@ from hwsim.rtl.numbers import NO, Number, normalised
 from hwsim.rtl.parts import negated, shift_right
 from hwsim.rtl.tables import look_up
 from hwsim.units import IntegerMultiplier, MacUnit
-from hwsim.units.multipliers import Drum, Logarithmic, Mitchell, Shift, has_powers_alone
+from hwsim.units.multipliers import (
+    Drum,
+    IterativeLog,
+    Logarithmic,
+    Mbm,
+    Mitchell,
+    Realm,
+    Shift,
+    Truncated,
+    has_powers_alone,
+)
 
 Operands = tuple[tuple[Bits, str], tuple[Bits, str]]  # codes, and how subnormals are read
 
@@ -41,6 +52,18 @@ def _decoded(path: Datapath, unit: MacUnit, codes: Operands) -> tuple[Number, Nu
 def has_plain_zeros(unit: MacUnit) -> bool:
     """Whether products that are zero are +0: those of integers, fixed point and tables."""
     return not (isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat))
+
+
+@_product.register(Truncated)
+@_product.register(IterativeLog)
+@_product.register(Mbm)
+@_product.register(Realm)
+def _of_integers(core: IntegerMultiplier, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
+    """Significands as whole numbers, subnormals as they are."""
+    x, y = _decoded(path, unit, codes)
+    x, y = with_least_zero(path, x, unit.a), with_least_zero(path, y, unit.b)
+    plain, word = has_plain_zeros(unit), significands(path, core, x, y)
+    return with_significand(path, multiply(path, x, y, plain), word, (x, y), plain)
 
 
 @_product.register

@@ -26,7 +26,16 @@ from hwsim.units import (
     Staged,
     Tree,
 )
-from hwsim.units.multipliers import Drum, Mitchell, core_bits
+from hwsim.units.multipliers import (
+    Drum,
+    IntegerMultiplier,
+    IterativeLog,
+    Mbm,
+    Mitchell,
+    Realm,
+    Truncated,
+    core_bits,
+)
 
 ROUNDINGS = ("rne", "rne", "rne", "rna", "rtz", "rup", "rdn", "rto")
 DRAWING = ("sr8", "sr3b", "sr2c", "sr5-lfsr9")
@@ -70,6 +79,14 @@ def drawn_order(rng: random.Random) -> Order:
     return rng.choice((*others, Exact(), Kahan(), DoubleWord(), *blocks))
 
 
+def drawn_core(rng: random.Random, bits: int) -> IntegerMultiplier | None:
+    """A multiplier of significands; None is exact."""
+    drum = Drum(bits, rng.randint(2, bits)) if bits > 2 else None
+    cut = Truncated(bits, rng.randrange(2 * bits), rng.random() < 0.5)
+    realm = Realm(bits, rng.choice((2, 4, 8)))
+    return rng.choice((Mitchell(bits), Mbm(bits), realm, IterativeLog(bits, 1), cut, drum))
+
+
 def drawn_unit(rng: random.Random) -> MacUnit:
     """Any unit, narrow enough to be simulated in a fraction of a second."""
     while True:
@@ -78,8 +95,7 @@ def drawn_unit(rng: random.Random) -> MacUnit:
         fields: dict[str, Any] = {"order": order, rng.choice(("daz", "ftz", "core")): True}
         if fields.pop("core", False) and rng.random() < 0.5:
             bits = core_bits(a, b)
-            drum = Drum(bits, rng.randint(2, bits)) if bits > 2 else None
-            fields["core"] = rng.choice((Mitchell(bits), drum))
+            fields["core"] = drawn_core(rng, bits)
         if rng.random() < 0.3:
             fields["output"] = drawn_format(rng, sums=True)
         product = rng.choice((None, drawn_format(rng, sums=True)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hwsim.rtl import mac
-from hwsim.units import parse_unit
+from hwsim.units import multiplier, parse_unit
 from tests.rtl.judge import design_outputs, dot_cases
 
 ORDERS = (
@@ -43,6 +45,7 @@ MENDED = (
     *("e8m0xe2m2b3fnuz+e6m1b50_normal0:rna:sat_none:fused2f1nz18", "e4m3xe3m0fnuz:mitchell+tf32"),
     *("e4m0fnuzxe4m3+fp16:rup:staged3f3s15", "e2m5b3fnuzxe3m5none+e4m2b6fn:out=e6m4b20fnuz_nosub"),
     *("int8xint8+int16:out=int32", "e4m3xe4m3+e4m3:out=int16", "e4m3xe4m3+fp16:nan=0x7fff"),
+    *("int8xint8:mbm+int32", "e4m3xe4m3:realm8+fp16", "int8xint8:trunc4+fp32"),
     *("int8xint8:mitchell+int32", "int8xint8:drum3+int32", "fp64xfp64+fp64", "e4m3xe4m3+e11m52"),
 )
 # Every rounding's own draw: of products, sums, chunks, outputs.
@@ -75,9 +78,6 @@ def test_modules_of_blocks_are_the_same_design(spec: str) -> None:
     ("spec", "what"),
     [
         ("e4m3xe4m3+fp16:fused32f13p128", "order fused32f13p128"),
-        ("int8xint8:trunc4+fp32", "multiplier trunc4: no datapath"),
-        ("int8xint8:mbm+int32", "multiplier mbm: no datapath"),
-        ("e4m3xe4m3:realm8+fp16", "multiplier realm8: no datapath"),
         ("int8xint8+int32:requant16:out=int8", "requantization"),
         ("mxfp8_e4m3xe4m3+fp32:seq", "order seq of blocks: no datapath"),
         ("fp16xfp16+fp16:staged4f8s9", "order staged4f8s9 into fp16"),
@@ -86,3 +86,9 @@ def test_modules_of_blocks_are_the_same_design(spec: str) -> None:
 def test_what_has_no_datapath_is_named(spec: str, what: str) -> None:
     with pytest.raises(TypeError, match=what):
         mac(parse_unit(spec))
+
+
+def test_tables_of_products_are_refused() -> None:
+    table = multiplier(lambda a, b: a * b & ~3, bits=4)
+    with pytest.raises(TypeError, match=f"multiplier {table}: no datapath"):
+        mac(replace(parse_unit("uint4xuint4+int32"), core=table))
