@@ -166,12 +166,16 @@ def _logarithmic(core: Logarithmic, path: Datapath, unit: MacUnit, codes: Operan
     whole, part = -biases >> core.bits, -biases & ((1 << core.bits) - 1)
     total = path.wire(logs[0] + logs[1] + part, "logarithm")
     entries = [antilogarithm(i, core.bits, core.table_bits) for i in range(1 << core.bits)]
-    entry = look_up(path, total[: core.bits], entries, core.table_bits + 1)
+    bits = max(entries).bit_length()
+    more = bits - core.table_bits - 1  # 1 where an entry of few bits rounds up to 2
+    entry = look_up(path, total[: core.bits], entries, bits)
     zero = path.wire(zeros[0] | zeros[1], "product_zero")
     exponent = path.wire(total[core.bits :], "product_exponent")
     significand = path.wire(Cat(*(bit & ~zero for bit in entry)), "product")
     sign = path.wire((signs[0] ^ signs[1]) & ~zero, "product_sign")
-    most = whole + (1 << len(exponent)) - 1
+    least = whole + more
+    most = least + (1 << len(exponent)) - 1
+    loose = most if more else least
     return Number(
-        sign, exponent, significand, zero, NO, NO, whole, whole, most, 0, whole, quiet=False
+        sign, exponent, significand, zero, NO, NO, least, least, most, more, loose, quiet=False
     )

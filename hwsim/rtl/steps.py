@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product as pairs_of
+
 from hwsim.formats import FixedFormat, FloatFormat, Format, PositFormat, SumFormat
 from hwsim.rtl.arithmetic import add, multiply
 from hwsim.rtl.cores import has_plain_zeros, product_by
@@ -51,16 +53,19 @@ def product(path: Datapath, unit: MacUnit, a: Bits, b: Bits, normal: bool) -> Nu
 
 
 def stored(path: Datapath, unit: MacUnit, a: Bits, b: Bits) -> Number:
-    """The entry of a table of products."""
+    """The entry of a table of products; of codes that stand for nothing, or for what the table's
+    format does not hold, any."""
     from hwsim.reference.codes import decode as value_of
     from hwsim.reference.codes import encode
     from hwsim.reference.units import product as entry
 
     assert isinstance(unit.multiplier, StoredProduct)
     fmt, words = unit.multiplier.format, []
-    for x in range(1 << unit.a.width):
-        for y in range(1 << unit.b.width):
+    for x, y in pairs_of(range(1 << unit.a.width), range(1 << unit.b.width)):
+        try:
             words.append(encode(entry(value_of(x, unit.a), value_of(y, unit.b), unit), fmt))
+        except ValueError:
+            words.append(0)
     return decode(path, look_up(path, Cat(b, a), words, fmt.width), fmt)
 
 
