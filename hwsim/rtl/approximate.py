@@ -15,6 +15,7 @@ from hwsim.rtl.hdl import Bits, Cat, Const, Datapath, Mux, block
 from hwsim.rtl.numbers import Number
 from hwsim.rtl.parts import leading_zeros, shift_left
 from hwsim.rtl.tables import look_up
+from hwsim.rtl.totals import summed
 from hwsim.units import IntegerMultiplier
 from hwsim.units.multipliers import IterativeLog, Mbm, Realm, Truncated
 
@@ -22,14 +23,14 @@ from hwsim.units.multipliers import IterativeLog, Mbm, Realm, Truncated
 @block
 def truncated(path: Datapath, core: Truncated, a: Bits, b: Bits) -> Bits:
     """The partial products of the columns that are kept, and a constant."""
-    n, dropped, total = core.bits, core.dropped, Const(0, 1)
+    n, dropped = core.bits, core.dropped
+    rows = [Const(average_of_dropped(n, dropped) if core.corrected else 0)]
     for i, bit in enumerate(a):
         kept = max(0, dropped - i)
         if kept < len(b):
             row = Cat(Const(0, i + kept), *(bit & other for other in b[kept:]))
-            total = path.wire(total + row, "row")
-    constant = average_of_dropped(n, dropped) if core.corrected else 0
-    return path.wire(total + constant, "product", 2 * n + 1)
+            rows.append(path.wire(row, "row"))
+    return path.wire(summed(path, rows), "product", 2 * n + 1)
 
 
 @block

@@ -55,6 +55,8 @@ class Design:
 def operation(name: str, fmt: FloatFormat | str, pipelined: bool = True) -> Design:
     """``add`` or ``mul`` of two numbers of a format, to nearest even, by its own overflow rule.
 
+    TypeError names what has no datapath: formats that are no floats, or have no zero.
+
     pipelined : one rank of registers, after an adder's alignment, or the product.
 
     >>> design = operation("add", "e4m3")
@@ -66,6 +68,8 @@ def operation(name: str, fmt: FloatFormat | str, pipelined: bool = True) -> Desi
     of = as_format(fmt)
     if not isinstance(of, FloatFormat):
         raise TypeError(f"format {of}: operations of floats have a datapath")
+    if not of.has_zero:
+        raise TypeError(f"format {of}: no datapath without a zero")
     datapath, where = OPERATIONS[name]
     path = Datapath(ranks=frozenset([where] if pipelined else []))
     a, b = (Signal(of.width, name=port) for port in "ab")
