@@ -17,7 +17,7 @@ CORES = (
 )
 PAIRS = (
     *("int4xint4", "uint4xuint3", "e2m2xe2m2", "e2m1_nosubxe3m3", "int4xe2m2", "e3m2b9fnuzxint3"),
-    *("e2m3_normal0xfixed1.2", "int6xint6"),
+    *("e2m3_normal0xfixed1.2", "int5xint5"),
 )
 NARROW = ("uint1xuint1", "e3m0fnxe3m0fn", "uint1xe3m0fn")  # of one bit
 
