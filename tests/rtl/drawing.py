@@ -38,7 +38,7 @@ from hwsim.units.multipliers import (
 )
 
 ROUNDINGS = ("rne", "rne", "rne", "rna", "rtz", "rup", "rdn", "rto")
-DRAWING = ("sr8", "sr3b", "sr2c", "sr5-lfsr9")
+DRAWING = ("sr8-lfsr9", "sr3b-lfsr5", "sr2c-lfsr4", "sr5-lfsr9")  # short registers soon differ
 RULES = (None, None, None, "inf", "inf_always", "saturate", "saturate_all", "sat_none", "nan")
 IN_TURN = (Sequential, Reversed, Chunked, Exact)  # one rounding at a time: each has its own draw
 

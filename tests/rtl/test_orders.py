@@ -53,9 +53,19 @@ MENDED = (
 )
 # Every rounding's own draw: of products, sums, chunks, outputs.
 DRAWN = (
-    *("e4m3xe4m3+fp32:sr8:out=e5m2", "e4m3xe4m3+fp16:sr8:exact:out=e5m2", "fp64xfp64+fp64:sr4"),
-    *("e4m3xe4m3+fp32:sr8:chunk3/fp16:out=e4m3", "fixed3.4xfixed3.4+fixed5.6:sr8:out=fixed3.1"),
-    *("e4m3xe4m3+fp16:sr8c:mul_add/e5m4:out=e5m2", "e4m3xe4m3+fp16:sr8:double:out=e5m6"),
+    *(
+        "e4m3xe4m3+fp32:sr8-lfsr9:out=e5m2",
+        "e4m3xe4m3+fp16:sr8-lfsr9:exact:out=e5m2",
+        "fp64xfp64+fp64:sr4-lfsr9",
+    ),
+    *(
+        "e4m3xe4m3+fp32:sr8-lfsr9:chunk3/fp16:out=e4m3",
+        "fixed3.4xfixed3.4+fixed5.6:sr8-lfsr9:out=fixed3.1",
+    ),
+    *(
+        "e4m3xe4m3+fp16:sr8c-lfsr9:mul_add/e5m4:out=e5m2",
+        "e4m3xe4m3+fp16:sr8-lfsr9:double:out=e5m6",
+    ),
 )
 
 
