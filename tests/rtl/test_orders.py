@@ -54,7 +54,8 @@ MENDED = (
 # Every rounding's own draw: of products, sums, chunks, outputs.
 DRAWN = (
     *(
-        "e4m3xe4m3+fp32:sr8-lfsr9:out=e5m2",
+        "int8xint8+fp32:sr8-lfsr9:out=e6m2",
+        "e3m4xe3m4+fp32:sr8b-lfsr9:out=e5m3",
         "e4m3xe4m3+fp16:sr8-lfsr9:exact:out=e5m2",
         "fp64xfp64+fp64:sr4-lfsr9",
     ),
