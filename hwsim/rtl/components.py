@@ -15,7 +15,7 @@ from hwsim.rtl.lane import Lane, control_bits, sums, width_of
 from hwsim.rtl.numbers import NO, Number, ranked
 from hwsim.rtl.projection import project
 from hwsim.rtl.rounding import Rule
-from hwsim.rtl.steps import add_codes, addend, flush_of, multiply_codes, rule_of
+from hwsim.rtl.steps import add_codes, addend, flush_of, multiply_codes
 from hwsim.units import (
     Bins,
     Chunked,
@@ -55,6 +55,8 @@ class Design:
 def operation(name: str, fmt: FloatFormat | str, pipelined: bool = True) -> Design:
     """``add`` or ``mul`` of two numbers of a format, to nearest even, by its own overflow rule.
 
+    TypeError names what has no datapath: formats that are no floats, or have no zero.
+
     pipelined : one rank of registers, after an adder's alignment, or the product.
 
     >>> design = operation("add", "e4m3")
@@ -66,6 +68,8 @@ def operation(name: str, fmt: FloatFormat | str, pipelined: bool = True) -> Desi
     of = as_format(fmt)
     if not isinstance(of, FloatFormat):
         raise TypeError(f"format {of}: operations of floats have a datapath")
+    if not of.has_zero:
+        raise TypeError(f"format {of}: no datapath without a zero")
     datapath, where = OPERATIONS[name]
     path = Datapath(ranks=frozenset([where] if pipelined else []))
     a, b = (Signal(of.width, name=port) for port in "ab")
@@ -110,7 +114,7 @@ def mac(unit: MacUnit | str) -> Design:
         scales, found, head = scale_products(path, unit)
         lane = replace(lane, scales=found, scale_head=head)
         ports += scales
-    out = path.wire(output(path, unit, sums(unit.order, path, lane)), "out")
+    out = path.wire(output(path, lane, sums(unit.order, path, lane)), "out")
     return Design(path, tuple(ports), (out,), len(path.ranks))
 
 
@@ -162,7 +166,7 @@ def _require_built(unit: MacUnit) -> None:
     if unit.requantization is not None:
         raise TypeError(f"requantization {unit.requantization}: no datapath")
     if unit.is_blocked and not isinstance(unit.order, Chunked | DotAdd | Fused):
-        raise TypeError(f"order {unit.order} of blocks: no datapath")
+        raise TypeError(f"order {str(unit.order) or 'seq'} of blocks: no datapath")
 
 
 def split(word: Bits, width: int) -> list[Bits]:
@@ -170,11 +174,12 @@ def split(word: Bits, width: int) -> list[Bits]:
     return [word[i : i + width] for i in range(0, len(word), width)]
 
 
-def output(path: Datapath, unit: MacUnit, code: Bits) -> Bits:
-    """The result's code of a sum's."""
+def output(path: Datapath, lane: Lane, code: Bits) -> Bits:
+    """The result's code of a sum's; a draw is that of the clock in which it is looked at."""
+    unit = lane.unit
     if unit.output is not None and not isinstance(unit.order, DoubleWord):
         value = decode(path, code, unit.outer_format)
-        code = project(path, value, unit.output, rule_of(unit, unit.output))
+        code = project(path, value, unit.output, lane.rule(unit.output))
     if unit.nan is not None:
         value = decode(path, code, unit.output_format)
         code = Mux(value.nan, Const(unit.nan, unit.output_format.width), code)

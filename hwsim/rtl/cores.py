@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import singledispatch
 
-from hwsim.formats import FixedFormat, LogFormat
+from hwsim.formats import FixedFormat, FloatFormat, LogFormat
+from hwsim.rtl.approximate import significands, with_least_zero, with_significand
 from hwsim.rtl.arithmetic import multiply
 from hwsim.rtl.decoding import decode
 from hwsim.rtl.hdl import Bits, Cat, Const, Datapath
@@ -13,14 +14,33 @@ from hwsim.rtl.numbers import NO, Number, normalised
 from hwsim.rtl.parts import negated, shift_right
 from hwsim.rtl.tables import look_up
 from hwsim.units import IntegerMultiplier, MacUnit
-from hwsim.units.multipliers import Drum, Logarithmic, Mitchell, Shift, has_powers_alone
+from hwsim.units.multipliers import (
+    Drum,
+    IterativeLog,
+    Logarithmic,
+    Mbm,
+    Mitchell,
+    Realm,
+    Shift,
+    Truncated,
+    has_powers_alone,
+)
 
 Operands = tuple[tuple[Bits, str], tuple[Bits, str]]  # codes, and how subnormals are read
 
 
-@singledispatch
 def product_by(core: IntegerMultiplier, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
-    """The product of two operands' significands, with the exact product's sign and specials."""
+    """The product of two operands' significands, with the exact product's sign and specials.
+
+    Raises TypeError for a multiplier without a datapath: kin of one that has it are others.
+    """
+    if type(core) not in _product.registry:
+        raise TypeError(f"multiplier {core}: no datapath")
+    return _product(core, path, unit, codes)
+
+
+@singledispatch
+def _product(core: IntegerMultiplier, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
     raise TypeError(f"multiplier {core}: no datapath")
 
 
@@ -29,16 +49,28 @@ def _decoded(path: Datapath, unit: MacUnit, codes: Operands) -> tuple[Number, Nu
     return decode(path, a, unit.a, flush), decode(path, b, unit.b, flush)
 
 
-def _flags(path: Datapath, x: Number, y: Number) -> Number:
-    """The exact product, of which the significand is not used: sign, exponent, specials."""
-    return multiply(path, x, y)
+def has_plain_zeros(unit: MacUnit) -> bool:
+    """Whether products that are zero are +0: those of integers, fixed point and tables."""
+    return not (isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat))
 
 
-@product_by.register
+@_product.register(Truncated)
+@_product.register(IterativeLog)
+@_product.register(Mbm)
+@_product.register(Realm)
+def _of_integers(core: IntegerMultiplier, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
+    """Significands as whole numbers, subnormals as they are."""
+    x, y = _decoded(path, unit, codes)
+    x, y = with_least_zero(path, x, unit.a), with_least_zero(path, y, unit.b)
+    plain, word = has_plain_zeros(unit), significands(path, core, x, y)
+    return with_significand(path, multiply(path, x, y, plain), word, (x, y), plain)
+
+
+@_product.register
 def _mitchell(core: Mitchell, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
     """Fractions are added, and carry into the exponent: normalised significands are logarithms."""
     x, y = (normalised(path, n) for n in _decoded(path, unit, codes))
-    exact, f = _flags(path, x, y), max(x.bits, y.bits) - 1
+    exact, f = multiply(path, x, y, has_plain_zeros(unit)), max(x.bits, y.bits) - 1
     one, other = (Cat(Const(0, f + 1 - n.bits), n.significand[:-1]) for n in (x, y))
     total = path.wire(one + other, "logarithm", f + 1)
     exponent = path.wire(x.exponent + y.exponent + total[-1], "product_exponent")
@@ -57,11 +89,11 @@ def _mitchell(core: Mitchell, path: Datapath, unit: MacUnit, codes: Operands) ->
     )
 
 
-@product_by.register
+@_product.register
 def _drum(core: Drum, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
     """The leading bits of both, the lowest of which is 1 where others follow."""
     x, y = (_leading(path, n, core.kept) for n in _decoded(path, unit, codes))
-    return multiply(path, x, y)
+    return multiply(path, x, y, has_plain_zeros(unit))
 
 
 def _leading(path: Datapath, x: Number, kept: int) -> Number:
@@ -73,7 +105,7 @@ def _leading(path: Datapath, x: Number, kept: int) -> Number:
     return replace(x, significand=path.wire(Cat(first[0] | longer, first[1:]), "kept"))
 
 
-@product_by.register
+@_product.register
 def _shift(core: Shift, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
     """The word, with guard bits below, moved right from where the largest power puts it; what
     leaves it is lost, of two's complement towards −Inf."""
@@ -117,7 +149,7 @@ def _nan(path: Datapath, word: Number, power: Number) -> Bits:
     return path.wire(word.nan | (word.infinite & power.zero), "product_nan")
 
 
-@product_by.register
+@_product.register
 def _logarithmic(core: Logarithmic, path: Datapath, unit: MacUnit, codes: Operands) -> Number:
     """Logarithms are added, and a table gives the power of the sum's fraction."""
     from hwsim.reference.multipliers import antilogarithm
@@ -134,12 +166,16 @@ def _logarithmic(core: Logarithmic, path: Datapath, unit: MacUnit, codes: Operan
     whole, part = -biases >> core.bits, -biases & ((1 << core.bits) - 1)
     total = path.wire(logs[0] + logs[1] + part, "logarithm")
     entries = [antilogarithm(i, core.bits, core.table_bits) for i in range(1 << core.bits)]
-    entry = look_up(path, total[: core.bits], entries, core.table_bits + 1)
+    bits = max(entries).bit_length()
+    more = bits - core.table_bits - 1  # 1 where an entry of few bits rounds up to 2
+    entry = look_up(path, total[: core.bits], entries, bits)
     zero = path.wire(zeros[0] | zeros[1], "product_zero")
     exponent = path.wire(total[core.bits :], "product_exponent")
     significand = path.wire(Cat(*(bit & ~zero for bit in entry)), "product")
     sign = path.wire((signs[0] ^ signs[1]) & ~zero, "product_sign")
-    most = whole + (1 << len(exponent)) - 1
+    least = whole + more
+    most = least + (1 << len(exponent)) - 1
+    loose = most if more else least
     return Number(
-        sign, exponent, significand, zero, NO, NO, whole, whole, most, 0, whole, quiet=False
+        sign, exponent, significand, zero, NO, NO, least, least, most, more, loose, quiet=False
     )

@@ -8,7 +8,8 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 try:
-    from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
+    from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, signed
+    from amaranth.utils import bits_for
 except ImportError as error:  # pragma: no cover
     raise ImportError("hwsim.rtl needs Amaranth: pip install 'hwsim[rtl]'") from error
 
@@ -46,6 +47,8 @@ class Datapath:
 
     def wire(self, value: Bits, name: str, shape: Bits = None) -> Bits:
         """A named wire of a value, cut to ``shape`` (None: the value's own)."""
+        if isinstance(shape, range):
+            shape = _spanned(shape)
         wire = Signal(value.shape() if shape is None else shape, name=name)
         self.wires.append((wire, value, self.now))
         return wire
@@ -88,6 +91,12 @@ class Datapath:
         if where not in self.ranks:
             return values
         return {name: self.register(value, f"{where}_{name}") for name, value in values.items()}
+
+
+def _spanned(span: range) -> Bits:
+    """The shape of every number of a range, which may have more of them than `len` can count."""
+    ends, below = (span[0], span[-1]), span[0] < 0
+    return Shape(max(bits_for(end, below) for end in ends) if any(ends) else 0, signed=below)
 
 
 P = ParamSpec("P")

@@ -126,11 +126,11 @@ def _smallest_code(fmt: FloatFormat, rule: Rule) -> int:
 
 def extreme(sign: Bits, fmt: FloatFormat) -> Bits:
     """Largest or lowest finite value."""
-    return Cat(Const(fmt.largest_code, fmt.width - 1), sign)
+    return Cat(Const(fmt.largest_code, fmt.width - fmt.signed), sign)
 
 
 def _infinity(sign: Bits, fmt: FloatFormat) -> Bits:
-    return Cat(Const(fmt.inf_code, fmt.width - 1), sign)
+    return Cat(Const(fmt.inf_code, fmt.width - fmt.signed), sign)
 
 
 def _beyond(path: Datapath, sign: Bits, fmt: FloatFormat, rule: Rule) -> Bits:

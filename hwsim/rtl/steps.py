@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product as pairs_of
+
 from hwsim.formats import FixedFormat, FloatFormat, Format, PositFormat, SumFormat
 from hwsim.rtl.arithmetic import add, multiply
-from hwsim.rtl.cores import product_by
+from hwsim.rtl.cores import has_plain_zeros, product_by
 from hwsim.rtl.decoding import decode
 from hwsim.rtl.hdl import Bits, Cat, Datapath
 from hwsim.rtl.numbers import NO, Number, normalised, ranked
@@ -47,21 +49,23 @@ def product(path: Datapath, unit: MacUnit, a: Bits, b: Bits, normal: bool) -> Nu
     x, y = decode(path, a, unit.a, flush), decode(path, b, unit.b, flush)
     if normal:
         x, y = normalised(path, x), normalised(path, y)
-    floats = isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)
-    return multiply(path, x, y, plain_zero=not floats)
+    return multiply(path, x, y, has_plain_zeros(unit))
 
 
 def stored(path: Datapath, unit: MacUnit, a: Bits, b: Bits) -> Number:
-    """The entry of a table of products."""
+    """The entry of a table of products; of codes that stand for nothing, or for what the table's
+    format does not hold, any."""
     from hwsim.reference.codes import decode as value_of
     from hwsim.reference.codes import encode
     from hwsim.reference.units import product as entry
 
     assert isinstance(unit.multiplier, StoredProduct)
     fmt, words = unit.multiplier.format, []
-    for x in range(1 << unit.a.width):
-        for y in range(1 << unit.b.width):
+    for x, y in pairs_of(range(1 << unit.a.width), range(1 << unit.b.width)):
+        try:
             words.append(encode(entry(value_of(x, unit.a), value_of(y, unit.b), unit), fmt))
+        except ValueError:
+            words.append(0)
     return decode(path, look_up(path, Cat(b, a), words, fmt.width), fmt)
 
 

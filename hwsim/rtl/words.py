@@ -66,6 +66,8 @@ def _into_range(
     """Round off ``below`` bits and apply the overflow rule; huge : whether the result lies far
     beyond the range, and on which side."""
     fmt, rule = into
+    if len(total) <= below:  # every number is less than a step
+        total = path.wire(total, "small", signed(below + 1))
     whole = total[below:].as_signed()
     up = _up(path, total[:below], whole, total[-1], rule)
     value = whole + up

@@ -13,7 +13,7 @@ from hwsim.formats import FloatFormat, Format, Stochastic, TableFormat, stochast
 from hwsim.formats.stochastic import TAPS
 from hwsim.reference.blocks import ONE, Element, element_dot
 from hwsim.reference.codes import decode, encode
-from hwsim.reference.draws import clocked
+from hwsim.reference.draws import Draw, clocked
 from hwsim.reference.rounding import round_value
 from hwsim.reference.units import dot, operand, product
 from hwsim.reference.values import ZERO, Kind, Value, negate
@@ -21,7 +21,7 @@ from hwsim.rtl.components import Design
 from hwsim.rtl.hdl import Datapath, Signal
 from hwsim.rtl.lane import control_bits, width_of
 from hwsim.rtl.steps import step
-from hwsim.units import Bins, Chunked, Lanes, MacUnit, Reversed, codebook_side
+from hwsim.units import Bins, Chunked, Exact, Lanes, MacUnit, Reversed, codebook_side, steps_of
 
 Case = tuple[int, ...]
 Scales = tuple[list[int], list[int]]
@@ -170,12 +170,29 @@ def dot_cases(
         codes, scales = _dot_codes(rng, unit, k), _scale_codes(rng, unit, k)
         try:
             a, b = ([decode(pair[i], f) for pair in codes] for i, f in enumerate((unit.a, unit.b)))
-            result = _result(unit, (a, b), scales, lambda i, k=k: bits[1 + i % k])
+            result = _result(unit, (a, b), scales, drawn_at(unit, k, latency, bits))
             expected = _code_of(result, unit)
         except ValueError:
             continue
         found += 1
         yield words_of(unit, codes, latency, scales), expected
+
+
+def drawn_at(unit: MacUnit, k: int, latency: int, bits: Sequence[int]) -> Draw:
+    """The word of each of the reference's roundings, by its number: a design's are those of the
+    clock in which it rounds.  Of chunks, the next one's first product sends one out."""
+    steps, exact = steps_of(unit, k), isinstance(unit.order, Exact)
+    length = unit.order.length if isinstance(unit.order, Chunked) else k
+
+    def draw(step: int) -> int:
+        clock = k  # in which the output is looked at
+        if step < steps.products or (step < steps.first_outer and not exact):
+            clock = step % k
+        elif steps.first_outer <= step < steps.first_output:
+            clock = min(k, (step - steps.first_outer + 1) * length)
+        return bits[latency + clock]
+
+    return draw
 
 
 def _result(

@@ -17,9 +17,12 @@ from hwsim.rtl import operation
 from tests.rtl.judge import design_outputs, hard_code, outputs
 
 EXACT = {"add": add, "mul": multiply}
-SMALL = ("e2m1", "e2m1_nosub", "e3m1", "e2m2fnuz", "e4m0fn", "e3m1_normal0", "e2m2merged")
+SMALL = (
+    *("e2m1", "e2m1_nosub", "e3m1", "e2m2fnuz", "e4m0fn", "e3m1_normal0", "e2m2merged"),
+    *("e3m0b11fn", "e1m2b3none", "e2m1bn5", "e3m2none_unsigned", "e2m2_unsigned", "binary5p2ue"),
+)
 TEXT = files("hwsim.costs").joinpath("netlists.csv").read_text(encoding="utf-8")
-NETLISTS = [row[:2] for row in csv.reader(TEXT.splitlines()) if row[0] in EXACT]
+NETLISTS = [tuple(row[:2]) for row in csv.reader(TEXT.splitlines()) if row[0] in EXACT]
 
 
 def expected(name: str, a: int, b: int, fmt: FloatFormat) -> int:
@@ -37,9 +40,9 @@ def test_every_pair(name: str, spec: str) -> None:
     assert found == [expected(name, a, b, fmt) for a, b in cases]
 
 
-@pytest.mark.parametrize(("name", "spec"), NETLISTS)
+@pytest.mark.parametrize(("name", "spec"), [*NETLISTS, ("add", "fp64"), ("mul", "fp64")])
 def test_hard_codes(name: str, spec: str) -> None:
-    """Of every format that has a netlist."""
+    """Of every format that has a netlist, and of the widest."""
     fmt, rng = parse_format(spec), random.Random(3)
     cases = [(hard_code(rng, fmt), hard_code(rng, fmt)) for _ in range(60)]
     cases += [
@@ -62,3 +65,7 @@ def test_a_rank_is_a_clock(name: str) -> None:
 def test_other_operations_are_refused() -> None:
     with pytest.raises(ValueError, match="operation='div': allowed are add, mul"):
         operation("div", parse_format("e4m3"))
+    with pytest.raises(TypeError, match="format int8: operations of floats have a datapath"):
+        operation("add", "int8")
+    with pytest.raises(TypeError, match="format e8m0: no datapath without a zero"):
+        operation("mul", "e8m0")

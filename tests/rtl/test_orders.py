@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hwsim.rtl import mac
-from hwsim.units import parse_unit
+from hwsim.units import multiplier, parse_unit
 from tests.rtl.judge import design_outputs, dot_cases
 
 ORDERS = (
@@ -42,10 +44,33 @@ MENDED = (
     *("e4m0none_normal0xe4m3:mitchell+e4m4:inf_always:chunk3", "e2m1xe2m1+e3m2:out=fixed15.8"),
     *("e8m0xe2m2b3fnuz+e6m1b50_normal0:rna:sat_none:fused2f1nz18", "e4m3xe3m0fnuz:mitchell+tf32"),
     *("e4m0fnuzxe4m3+fp16:rup:staged3f3s15", "e2m5b3fnuzxe3m5none+e4m2b6fn:out=e6m4b20fnuz_nosub"),
+    *("int8xint8+int16:out=int32", "e4m3xe4m3+e4m3:out=int16", "e4m3xe4m3+fp16:nan=0x7fff"),
+    *("e4m2b60mergedxe4m2merged+fixed4.0:rto:wrap:exact", "fp64xfp64+fp64:mul_add:out=e4m3"),
+    *("log1.3xlog1.3:log1+e4m3ieee", "log1.3xlog2.4:log0+int16", "log2.2xlog2.2:log1+posit8_1"),
+    *("ternaryxufixed1.3+int8:dot4:products/e3m2", "nf4xe4m3+e5m2:products/e3m2"),
+    *("int8xint8:mbm+int32", "e4m3xe4m3:realm8+fp16", "int8xint8:trunc4+fp32"),
+    *("int8xint8:mitchell+int32", "int8xint8:drum3+int32", "fp64xfp64+fp64", "e4m3xe4m3+e11m52"),
+)
+# Every rounding's own draw: of products, sums, chunks, outputs.
+DRAWN = (
+    *(
+        "int8xint8+fp32:sr8-lfsr9:out=e6m2",
+        "e3m4xe3m4+fp32:sr8b-lfsr9:out=e5m3",
+        "e4m3xe4m3+fp16:sr8-lfsr9:exact:out=e5m2",
+        "fp64xfp64+fp64:sr4-lfsr9",
+    ),
+    *(
+        "e4m3xe4m3+fp32:sr8-lfsr9:chunk3/fp16:out=e4m3",
+        "fixed3.4xfixed3.4+fixed5.6:sr8-lfsr9:out=fixed3.1",
+    ),
+    *(
+        "e4m3xe4m3+fp16:sr8c-lfsr9:mul_add/e5m4:out=e5m2",
+        "e4m3xe4m3+fp16:sr8-lfsr9:double:out=e5m6",
+    ),
 )
 
 
-@pytest.mark.parametrize("spec", ORDERS + OPERANDS + MENDED)
+@pytest.mark.parametrize("spec", ORDERS + OPERANDS + MENDED + DRAWN)
 def test_dot_products(spec: str) -> None:
     unit = parse_unit(spec)
     design = mac(unit)
@@ -67,10 +92,17 @@ def test_modules_of_blocks_are_the_same_design(spec: str) -> None:
     ("spec", "what"),
     [
         ("e4m3xe4m3+fp16:fused32f13p128", "order fused32f13p128"),
-        ("int8xint8:trunc4+fp32", "multiplier trunc4: no datapath"),
+        ("int8xint8+int32:requant16:out=int8", "requantization"),
+        ("mxfp8_e4m3xe4m3+fp32:seq", "order seq of blocks: no datapath"),
         ("fp16xfp16+fp16:staged4f8s9", "order staged4f8s9 into fp16"),
     ],
 )
 def test_what_has_no_datapath_is_named(spec: str, what: str) -> None:
     with pytest.raises(TypeError, match=what):
         mac(parse_unit(spec))
+
+
+def test_tables_of_products_are_refused() -> None:
+    table = multiplier(lambda a, b: a * b & ~3, bits=4)
+    with pytest.raises(TypeError, match=f"multiplier {table}: no datapath"):
+        mac(replace(parse_unit("uint4xuint4+int32"), core=table))

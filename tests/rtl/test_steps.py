@@ -30,11 +30,15 @@ FLOATS = (
     *("e4m3xe4m3+fp16:inf_always:rtz", "e4m3xe4m3+fp16:saturate", "e5m2xe5m2+fp16:saturate_all"),
     *("e4m3xe4m3+e4m3:nan", "e5m2xe5m2+e4m3:nan", "e4m3xe4m3+e6m9fnuz:rto", "e2m3xe2m3+e2m3:sr8c"),
     *("int8xe4m3+fp16", "int8xint8+fp32", "int8xint8+fp16:rna", "uint4xe5m2+bf16"),
+    *("e4m3xe4m3+fp16:mul_add/int8", "e4m3xe4m3+bf16:mul_add/int16", "fp64xfp64+fp64:mul_add"),
+    *("fp16xfp16+fp32:mul_add/fixed7.8", "fixed1.9xfixed1.9+fp16:mul_add/e5m6b10"),
+    *("e2m1b8xe2m1b8+fp16:mul_add", "fp64xfp64+fp64:rdn"),
 )
 FIXED = (
     *("int8xint8+int32", "int8xint8+int16:saturate", "fixed1.6xfixed1.6+fixed7.8:rna"),
     *(f"e4m3xe4m3+fixed7.8:{r}" for r in ("rne", "rna", "rtz", "rup", "rdn", "rto", "sr8", "sr8c")),
     *("e5m2xe5m2+fixed2.2", "e5m2xe5m2+fixed1.30", "e5m2xe5m2+int16:wrap", "int8xe4m3+fixed9.4"),
+    *("e2m1xe2m1+fixed7.4:mul_add/int16",),
     *("e4m3xe4m3+fixed7.8:mul_add/fp16", "fp16xfp16+fixed15.16", "e5m2xe5m2+fixed15.8"),
 )
 
@@ -58,3 +62,15 @@ def test_hard_cases(spec: str) -> None:
     cases = list(step_cases(unit, 70))
     assert len(cases) == 70
     assert step_outputs(unit, [words for words, _ in cases]) == [code for _, code in cases]
+
+
+NAMED = (
+    ("e4m3xe4m3+fp16:mul_add/int8", (67, 49, 48690), 0x3738),
+    ("e4m3xe4m3+e4m3:mul_add/int16", (0xB8, 0x38, 0), 0xB8),
+    ("int8xint8:mitchell+int32", (7, 7, 0), 48),
+)
+
+
+@pytest.mark.parametrize(("spec", "codes", "code"), NAMED)
+def test_wrong_bits_of_the_past(spec: str, codes: tuple[int, int, int], code: int) -> None:
+    assert step_outputs(parse_unit(spec), [(*codes, 0, 0)]) == [code]
