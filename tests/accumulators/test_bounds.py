@@ -30,7 +30,7 @@ def overflows(unit: Any, a: Any, b: Any, c: Any = None) -> int:
     st.integers(1, 70),
     st.sampled_from(["int*", "int*:saturate", "fixed*.3", "uint*:saturate", "int*:chunk5"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_worst_case_is_tight(operands: str, k: int, sums: str):
     """The formats' extremes, all alike, overflow one bit less and no bit more."""
     family = Family(f"{operands}+{sums}")
@@ -114,7 +114,7 @@ FLOATS = ["", ":rtz", ":rup", ":chunk8", ":rdn:chunk3", ":rna", ":lanes4", ":tre
     st.sampled_from(["e3m", "e4m"]),
     st.integers(0, 2**32),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_floats_are_judged_by_their_extremes(k: int, options: str, kind: str, seed: int):
     """No data overflows a width that is called enough, with any weights and with these; and the
     next narrower one overflows on the largest operands."""

@@ -10,7 +10,7 @@ from hwsim.units import Sequential
 from tests.rtl.drawing import drawn_design
 from tests.rtl.judge import design_outputs, dot_cases, step_cases, step_outputs
 
-DRAWS = 30
+DRAWS = 20
 
 
 @pytest.mark.parametrize("seed", range(DRAWS))
