@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 COMPARE = "compare"
 NETLISTS = "netlists"
-PUBLISHED = "45nm and 7nm"
 AT_45NM = ("structural", "plain", "qkeras", "horowitz")
 
 
@@ -90,6 +89,11 @@ def cost_command(
     from hwsim.costs.models import Structural, benchmarked, cost_model
 
     if units == (NETLISTS,):
+        if models or node or points or goal != "area":
+            raise click.UsageError(
+                "netlists: the structural model alone, for area; no --model, "
+                "--node, --calibrate or --goal"
+            )
         check_path("--plot", plot_path, (".png", ".svg", ".pdf"))
         _netlists(plot_path, as_json)
         return
@@ -138,13 +142,15 @@ def _calibrated(points: tuple[str, ...], node: str | None) -> Node | str | None:
 
 
 def _compare(models: list[CostModel], plot_path: str | None, as_json: bool) -> None:
+    from hwsim.costs.anchors import ANCHORS
     from hwsim.costs.comparing import compare_models
 
     found = compare_models(models)
     if not found.predictions:
         nodes = ", ".join(sorted({model.node for model in models}))
+        known = ", ".join(dict.fromkeys(anchor.node for anchor in ANCHORS))
         raise click.UsageError(
-            f"compare: no published point is of {nodes}; there are some of {PUBLISHED}"
+            f"compare: no published point is of {nodes}; there are some of {known}"
         )
     if plot_path:
         from hwsim.costs.drawing import draw_comparison

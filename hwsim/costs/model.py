@@ -6,7 +6,7 @@ commonly under a tenth of a chip's power (Chen et al., Eyeriss), the rest moves 
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cache
 from html import escape
@@ -133,27 +133,34 @@ def cost(mac: str | MacUnit, node: str | Node = "45nm", goal: str = "area") -> C
     unit = parse_unit(mac) if isinstance(mac, str) else mac
     if not isinstance(unit, MacUnit):
         raise TypeError(f"mac={mac!r}: a MacUnit or its name is needed")
+    with _made_for(goal):
+        return _unit_cost(unit, node_named(node), goal)
+
+
+def _made_for(goal: str) -> AbstractContextManager[None]:
     if goal not in GOALS:
         raise ValueError(f"goal={goal!r}: allowed are {', '.join(GOALS)}")
-    return _unit_cost(unit, node_named(node), goal)
+    return for_speed() if goal == "speed" else nullcontext()
 
 
-@cache
+@cache  # by the goal too, which what is counted depends on
 def _unit_cost(unit: MacUnit, node: Node, goal: str) -> Cost:
     order = unit.order
-    with for_speed() if goal == "speed" else nullcontext():
-        pieces = mac_pieces(unit)
-        return _priced(str(unit), pieces, node, order.group, macs_per_cycle(order))
+    return _priced(str(unit), mac_pieces(unit), node, order.group, macs_per_cycle(order))
 
 
 def operation_cost(
-    operation: str, a: str | Format, b: str | Format | None = None, node: str | Node = "45nm"
+    operation: str,
+    a: str | Format,
+    b: str | Format | None = None,
+    node: str | Node = "45nm",
+    goal: str = "area",
 ) -> Cost:
     """Energy and area of one ``add`` or ``mul``, as published tables list them.
 
     ``b`` is ``a`` when left out; only ``mul`` of integers or fixed point takes two formats.
     Floating-point results are rounded to nearest even, integer sums wrap, integer products keep
-    all bits.  Raises ValueError for anything else.
+    all bits.  ``goal`` as for `cost`.  Raises ValueError for anything else.
 
     >>> operation_cost("mul", "int8").transistors
     2544
@@ -161,7 +168,8 @@ def operation_cost(
     left = _format(a)
     right = left if b is None else _format(b)
     name = f"{operation} {left}" + ("" if right == left else f" {right}")
-    return _priced(name, operation_pieces(operation, left, right), node_named(node), 1, 1)
+    with _made_for(goal):
+        return _priced(name, operation_pieces(operation, left, right), node_named(node), 1, 1)
 
 
 def _format(fmt: str | Format) -> Format:

@@ -81,7 +81,7 @@ class Structural:
 
     def operation(self, operation: str, a: Format, b: Format) -> Price:
         try:
-            found = operation_cost(operation, a, b, node=self.constants)
+            found = operation_cost(operation, a, b, self.constants, self.goal)
         except ValueError as error:
             raise UnpricedError(f"{self.name}: {error}") from error
         return Price(found.energy_pj, found.area_um2)
@@ -93,7 +93,8 @@ class Structural:
     def refitted(self, anchors: Iterable[Anchor]) -> Structural | None:
         """The energy per transistor as the geometric mean of the points' own."""
         shares = [
-            anchor.energy_pj / operation_cost(anchor.operation, anchor.format).transistors
+            anchor.energy_pj
+            / operation_cost(anchor.operation, anchor.format, goal=self.goal).transistors
             for anchor in anchors
             if anchor.node == self.node
         ]

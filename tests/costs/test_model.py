@@ -18,8 +18,10 @@ from hwsim.costs import (
     Cost,
     Node,
     cost,
+    cost_model,
     exact_register_bits,
     operation_cost,
+    primitives,
     register_bits,
 )
 from hwsim.formats import CATALOGUE, FloatFormat, IntFormat, parse_format
@@ -320,6 +322,19 @@ def test_units_for_speed(unit):
     assert cost(unit) == small
     with pytest.raises(ValueError, match="goal='power': allowed are area, speed"):
         cost(unit, goal="power")
+
+
+def test_operations_for_speed():
+    """An adder is a prefix adder, and a comparison of models sees it."""
+    fast = operation_cost("add", "int32", goal="speed")
+    assert fast.transistors == primitives.prefix_adder(32).transistors
+    assert fast.depth < operation_cost("add", "int32").depth / 3
+    fmt = parse_format("int32")
+    models = [replace(cost_model("structural"), goal=goal) for goal in ("area", "speed")]
+    small, price = (model.operation("add", fmt, fmt).energy_pj for model in models)
+    assert small < price == fast.energy_pj
+    with pytest.raises(ValueError, match="goal='power'"):
+        operation_cost("add", "int32", goal="power")
 
 
 @settings(max_examples=200)

@@ -109,6 +109,9 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     with pytest.raises(SystemExit, match="0"):
         main(["cost", "netlists", "--json"])
     found = json.loads(capsys.readouterr().out)
+    with pytest.raises(SystemExit, match="2"):
+        main(["cost", "netlists", "--model", "plain"])
+    assert "structural model alone" in capsys.readouterr().err
     assert len(found["netlists"]) == len(UNITS) + len(SQUARE)
     assert found["judged"]["both"]["worst"] < 0.25
 
