@@ -164,7 +164,7 @@ def lane_scalars(fmt: GridFormat, width: int, swapped: bool, random: int = 0) ->
             "draw": ((1 << random) - 1) << place,
             "place": place,
             "nudge": (1 << place) // 2,
-            "below": (1 << place) - 1,
+            "below": max((1 << place) // 2, 1) - 1,
         }
         if 0 <= fmt.emax <= emax:  # else no sum is scaled
             found |= {"up": 2.0 ** (emax - fmt.emax), "down": 2.0 ** (fmt.emax - emax)}

@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 
 from hwsim_kernels.draws import FACTORS, SHIFTS
 from hwsim_kernels.vectors import (
-    DOWNWARD,
     TOWARD_ZERO,
-    UPWARD,
     Vector,
     absolute,
-    alternately,
+    add_directed,
     at_least,
     at_most,
     bits,
@@ -34,6 +32,7 @@ from hwsim_kernels.vectors import (
     shifted,
     shifted_left,
     sign_mask,
+    spliced,
     widened,
 )
 
@@ -103,7 +102,7 @@ class Scalars(NamedTuple):
     draw: Any  # mask of a draw's N bits where they are added, ``place`` places up
     place: Any
     nudge: Any  # half of the lowest of them
-    below: Any  # mask of what lies under them
+    below: Any  # mask of what lies under that
     lowest: Any
     largest: Any
     up: Any  # 2^(carrier's emax − emax), and its inverse
@@ -158,17 +157,17 @@ class Term:
             return fma(negated(self.x), self.y, z)
         return z - self.value
 
-    def directed(self, z: Vector, how: int) -> Vector:
-        """addend + z toward zero, down or up, where vectors round so (`rounds_as_told`)."""
+    def cut_with(self, z: Vector) -> Vector:
+        """addend + z toward zero, where vectors round so (`rounds_as_told`)."""
         if self.fused and self.y is not None:
-            return fma_directed(self.x, self.y, z, how)
-        return fma_directed(self.value, z.constant(1.0), z, how)
+            return fma_directed(self.x, self.y, z, TOWARD_ZERO)
+        return add_directed(self.value, z, TOWARD_ZERO)
 
-    def odd_with(self, z: Vector) -> Vector:
-        """addend + z rounded to odd, likewise: where the neighbours differ, one of them is odd; and
-        up, a zero has its own sign."""
-        down, up = self.directed(z, DOWNWARD), self.directed(z, UPWARD)
-        return select((bits(down) & 1).ne(0), down, up)
+    def cut_from(self, z: Vector) -> Vector:
+        """z − addend, likewise."""
+        if self.fused and self.y is not None:
+            return fma_directed(negated(self.x), self.y, z, TOWARD_ZERO)
+        return add_directed(z, negated(self.value), TOWARD_ZERO)
 
 
 class Error:
@@ -278,15 +277,14 @@ def random_bits(states: list[list[Vector]], factor: Vector, g: Scalars) -> list[
             words = [z * (factor + factor if i % 2 else factor) for i, z in enumerate(words)]
         else:
             words = [z * by for z in words]
-    last = words[0].constant(SHIFTS[2])
     if g.draw.width == 64:
+        last = words[0].constant(SHIFTS[2])
         return [shifted_left(z ^ shifted(z, last), g.place) & g.draw for z in words]
-    evens, odds = words[::2], words[1::2]
     found = []
-    for even, odd in zip(evens, odds, strict=True):
-        low, high = even, shifted(even, last)
-        other = halves(odd), halves(shifted_left(odd, last))
-        found.append(alternately(halves(low) ^ halves(high), other[0] ^ other[1]) & g.draw)
+    for even, odd in zip(words[::2], words[1::2], strict=True):
+        one = spliced(even, odd, SHIFTS[2], factor)
+        other = spliced(odd, even, -SHIFTS[2], factor)
+        found.append((halves(one) ^ halves(other)) & g.draw)
     return found
 
 
@@ -303,47 +301,53 @@ def signed(word: int) -> int:
     return word - (1 << 64) if word >> 63 else word
 
 
-def drawn(s: Vector, e: Error | None, g: Scalars, path: Path, draw: Vector) -> Vector:
+def drawn(
+    s: Vector, e: Error | None, g: Scalars, path: Path, draw: Vector, lost: Vector | None = None
+) -> Vector:
     """s + e by a draw: magnitudes are cut to P bits, the draw is added, the rest dropped.
 
     P ≥ p + N + 2.  A and B see N and N + 1 bits under the last place, and none below them; C's
-    nearest needs to know whether there are any: the last bit is made odd.
+    nearest needs to know whether there are any: ``lost``, where the cut is made (or NaN).
     """
     m = cut(s, e.value if e else None)
-    if e is not None and path.rounding == DRAWN_C:
-        m = select(e.exists & (absolute(s) < INFINITY), m | 1, m)
+    lost = e.exists if e else lost
     if not path.floor:
-        return floats(drawn_bits(m, g, path, draw))
+        return floats(drawn_bits(m, g, path, draw, lost))
     # Under the smallest normal value the grid is that of |s| plus it.
     a = absolute(floats(m))
     base = select(a < g.smallest_normal, g.smallest_normal, a.constant(0.0))
     t = a + base
-    lost = a - (t - base)
-    m = select(lost < 0.0, bits(t) - 1, bits(t))
-    if path.rounding == DRAWN_C:
-        m = select((lost > 0.0) | (lost < 0.0), m | 1, m)  # NaN, of an infinite sum, is neither
-    y = floats(drawn_bits(m, g, path, draw)) - base
+    rest = a - (t - base)
+    m = select(rest < 0.0, bits(t) - 1, bits(t))
+    lost = rest.ne(0.0) if lost is None else lost | rest.ne(0.0)
+    y = floats(drawn_bits(m, g, path, draw, lost)) - base
     y = floats(bits(y) | (bits(s) & sign_mask(s.width)))
     return y if path.signs else y + 0.0
 
 
-def drawn_bits(m: Vector, g: Scalars, path: Path, draw: Vector) -> Vector:
+def drawn_bits(m: Vector, g: Scalars, path: Path, draw: Vector, lost: Vector | None) -> Vector:
     """The draw added, and the cut: carries run into the exponent."""
     if path.rounding == DRAWN_B:
         draw = draw | g.nudge
     if path.rounding == DRAWN_C:
-        # What this leaves under the draw's place carries nothing, and goes with the rest.
-        half = shifted(g.below, m.constant(1))  # less one; the half itself where the sum is odd
-        draw = draw | select((m & (g.below + 1)).ne(0), g.below ^ half, half)
+        # To nearest at the draw's place, and then the draw: of exact ties those of odd draws stay.
+        odd = (draw & (g.nudge + g.nudge)).ne(0)
+        stays = odd if lost is None else odd & inverted(lost)
+        draw = draw | select(stays, g.below, g.nudge)
     return (m + draw) & g.keep
 
 
 def rounded(
-    s: Vector, e: Error | None, g: Scalars, path: Path, draw: Vector | None = None
+    s: Vector,
+    e: Error | None,
+    g: Scalars,
+    path: Path,
+    draw: Vector | None = None,
+    lost: Vector | None = None,
 ) -> Vector:
     """s + e (or s, where that is exact) on the format's grid, its exponent unbounded above."""
     if draw is not None:
-        return drawn(s, e, g, path, draw)
+        return drawn(s, e, g, path, draw, lost)
     if path.rounding == STEPS:
         return (s + g.steps) - g.steps
     if path.rounding == NEAREST:
@@ -386,24 +390,22 @@ def left(acc: Vector, g: Scalars, path: Path) -> Vector:
     return acc - g.ring if path.limit == RING else acc
 
 
-def _drawn_from(acc: Vector, p: Term, path: Path) -> Vector | None:
-    """acc + p, of which a draw asks no more than the upper P bits, and C whether there are others;
-    None where no instruction has it."""
-    if path.level != NONE or path.rounding not in DRAWN or not rounds_as_told(acc):
-        return None
-    if path.rounding != DRAWN_C:
-        return p.directed(acc, TOWARD_ZERO)
-    return p.odd_with(acc) if path.sums == STICKY else None
+def _cut_at_once(path: Path, acc: Vector) -> bool:
+    """Whether an instruction cuts acc + p to the P bits of which a draw asks no more."""
+    return path.level == NONE and path.rounding in DRAWN and rounds_as_told(acc)
 
 
 def add(acc: Vector, p: Term, g: Scalars, path: Path, draw: Vector | None = None) -> Step:
     """R(acc + p); by ``draw`` where the rounding takes any."""
-    s = _drawn_from(acc, p, path)
-    e = None
-    if s is None:
+    e = lost = None
+    if _cut_at_once(path, acc):
+        s = p.cut_with(acc)
+        if path.rounding == DRAWN_C and path.sums == STICKY:
+            lost = p.cut_from(s).ne(acc)
+    else:
         s = p.plus(acc)
         e = Error(acc, p, s) if path.sums == STICKY else None
-    r = rounded(s, e, g, path, draw)
+    r = rounded(s, e, g, path, draw, lost)
     return Step(limited(r, g, path), s, e, r)
 
 

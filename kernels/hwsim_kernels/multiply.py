@@ -42,7 +42,6 @@ from hwsim_kernels.datapath import (
 from hwsim_kernels.vectors import (
     I32,
     I64,
-    TOWARD_ZERO,
     Choice,
     Vector,
     bits,
@@ -111,7 +110,7 @@ def _moved(x: list[Vector], y: list[Vector], how: tuple[bool, bool]) -> Vector:
     signed, fused = how
     c, product = floats(bits(x[1]) + bits(y[1])), Term(x[0], y[0], fused)
     if rounds_as_told(c):
-        t = product.directed(c, TOWARD_ZERO)
+        t = product.cut_with(c)
     else:
         s = product.plus(c)
         t = floats(cut(s, product.minus(s - c) + 0.0))

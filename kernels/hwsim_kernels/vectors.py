@@ -17,12 +17,13 @@ from llvmlite.binding import get_host_cpu_features
 from numba.core import cgutils
 
 GATHERS = bool(get_host_cpu_features().get("avx512f", False))
+SHIFTS_BYTES = bool(get_host_cpu_features().get("avx512vbmi", False))
 PERMUTES_WORDS = bool(get_host_cpu_features().get("avx512bw", False))
 I32, I64 = ir.IntType(32), ir.IntType(64)
 FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
 # Vectors of 512 bits whose instructions name the rounding that they do.
 ROUNDS = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
-DOWNWARD, UPWARD, TOWARD_ZERO = 1 | 8, 2 | 8, 3 | 8  # and no exceptions
+DOWNWARD, TOWARD_ZERO = 1 | 8, 3 | 8  # and no exceptions
 ORDERED = {"<", ">", "<=", ">=", "=="}
 
 
@@ -192,8 +193,7 @@ def rounds_as_told(x: Vector) -> bool:
 
 
 def fma_directed(x: Vector, y: Vector, z: Vector, how: int) -> Vector:
-    """x·y + z, rounded `DOWNWARD`, `UPWARD` or `TOWARD_ZERO`: one instruction, whatever is in
-    force."""
+    """x·y + z, rounded `DOWNWARD` or `TOWARD_ZERO`: one instruction, whatever is in force."""
     return _directed("vfmadd", (x, y, z), how)
 
 
@@ -216,11 +216,33 @@ def halves(x: Vector) -> Vector:
     return x.like(x.builder.bitcast(x.value, ir.VectorType(I32, 2 * x.value.type.count)))
 
 
-def alternately(x: Vector, y: Vector) -> Vector:
-    """x's even lanes, y's odd ones."""
-    count = x.value.type.count
-    odd = x.like(ir.Constant(ir.VectorType(ir.IntType(1), count), [0, 1] * (count // 2)))
-    return select(odd, y, x)
+def spliced(x: Vector, y: Vector, left: int, known: Vector) -> Vector:
+    """64-bit integers x, in place of their upper words those of y shifted ``left`` places (32 and
+    less, so that they need no zeros); or of their lower words, where it goes right, by −left.
+    One instruction where `SHIFTS_BYTES`.
+
+    known : a vector of lanes that are not 0.  Of a mask that asks whether they are the compiler
+    makes no constant, for which it would blend in an instruction of its own.
+    """
+    builder, kind = x.builder, x.value.type
+    if not (SHIFTS_BYTES and kind.count == 8):
+        move = (shifted_left if left > 0 else shifted)(y, y.constant(abs(left)))
+        upper = ir.Constant(ir.VectorType(ir.IntType(1), 2 * kind.count), [0, 1] * kind.count)
+        lower, higher = (x, move) if left > 0 else (move, x)
+        found = select(x.like(upper), halves(higher), halves(lower))
+        return x.like(builder.bitcast(found.value, kind))
+    octets, mask = ir.VectorType(ir.IntType(8), 64), ir.IntType(64)
+    name = "llvm.x86.avx512.pmultishift.qb.512"
+    signature = ir.FunctionType(octets, [octets, octets])
+    function = cgutils.get_or_insert_function(builder.module, signature, name)
+    places = ir.Constant(octets, [(8 * octet - left) % 64 for octet in range(8)] * 8)
+    move = builder.call(function, [places, builder.bitcast(y.value, octets)])
+    some = ir.Constant(mask, 0xF0F0F0F0F0F0F0F0 if left > 0 else 0x0F0F0F0F0F0F0F0F)
+    exists = builder.icmp_signed("!=", builder.extract_element(known.value, I32(0)), I64(0))
+    chosen = builder.select(exists, some, ir.Constant(mask, 0))
+    chosen = builder.bitcast(chosen, ir.VectorType(ir.IntType(1), 64))
+    found = builder.select(chosen, move, builder.bitcast(x.value, octets))
+    return x.like(builder.bitcast(found, kind))
 
 
 def negated(x: Vector) -> Vector:
