@@ -53,9 +53,13 @@ MODULAR = (
     "bare, sums modulo 2^16 are one exact GEMM and a mask, without a partial sum; to count "
     "overflows every partial sum must be made and compared with both ends of the range."
 )
-NATIVE = (
-    "bare, the machine's fma is the whole step; whether a 24-bit sum of a 22-bit product lost "
-    "anything takes TwoSum, five more additions, and two comparisons."
+NATIVE = "bare, the machine's fma is the whole step; whether a 24-bit sum of a 22-bit product lost "
+NATIVE_COUNTS = NATIVE + (
+    "anything takes the sum once more, cut, and what is left of it without the product: two fmas, "
+    "and two comparisons."
+)
+NATIVE_ALL = NATIVE + (
+    "anything, and how much, takes TwoSum, five more additions, and two comparisons. And "
 )
 CLAMPED = (
     "bare, a step is an fma and two clamps; everything adds the magnitude and maximum of each sum, "
@@ -69,12 +73,7 @@ ALL_BY_BLAS = (
     "bare, sums that cannot overflow are one GEMM; the largest sum can be known only from all of "
     "them."
 )
-TO_EVEN = (
-    "to nearest even at the draw's last place first, which asks whether anything lies below: a sum "
-    "downward and one upward for every product, and six instructions more, on 20 of draws."
-)
 REASONS = {
-    ("e5m2xe5m2+e6m9:sr8c", "normal", "no"): TO_EVEN,
     ("e5m2xe5m2+e6m9:saturate", "normal", "counts"): COUNTED,
     ("e5m2xe5m2+e6m9:saturate", "relu", "counts"): COUNTED,
     ("e5m2xe5m2+e6m9:saturate", "wide", "counts"): COUNTED,
@@ -83,8 +82,8 @@ REASONS = {
     ("e5m2xe5m2+e6m9:saturate", "wide", "all"): ORDERED,
     ("int8xint8+int16", "int8", "counts"): MODULAR,
     ("int8xint8+int16", "int8", "all"): MODULAR,
-    ("fp16xfp16+fp32", "normal", "counts"): NATIVE,
-    ("fp16xfp16+fp32", "normal", "all"): NATIVE + " And " + ORDERED,
+    ("fp16xfp16+fp32", "normal", "counts"): NATIVE_COUNTS,
+    ("fp16xfp16+fp32", "normal", "all"): NATIVE_ALL + ORDERED,
     ("int8xint8+int16:saturate", "int8", "all"): CLAMPED,
 }
 
@@ -304,7 +303,7 @@ def _signature(known: Any, path: Any) -> Any:
         return known.signatures[0]
     import numpy as np
     from hwsim_kernels import tiles
-    from hwsim_kernels.datapath import SLOTS, Scalars
+    from hwsim_kernels.paths import SLOTS, Scalars
     from numba import typeof
 
     from hwsim.simulate.blocks import NO_DRAWS

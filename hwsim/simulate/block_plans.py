@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from hwsim_kernels.datapath import ALL
+from hwsim_kernels.paths import ALL
 
 from hwsim.formats import BlockFormat, FloatFormat, Format, power_of_two, stochastic_of
 from hwsim.simulate.datapaths import Plan

@@ -13,7 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from hwsim_kernels._jit import was_compiled
 from hwsim_kernels.blocked import K_BLOCK
-from hwsim_kernels.datapath import (
+from hwsim_kernels.draws import FACTORS
+from hwsim_kernels.joins import join_function
+from hwsim_kernels.multiply import ROWS
+from hwsim_kernels.operands import zero_pairs
+from hwsim_kernels.packing import empty, pack
+from hwsim_kernels.paths import (
     ALL,
     DRAWN,
     EMPTY,
@@ -31,11 +36,6 @@ from hwsim_kernels.datapath import (
     Scalars,
     lossless,
 )
-from hwsim_kernels.draws import FACTORS
-from hwsim_kernels.joins import join_function
-from hwsim_kernels.multiply import ROWS
-from hwsim_kernels.operands import zero_pairs
-from hwsim_kernels.packing import empty, pack
 from hwsim_kernels.tiles import columns, lanes
 
 from hwsim.formats import FloatFormat, Format, stochastic_of

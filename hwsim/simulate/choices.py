@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from hwsim_kernels.datapath import (
+from hwsim_kernels.paths import (
     ALL,
     AWAY,
     BEYOND,

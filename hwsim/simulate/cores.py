@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels import planes
-from hwsim_kernels.datapath import (
+from hwsim_kernels.paths import (
     MITCHELL,
     PLAIN,
     ROW,

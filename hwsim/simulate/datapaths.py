@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import product
 
-from hwsim_kernels.datapath import (
+from hwsim_kernels.paths import (
     ALL,
     AWAY,
     CLAMP,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-from hwsim_kernels.datapath import MITCHELL, PLAIN, SHIFT, TABLE, TERMS
 from hwsim_kernels.float64 import ALL, CHEAP, NONE
+from hwsim_kernels.paths import MITCHELL, PLAIN, SHIFT, TABLE, TERMS
 from hwsim_kernels.rounding64 import EXACT, INNOCUOUS, STICKY
 from hwsim_kernels.scalars import Grid64
 

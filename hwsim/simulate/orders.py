@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.blocked import run_kernel
-from hwsim_kernels.datapath import EXACT, INFINITE, NATIVE, NONE, NOTHING, UNBOUNDED, Path, lossless
 from hwsim_kernels.multiply import ROWS
 from hwsim_kernels.orders import lanes_kernel, trees_kernel
+from hwsim_kernels.paths import EXACT, INFINITE, NATIVE, NONE, NOTHING, UNBOUNDED, Path, lossless
 from hwsim_kernels.tiles import columns
 
 from hwsim.simulate.choices import Choice, choose

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels import planes
-from hwsim_kernels.datapath import ROW, TABLE, WORDS
+from hwsim_kernels.paths import ROW, TABLE, WORDS
 from hwsim_kernels.vectors import GATHERS, PERMUTES_WORDS
 
 from hwsim.formats import FixedFormat, FloatFormat, Format

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.datapath import MITCHELL, lossless
 from hwsim_kernels.float64 import ALL, NONE, OVERFLOW, PRODUCT_OVERFLOW
+from hwsim_kernels.paths import MITCHELL, lossless
 
 from hwsim import reference
 from hwsim.formats import FloatFormat, Format, PositFormat

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
 
-from hwsim_kernels.datapath import AWAY, DRAWN, NEAREST, TRUNCATE, UP
+from hwsim_kernels.paths import AWAY, DRAWN, NEAREST, TRUNCATE, UP
 
 from hwsim.formats import FixedFormat, FloatFormat, Format, GridFormat, stochastic_of
 from hwsim.formats.stochastic import VARIANTS

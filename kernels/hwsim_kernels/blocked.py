@@ -9,9 +9,9 @@ from functools import cache
 from typing import Any
 
 from hwsim_kernels._jit import helper, kernel
-from hwsim_kernels.datapath import NONE, UNBOUNDED, Path, Scalars
 from hwsim_kernels.multiply import ROWS
 from hwsim_kernels.passes import tile_pass
+from hwsim_kernels.paths import NONE, UNBOUNDED, Path, Scalars
 from hwsim_kernels.tiles import PANEL, code_of, columns, vectors
 
 K_BLOCK = 512  # of a panel of b that stays in the second-level cache under all rows

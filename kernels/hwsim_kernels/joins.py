@@ -14,26 +14,14 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from hwsim_kernels._jit import called
-from hwsim_kernels.datapath import (
-    DRAWN,
-    NONE,
-    Path,
-    Tally,
-    Term,
-    add,
-    counted,
-    entered,
-    left,
-    lossless,
-    plus,
-    random_bits,
-    register_bits,
-    signed,
-    used,
-)
+from hwsim_kernels.counting import Tally, counted, plus, used
+from hwsim_kernels.datapath import add, entered, left
 from hwsim_kernels.draws import GAMMA
+from hwsim_kernels.lane_draws import random_bits, register_bits, signed
 from hwsim_kernels.multiply import ROWS
+from hwsim_kernels.paths import DRAWN, NONE, Path, lossless
 from hwsim_kernels.tallies import count_up, start, wrapped
+from hwsim_kernels.terms import Term
 from hwsim_kernels.tiles import DRAWS, VECTOR_BITS, Tile, code_of, lanes, path_of
 from hwsim_kernels.vectors import FLOATS, I64, Vector, counted_loop, select, splat
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from hwsim_kernels.datapath import (
+from hwsim_kernels.paths import (
     MITCHELL,
     NATIVE,
     ROW,
@@ -36,9 +36,8 @@ from hwsim_kernels.datapath import (
     TERMS,
     WORDS,
     Path,
-    Term,
-    cut,
 )
+from hwsim_kernels.terms import Term, cut
 from hwsim_kernels.vectors import (
     I32,
     I64,

@@ -17,19 +17,8 @@ from numba.extending import intrinsic
 
 from hwsim_kernels._jit import kernel
 from hwsim_kernels.blocked import place
-from hwsim_kernels.datapath import (
-    NATIVE,
-    NONE,
-    Path,
-    Scalars,
-    Tally,
-    Term,
-    add,
-    counted,
-    lossless,
-    plus,
-    used,
-)
+from hwsim_kernels.counting import Tally, counted, plus, used
+from hwsim_kernels.datapath import add
 from hwsim_kernels.joins import join
 from hwsim_kernels.multiply import ROWS
 from hwsim_kernels.passes import (
@@ -41,6 +30,8 @@ from hwsim_kernels.passes import (
     store_flags,
     wrapped,
 )
+from hwsim_kernels.paths import NATIVE, NONE, Path, Scalars, lossless
+from hwsim_kernels.terms import Term
 from hwsim_kernels.tiles import FUSED, PANEL, Tile, code_of, columns, path_of, vectors
 from hwsim_kernels.vectors import I64, Vector, counted_loop, select, splat
 

@@ -10,24 +10,13 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from hwsim_kernels.datapath import (
-    DRAWN,
-    Path,
-    Scalars,
-    Tally,
-    add,
-    counted,
-    entered,
-    left,
-    plus,
-    random_bits,
-    register_bits,
-    signed,
-    used,
-)
+from hwsim_kernels.counting import Tally, counted, plus, used
+from hwsim_kernels.datapath import add, entered, left
 from hwsim_kernels.draws import GAMMA
 from hwsim_kernels.joins import join
+from hwsim_kernels.lane_draws import random_bits, register_bits, signed
 from hwsim_kernels.multiply import ROWS, addends
+from hwsim_kernels.paths import DRAWN, Path, Scalars
 from hwsim_kernels.tallies import count_up, flag_starts, start, store_flags, wrapped
 from hwsim_kernels.tiles import DRAWS, FUSED, PANEL, VECTOR_BITS, Tile, path_of
 from hwsim_kernels.vectors import (

@@ -6,8 +6,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from hwsim_kernels.datapath import ALL, LARGEST, NONE, SLOT, UNBOUNDED, Path
+from hwsim_kernels.counting import SLOT
 from hwsim_kernels.multiply import ROWS
+from hwsim_kernels.paths import ALL, LARGEST, NONE, UNBOUNDED, Path
 from hwsim_kernels.tiles import Tile
 from hwsim_kernels.vectors import FLOATS, I64, Vector, bits, floats, lane_values, widened
 

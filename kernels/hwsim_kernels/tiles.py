@@ -11,7 +11,8 @@ import llvmlite.binding
 from llvmlite import ir
 from numba.core import cgutils
 
-from hwsim_kernels.datapath import (
+from hwsim_kernels.multiply import ROWS
+from hwsim_kernels.paths import (
     ALL,
     DRAWN,
     INTEGERS,
@@ -25,7 +26,6 @@ from hwsim_kernels.datapath import (
     Path,
     Scalars,
 )
-from hwsim_kernels.multiply import ROWS
 from hwsim_kernels.vectors import FLOATS, I64, Vector, bits, splat
 
 FEATURES = llvmlite.binding.get_host_cpu_features()

@@ -14,7 +14,7 @@ from typing import Any
 import hwsim_kernels
 import numpy as np
 import pytest
-from hwsim_kernels import blocked, datapath, multiply, tiles
+from hwsim_kernels import blocked, multiply, paths, tiles
 from hwsim_kernels._jit import KERNEL_HASH, _named, package_hash
 from numba.core.caching import IndexDataCacheFile, NullCache
 
@@ -140,13 +140,13 @@ def innermost(run: Any) -> str:
     return max(blocks, key=lambda block: len(re.findall(r"[xyz]mm\d|v\d+\.[24][sd]", block)))
 
 
-@pytest.mark.parametrize("level", [datapath.NONE, datapath.COUNTS])
-@pytest.mark.parametrize("limit", [datapath.UNBOUNDED, datapath.CLAMP])
+@pytest.mark.parametrize("level", [paths.NONE, paths.COUNTS])
+@pytest.mark.parametrize("limit", [paths.UNBOUNDED, paths.CLAMP])
 @pytest.mark.parametrize("width", [32, 64])
 def test_hot_loops_stay_in_registers(width: int, limit: int, level: int) -> None:
     """One k of a tile: every accumulator in vectors of any width, nothing stored."""
     assert platform.machine() in ("x86_64", "AMD64", "aarch64", "arm64")
-    path = datapath.Path(width, datapath.INNOCUOUS, datapath.NEAREST, limit, level=level)
+    path = paths.Path(width, paths.INNOCUOUS, paths.NEAREST, limit, level=level)
     a, b = (np.ones(shape, f"f{width // 8}") for shape in ((2, 9), (9, 3)))
     hwsim.matmul(a, b, "e5m2xe5m2+e6m9")  # compiles the family
     blocks.prepare(level)

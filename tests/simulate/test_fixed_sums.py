@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hwsim_kernels.datapath import CLAMP, NOTHING, RING, STEPS
+from hwsim_kernels.paths import CLAMP, NOTHING, RING, STEPS
 
 import hwsim
 from hwsim import reference

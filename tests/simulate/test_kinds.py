@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hwsim_kernels.datapath import COUNTS, NONE
+from hwsim_kernels.paths import COUNTS, NONE
 from numba.core import event
 
 import hwsim

@@ -321,7 +321,7 @@ def test_seeds_are_checked(seed: Any, error: type[Exception]) -> None:
 def test_new_formats_seeds_and_bits_compile_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """N, the seed and the format are numbers in one compiled kernel."""
     from hwsim_kernels.blocked import run_kernel
-    from hwsim_kernels.datapath import DRAWN_A, NONE
+    from hwsim_kernels.paths import DRAWN_A, NONE
 
     monkeypatch.undo()
     blocks._compile(datapaths.drawn_family(NONE, DRAWN_A))  # as its first kernel does
