@@ -88,9 +88,7 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
     if product_kind is None or (product_kind != PLAIN and not facts.finite):
         return None
     simple = isinstance(unit.order, Sequential | Chunked)
-    if stochastic_of(unit.rounding) and (product_kind != PLAIN or not simple):
-        return None
-    if product_kind != PLAIN and not simple:
+    if not simple and (stochastic_of(unit.rounding) or product_kind != PLAIN):
         return None
     if level != NONE and any(fmt.lowest >= 0 for fmt in formats[2:]):
         return None  # overflow is watched for in magnitude

@@ -179,7 +179,7 @@ def _by_kernels(
             done[1].zeros = facts.zero_products
         return done
     if unit.core is not None:
-        return None if draws else _by_core(facts, unit, level, threads)
+        return _by_core(facts, unit, level, threads, draws)
     if _in_codes(unit):
         return None
     if isinstance(unit.order, Fused):
@@ -228,12 +228,14 @@ def _in_stages(
     return sums, totals
 
 
-def _by_core(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Array, Totals] | None:
+def _by_core(
+    facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None
+) -> tuple[Array, Totals] | None:
     """The same of products that are approximate: of parts that multiply exactly, or by kernels."""
     if unit.rounding == "rdn" and kind(unit) == MITCHELL and not both_floats(unit):
         return None  # sums are negated, and a zero product would have to be −0 there
     if isinstance(unit.order, Exact):
-        return _lossless(facts, unit, level, threads)
+        return None if draws else _lossless(facts, unit, level, threads)
     if _in_codes(unit):
         return None
     # No product of parts exceeds the exact one, which bounds are of.
@@ -245,8 +247,8 @@ def _by_core(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Arr
         return done
     paths = plan(unit, facts, level)
     if paths is not None:
-        return run_plan(facts, paths, level, threads)
-    return _without_overflow(facts, unit, level, threads)
+        return run_plan(facts, paths, level, threads, draws)
+    return None if draws else _without_overflow(facts, unit, level, threads)
 
 
 def _lossless(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Array, Totals] | None:
