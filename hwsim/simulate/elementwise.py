@@ -6,14 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.elementwise import (
-    CODED,
-    DIRECTED,
-    NARROW,
-    NATURAL,
-    SCALED,
-    convert_kernel,
-)
+from hwsim_kernels.elementwise import DIRECTED, NATURAL, convert_kernel
+from hwsim_kernels.lanes import CODED, NARROW, SCALED
 
 from hwsim.formats import FloatFormat, Format, PositFormat, TableFormat
 from hwsim.simulate.grids import conversion_numbers, fits_float64_grid, narrow_lanes

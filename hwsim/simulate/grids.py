@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.codes import Fields
 from hwsim_kernels.drawn import Cut
-from hwsim_kernels.elementwise import NARROW, NATURAL, WHOLE, Layout
+from hwsim_kernels.elementwise import NATURAL, WHOLE, Layout
+from hwsim_kernels.lanes import NARROW
 from hwsim_kernels.paths import INTEGERS, Scalars
 from hwsim_kernels.powers import Powers
 from hwsim_kernels.rounding64 import NEAREST, ODD, THRESHOLD

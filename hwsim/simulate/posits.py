@@ -7,15 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hwsim_kernels.posits import (
-    CODED,
-    NARROW,
-    SCALED,
-    Posit,
-    convert_kernel,
-    decode_posits,
-    round_drawn,
-)
+from hwsim_kernels.lanes import CODED, NARROW, SCALED
+from hwsim_kernels.posits import Posit, convert_kernel, decode_posits, round_drawn
 
 from hwsim.formats import FloatFormat, Format, PositFormat, stochastic_of
 from hwsim.formats.stochastic import VARIANTS

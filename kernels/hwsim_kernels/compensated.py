@@ -6,7 +6,6 @@ of a product and a value of the accumulator's format, ``rest`` of sums of two su
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from typing import Any
 
@@ -15,24 +14,16 @@ import numpy as np
 from hwsim_kernels._jit import inlined, kernel
 from hwsim_kernels.float64 import (
     CHEAP,
-    DOMINATED,
-    FULL,
-    LARGEST,
     NONE,
     OVERFLOW,
-    PARTIAL,
-    PRODUCT_OVERFLOW,
-    UNDERFLOW,
-    finite_bits,
-    lost_term,
+    also,
+    count_up,
+    counted_sum,
+    masses,
+    no_tally,
+    product,
 )
-from hwsim_kernels.rounding64 import STICKY, add_round, limit, to_grid
-
-
-@inlined
-def beyond(r, s, g):
-    """Whether a finite sum s, rounded to r, overflowed."""
-    return ((r > g.largest) | (r < g.lowest)) & (abs(s) < math.inf)
+from hwsim_kernels.rounding64 import STICKY, add_round, beyond, to_format
 
 
 @inlined
@@ -42,54 +33,6 @@ def rest(x, y, g, sums, mode):
     return z, beyond(r, s, g)
 
 
-@inlined
-def product(x, y, zero_add, h, mode, rounded):
-    """(the addend, whether it overflowed): x·y, or R(x·y) in the product's format."""
-    p = x * y + zero_add
-    if not rounded:
-        return p, False
-    u = to_grid(p, h, mode)
-    return limit(u, p, h, False), beyond(u, p, h)
-
-
-@inlined
-def judged(acc, p, step, g):
-    """(overflow, full, partial, inexact) of a step (y, s, e, z, r); the last three of one that is
-    finite and does not overflow."""
-    y, s, e, _, r = step
-    over = beyond(r, s, g)
-    regular = (abs(s) < math.inf) & (not over)
-    moved = y != acc
-    inexact = (y != s) | (e != 0.0)
-    full, partial = (p != 0.0) & (not moved) & regular, moved & inexact & regular
-    return np.int64(over), np.int64(full), np.int64(partial), inexact & regular
-
-
-@inlined
-def dominates(acc, p, step, g, mode):
-    """Whether y is what p alone would have given, and neither is zero."""
-    alone = limit(to_grid(p, g, mode), p, g, False)
-    return (acc != 0.0) & (p != 0.0) & (step[0] == alone)
-
-
-@inlined
-def underflows(step, g):
-    """Whether an inexact sum lies under the smallest normal value."""
-    y, s, e, z, _ = step
-    small = (z != 0.0) & (abs(z) < g.smallest_normal)
-    return np.int64(small & ((y != s) | (e != 0.0)))
-
-
-@inlined
-def masses(p, step):
-    """(lost, mass) of a step; nothing of one that is not finite."""
-    y, s, e, _, _ = step
-    usable = (abs(s) < math.inf) & (abs(y) < math.inf)
-    # Computed first and chosen then: a branch would not vectorise.
-    term, addend = lost_term(y, s, e), abs(p)
-    return (term if usable else 0.0), (addend if usable else 0.0)
-
-
 @cache
 def kahan_kernel(first: int, sums: int, mode: int, rounded: bool, level: int) -> Any:
     """T ← T + a·b over k by Kahan's sum, for a tile."""
@@ -97,48 +40,31 @@ def kahan_kernel(first: int, sums: int, mode: int, rounded: bool, level: int) ->
     @kernel
     def kahan(a, b, tile, flags, counts, lost, mass, g, h, zero_add):
         # a (m, k), b (k, n), tile and flags (m, n); g the sum's grid, h the product's.
-        n = b.shape[1]
-        too_much = np.empty(n)
+        columns, rule = b.shape[1], (g, mode, False)
+        too_much = np.empty(columns)
         for i in range(a.shape[0]):
             too_much[:] = 0.0
             for k in range(a.shape[1]):
                 x = a[i, k]
-                full, partial, dominated = np.int64(0), np.int64(0), np.int64(0)
-                overflow, underflow, products = np.int64(0), np.int64(0), np.int64(0)
-                largest = counts[LARGEST]
-                for j in range(n):
+                n = no_tally(counts)
+                for j in range(columns):
                     acc = tile[i, j]
-                    p, struck = product(x, b[k, j], zero_add, h, mode, rounded)
+                    p, struck = product(x, b[k, j], zero_add, h, mode, False, rounded)
                     y, first_over = rest(p, -too_much[j], g, first, mode)
                     step = add_round(acc, y, g, sums, mode, False)
                     u, third = rest(step[0], -acc, g, sums, mode)
                     too_much[j], fourth = rest(u, -y, g, sums, mode)
                     tile[i, j] = step[0]
                     if level > NONE:
-                        over, kept, some, inexact = judged(acc, y, step, g)
-                        overs = over + np.int64(first_over) + np.int64(third) + np.int64(fourth)
-                        overflow += overs
-                        products += np.int64(struck)
-                        flags[i, j] |= np.int64((overs > 0) | struck)
-                        full += kept
-                        partial += some
+                        n, over = counted_sum(n, acc, y, step, rule, level)
+                        others = np.int64(first_over) + np.int64(third) + np.int64(fourth)
+                        n = also(n, others, struck)
+                        flags[i, j] |= np.int64((others > 0) | over | struck)
                     if level > CHEAP:
-                        alone = dominates(acc, y, step, g, mode)
-                        dominated += np.int64(alone & inexact)
-                        underflow += underflows(step, g)
-                        largest = max(largest, finite_bits(step[0]))
                         term, size = masses(y, step)
                         lost[i, j] += term
                         mass[i, j] += size
-                if level > NONE:
-                    counts[FULL] += full
-                    counts[PARTIAL] += partial
-                    counts[OVERFLOW] += overflow
-                    counts[PRODUCT_OVERFLOW] += products
-                if level > CHEAP:
-                    counts[DOMINATED] += dominated
-                    counts[UNDERFLOW] += underflow
-                    counts[LARGEST] = largest
+                count_up(n, counts, level)
 
     return kahan
 
@@ -146,10 +72,9 @@ def kahan_kernel(first: int, sums: int, mode: int, rounded: bool, level: int) ->
 @inlined
 def two_words(p, g, first, mode):
     """(R(p), its error, overflows) of an exact product."""
-    u = to_grid(p, g, mode)
-    upper = limit(u, p, g, False)
-    lower, over = rest(p, -upper, g, first, mode)
-    return upper, lower, np.int64(beyond(u, p, g)) + np.int64(over)
+    upper, over1 = to_format(p, g, mode, False)
+    lower, over2 = rest(p, -upper, g, first, mode)
+    return upper, lower, np.int64(over1) + np.int64(over2)
 
 
 @inlined
@@ -179,18 +104,16 @@ def double_word_kernel(first: int, sums: int, mode: int, rounded: bool, level: i
 
     @kernel
     def double_word(a, b, tile, flags, counts, lost, mass, g, h, last, outer, zero_add):
-        n = b.shape[1]
-        low = np.empty(n)
+        columns, rule = b.shape[1], (g, mode, False)
+        low = np.empty(columns)
         for i in range(a.shape[0]):
             low[:] = 0.0
             for k in range(a.shape[1]):
                 x = a[i, k]
-                full, partial, dominated = np.int64(0), np.int64(0), np.int64(0)
-                overflow, underflow, products = np.int64(0), np.int64(0), np.int64(0)
-                largest = counts[LARGEST]
-                for j in range(n):
+                n = no_tally(counts)
+                for j in range(columns):
                     acc = tile[i, j]
-                    exact, struck = product(x, b[k, j], zero_add, h, mode, rounded)
+                    exact, struck = product(x, b[k, j], zero_add, h, mode, False, rounded)
                     p, r, of_product = two_words(exact, g, first, mode)
                     step = add_round(acc, p, g, sums, mode, False)
                     e, of_sum = two_sum(acc, p, step[0], g, sums, mode)
@@ -200,32 +123,17 @@ def double_word_kernel(first: int, sums: int, mode: int, rounded: bool, level: i
                     tile[i, j] = upper
                     low[j] = lower
                     if level > NONE:
-                        over, kept, some, inexact = judged(acc, p, step, g)
-                        overs = over + of_product + of_sum + of_words
-                        overs += np.int64(over1) + np.int64(over2)
-                        overflow += overs
-                        products += np.int64(struck)
-                        flags[i, j] |= np.int64((overs > 0) | struck)
-                        full += kept
-                        partial += some
+                        n, over = counted_sum(n, acc, p, step, rule, level)
+                        others = of_product + of_sum + of_words
+                        others += np.int64(over1) + np.int64(over2)
+                        n = also(n, others, struck)
+                        flags[i, j] |= np.int64((others > 0) | over | struck)
                     if level > CHEAP:
-                        alone = dominates(acc, p, step, g, mode)
-                        dominated += np.int64(alone & inexact)
-                        underflow += underflows(step, g)
-                        largest = max(largest, finite_bits(step[0]))
                         term, size = masses(p, step)
                         lost[i, j] += term
                         mass[i, j] += size
-                if level > NONE:
-                    counts[FULL] += full
-                    counts[PARTIAL] += partial
-                    counts[OVERFLOW] += overflow
-                    counts[PRODUCT_OVERFLOW] += products
-                if level > CHEAP:
-                    counts[DOMINATED] += dominated
-                    counts[UNDERFLOW] += underflow
-                    counts[LARGEST] = largest
-            for j in range(n):
+                count_up(n, counts, level)
+            for j in range(columns):
                 y, over = rest(tile[i, j], low[j], last, STICKY, mode)
                 tile[i, j] = y
                 if level > NONE:

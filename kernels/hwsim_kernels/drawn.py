@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim_kernels._jit import helper, kernel
-from hwsim_kernels.rounding64 import limit
+from hwsim_kernels.rounding64 import beyond, limit
 
 RULE_A, RULE_B, RULE_C = range(3)
 ONE = np.int64(1)
@@ -65,7 +65,7 @@ def round_drawn(x, draws, out, flags, cuts, g):
         v = np.float64(x[i])
         r = cut(abs(v), draws[i], cuts)
         r = math.copysign(0.0 if r < g.smallest else r, v)
-        struck = ((r > g.largest) | (r < g.lowest)) & (abs(v) < math.inf)
+        struck = beyond(r, v, g)
         over += np.int64(struck)
         if flags.shape[0]:
             flags[i] |= np.uint8(struck)

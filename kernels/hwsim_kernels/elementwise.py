@@ -7,44 +7,34 @@ are float32 where the format leaves room for C, else float64.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
-
 from hwsim_kernels._jit import kernel
+from hwsim_kernels.lanes import CODED, conversion, in_all_lanes
 from hwsim_kernels.scalars import Grid64
 from hwsim_kernels.vectors import (
-    FLOATS,
-    I64,
     Vector,
     absolute,
     bits,
-    counted_loop,
     floats,
     maximum,
     minimum,
-    population,
     select,
     shifted,
     shifted_left,
     sign_mask,
-    splat,
-    widened,
 )
 
-LANES = 16
 INFINITY, NAN = float("inf"), float("nan")
 EXPONENT = {32: 0x7F800000, 64: 0x7FF0000000000000}
 
 # Fields of `Grid64` that hold integers.
 WHOLE = frozenset({"floor_bits", "cap_bits", "magic_bits", "quantum_bits"})
-# Flags of a job: x is divided (in float64); codes are written; the rounding is not rne; lanes are
-# float32; the format has float32's own exponents, so that rounding is an addition to its bits.
-SCALED, CODED, DIRECTED, NARROW, NATURAL = 1, 2, 4, 8, 16
+# Further flags of a conversion: the rounding is not rne; the format has float32's own exponents, so
+# that rounding is an addition to its bits.
+DIRECTED, NATURAL = 8, 16
 
 
 class Layout(NamedTuple):
@@ -118,41 +108,16 @@ def encoded(y: Vector, f: Layout) -> Vector:
     return select(y.ne(y), f.nan_code, m)
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def convert_block(typing_context, flags, x, out, numbers, scale, start, stop):  # type: ignore[no-untyped-def]
-    """Convert elements LANES·start … LANES·stop − 1 of flat arrays; the number of NaN."""
-    if not isinstance(flags, types.IntegerLiteral):
-        return None
-    what = flags.literal_value
+def _rules(builder: Any, data: Any, flags: int) -> Callable[[Vector], tuple[Vector, Vector]]:
+    """What lanes become, values or codes, by numbers in memory; and whether they are NaN."""
+    count = len(Grid64._fields) - 1 + len(Layout._fields)
+    grid, layout = _named(in_all_lanes(builder, data, count))
 
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        kinds = signature.args
-        source, target, table = (
-            context.make_array(kind)(context, builder, value)
-            for kind, value in zip(kinds[1:4], values[1:4], strict=True)
-        )
-        numbers = [
-            splat(builder, builder.load(builder.gep(table.data, [I64(i)])), LANES)
-            for i in range(len(Grid64._fields) - 1 + len(Layout._fields))
-        ]
-        grid, layout = _named(numbers)
-        divisor = splat(builder, values[4], LANES)
+    def converted(v: Vector) -> tuple[Vector, Vector]:
+        y = limited(to_grid(v, grid, layout, flags), v, grid)
+        return encoded(y, layout) if flags & CODED else y, v.ne(v)
 
-        def body(i: Any, state: Any) -> list[Any]:
-            at = builder.mul(i, I64(LANES))
-            v = load_lanes(builder, source.data, at)
-            if not what & NARROW:
-                v = widened(v)
-            if what & SCALED:
-                v = Vector(builder, builder.fdiv(v.value, divisor.value))
-            y = limited(to_grid(v, grid, layout, what), v, grid)
-            result = encoded(y, layout).value if what & CODED else y.value
-            store_lanes(builder, result, target.data, at)
-            return [builder.add(state[0], population(v.ne(v)))]
-
-        return counted_loop(builder, values[5], values[6], [I64(0)], body)[0]
-
-    return types.int64(flags, x, out, numbers, scale, start, stop), codegen
+    return converted
 
 
 def _named(numbers: list[Vector]) -> tuple[Grid64, Layout]:
@@ -166,30 +131,7 @@ def _named(numbers: list[Vector]) -> tuple[Grid64, Layout]:
     return Grid64(**found, minus_zero=False), Layout(**layout)
 
 
-def load_lanes(builder: Any, data: Any, at: Any) -> Vector:
-    """LANES elements of an array from ``at`` on."""
-    element = data.type.pointee
-    kind = ir.VectorType(element, LANES)
-    pointer = builder.bitcast(builder.gep(data, [at]), kind.as_pointer())
-    return Vector(builder, builder.load(pointer, align=1))
-
-
-def store_lanes(builder: Any, value: Any, data: Any, at: Any) -> None:
-    """Write lanes in the array's own element, which holds them."""
-    element = data.type.pointee
-    kind = ir.VectorType(element, LANES)
-    if kind != value.type:
-        whole = isinstance(element, ir.IntType)
-        wider = element == FLOATS[64] or (whole and element.width > value.type.element.width)
-        change = {
-            (False, False): builder.fptrunc,
-            (False, True): builder.fpext,
-            (True, False): builder.trunc,
-            (True, True): builder.zext,
-        }[whole, wider]
-        value = change(value, kind)
-    pointer = builder.bitcast(builder.gep(data, [at]), kind.as_pointer())
-    builder.store(value, pointer, align=1)
+convert_lanes = conversion(_rules)
 
 
 @cache
@@ -202,16 +144,7 @@ def convert_kernel(flags: int) -> Any:
 
     @kernel
     def convert(x, out, numbers, scale):  # type: ignore[no-untyped-def]
-        whole = x.shape[0] // LANES
-        lost = convert_block(flags, x, out, numbers, scale, 0, whole)
-        rest = x.shape[0] - whole * LANES
-        if rest:
-            last = np.zeros(LANES, x.dtype)
-            last[:rest] = x[whole * LANES :]
-            end = np.empty(LANES, out.dtype)
-            lost += convert_block(flags, last, end, numbers, scale, 0, 1)
-            out[whole * LANES :] = end[:rest]
-        return lost
+        return convert_lanes(flags, x, out, numbers, scale)
 
     return convert
 

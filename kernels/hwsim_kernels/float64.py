@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim_kernels._jit import helper, kernel
-from hwsim_kernels.rounding64 import add_round, limit, to_grid, to_odd
+from hwsim_kernels._jit import helper, inlined, kernel
+from hwsim_kernels.rounding64 import add_round, beyond, limit, to_format, to_odd
 
 # Slots of the counts array.
 FULL, PARTIAL, DOMINATED, OVERFLOW, UNDERFLOW, PRODUCT_OVERFLOW, LARGEST = range(7)
@@ -51,6 +51,102 @@ def lost_term(y, s, e):
     return abs(d + to_odd(t, rest))
 
 
+class Tally(NamedTuple):
+    """Counts of a row on their way to the slots of ``counts``: in registers, int64."""
+
+    full: int
+    partial: int
+    dominated: int
+    overflow: int
+    underflow: int
+    products: int
+    largest: int
+
+
+@inlined
+def no_tally(counts):
+    """Nothing counted yet."""
+    zero = np.int64(0)
+    return Tally(zero, zero, zero, zero, zero, zero, counts[LARGEST])
+
+
+@inlined
+def count_up(n, counts, level):
+    """Add a row's tally."""
+    if level > NONE:
+        counts[FULL] += n.full
+        counts[PARTIAL] += n.partial
+        counts[OVERFLOW] += n.overflow
+        counts[PRODUCT_OVERFLOW] += n.products
+    if level > CHEAP:
+        counts[DOMINATED] += n.dominated
+        counts[UNDERFLOW] += n.underflow
+        counts[LARGEST] = n.largest
+
+
+@inlined
+def counted(n, step, over, alone, tiny, level):
+    """The tally n after a step (acc, p, y, s, e): y = R(acc + p), and s + e the exact sum.
+
+    over : whether y overflowed.  alone : R(p).  tiny : whether the sum lies under the smallest
+    normal value.
+    """
+    acc, p, y, s, e = step
+    regular = (abs(s) < math.inf) & (not over)
+    moved = y != acc
+    inexact = (y != s) | (e != 0.0)
+    dominated, underflow, largest = n.dominated, n.underflow, n.largest
+    if level > CHEAP:
+        taken = (acc != 0.0) & (p != 0.0) & (y == alone)
+        dominated += np.int64(taken & inexact & regular)
+        underflow += np.int64(tiny & inexact)
+        largest = max(largest, finite_bits(y))
+    return Tally(
+        n.full + np.int64((p != 0.0) & (not moved) & regular),
+        n.partial + np.int64(moved & inexact & regular),
+        dominated,
+        n.overflow + np.int64(over),
+        underflow,
+        n.products,
+        largest,
+    )
+
+
+@inlined
+def also(n, overflows, products):
+    """The tally n and what overflowed beside sums."""
+    overflow, struck = n.overflow + overflows, n.products + np.int64(products)
+    return Tally(n.full, n.partial, n.dominated, overflow, n.underflow, struck, n.largest)
+
+
+@inlined
+def counted_sum(n, acc, p, found, rule, level):
+    """(the tally n after a step of `add_round`, which found (y, s, e, x, r); whether y overflowed);
+    ``rule`` = (g, mode, wraps)."""
+    y, s, e, x, r = found
+    g = rule[0]
+    over, tiny = beyond(r, s, g), (x != 0.0) & (abs(x) < g.smallest_normal)
+    alone, _ = to_format(p, *rule)
+    return counted(n, (acc, p, y, s, e), over, alone, tiny, level), over
+
+
+@inlined
+def masses(p, found):
+    """(lost, mass) of a step (y, s, e, …); nothing of one that is not finite."""
+    y, s, e, _, _ = found
+    usable = (abs(s) < math.inf) & (abs(y) < math.inf)
+    # Computed first and chosen then: a branch would not vectorise.
+    term, addend = lost_term(y, s, e), abs(p)
+    return (term if usable else 0.0), (addend if usable else 0.0)
+
+
+@inlined
+def product(x, y, zero_add, h, mode, wraps, rounded):
+    """(the addend, whether it overflowed): x·y, or R(x·y) in the product's format."""
+    p = x * y + zero_add
+    return to_format(p, h, mode, wraps) if rounded else (p, False)
+
+
 @cache
 def mac_kernel(sums: int, mode: int, wraps: bool, rounded: bool, level: int) -> Any:
     """T ← R(T + a·b) over k, for a tile: the kernel for these loop-invariant choices."""
@@ -61,56 +157,21 @@ def mac_kernel(sums: int, mode: int, wraps: bool, rounded: bool, level: int) -> 
         for i in range(a.shape[0]):
             for k in range(a.shape[1]):
                 x = a[i, k]
-                full = np.int64(0)
-                partial = np.int64(0)
-                dominated = np.int64(0)
-                overflow = np.int64(0)
-                underflow = np.int64(0)
-                products = np.int64(0)
-                largest = counts[LARGEST]
+                n = no_tally(counts)
                 for j in range(b.shape[1]):
-                    p = x * b[k, j] + zero_add
-                    hit = False
-                    if rounded:
-                        u = to_grid(p, h, mode)
-                        if level > NONE:
-                            hit = ((u > h.largest) | (u < h.lowest)) & (abs(p) < math.inf)
-                            products += np.int64(hit)
-                        p = limit(u, p, h, wraps)
+                    p, struck = product(x, b[k, j], zero_add, h, mode, wraps, rounded)
                     acc = tile[i, j]
-                    y, s, e, z, r = add_round(acc, p, g, sums, mode, wraps)
-                    tile[i, j] = y
+                    found = add_round(acc, p, g, sums, mode, wraps)
+                    tile[i, j] = found[0]
                     if level > NONE:
-                        over = ((r > g.largest) | (r < g.lowest)) & (abs(s) < math.inf)
-                        overflow += np.int64(over)
-                        flags[i, j] |= np.int64(over | hit)
-                        judged = (abs(s) < math.inf) & (not over)
-                        moved = y != acc
-                        inexact = (y != s) | (e != 0.0)
-                        full += np.int64((p != 0.0) & (not moved) & judged)
-                        partial += np.int64(moved & inexact & judged)
+                        n, over = counted_sum(n, acc, p, found, (g, mode, wraps), level)
+                        n = also(n, 0, struck)
+                        flags[i, j] |= np.int64(over | struck)
                     if level > CHEAP:
-                        alone = limit(to_grid(p, g, mode), p, g, wraps)
-                        taken = (acc != 0.0) & (p != 0.0) & (y == alone)
-                        dominated += np.int64(taken & inexact & judged)
-                        small = (z != 0.0) & (abs(z) < g.smallest_normal)
-                        underflow += np.int64(small & inexact)
-                        largest = max(largest, finite_bits(y))
-                        usable = (abs(s) < math.inf) & (abs(y) < math.inf)
-                        # Computed first and chosen then: a branch would not vectorise.
-                        term = lost_term(y, s, e)
-                        addend = abs(p)
-                        lost[i, j] += term if usable else 0.0
-                        mass[i, j] += addend if usable else 0.0
-                if level > NONE:
-                    counts[FULL] += full
-                    counts[PARTIAL] += partial
-                    counts[OVERFLOW] += overflow
-                    counts[PRODUCT_OVERFLOW] += products
-                if level > CHEAP:
-                    counts[DOMINATED] += dominated
-                    counts[UNDERFLOW] += underflow
-                    counts[LARGEST] = largest
+                        term, size = masses(p, found)
+                        lost[i, j] += term
+                        mass[i, j] += size
+                count_up(n, counts, level)
 
     return mac
 
@@ -122,26 +183,15 @@ def merge_kernel(sums: int, mode: int, wraps: bool, level: int) -> Any:
     @kernel
     def merge(total, tile, flags, counts, g):
         for i in range(total.shape[0]):
+            n = no_tally(counts)
             for j in range(total.shape[1]):
-                acc = total[i, j]
-                p = tile[i, j]
-                y, s, e, z, r = add_round(acc, p, g, sums, mode, wraps)
-                total[i, j] = y
+                acc, p = total[i, j], tile[i, j]
+                found = add_round(acc, p, g, sums, mode, wraps)
+                total[i, j] = found[0]
                 if level > NONE:
-                    over = ((r > g.largest) | (r < g.lowest)) & (abs(s) < math.inf)
-                    judged = (abs(s) < math.inf) & (not over)
-                    inexact = (y != s) | (e != 0.0)
+                    n, over = counted_sum(n, acc, p, found, (g, mode, wraps), level)
                     flags[i, j] |= np.int64(over)
-                    counts[OVERFLOW] += np.int64(over)
-                    counts[FULL] += np.int64((p != 0.0) & (y == acc) & judged)
-                    counts[PARTIAL] += np.int64((y != acc) & inexact & judged)
-                if level > CHEAP:
-                    alone = limit(to_grid(p, g, mode), p, g, wraps)
-                    taken = (acc != 0.0) & (p != 0.0) & (y == alone)
-                    counts[DOMINATED] += np.int64(taken & inexact & judged)
-                    small = (z != 0.0) & (abs(z) < g.smallest_normal)
-                    counts[UNDERFLOW] += np.int64(small & inexact)
-                    counts[LARGEST] = max(counts[LARGEST], finite_bits(y))
+            count_up(n, counts, level)
 
     return merge
 
@@ -154,12 +204,11 @@ def round_array(x, out, overflowed, g, mode, wraps):
     """
     total = np.int64(0)
     for i in range(x.shape[0]):
-        r = to_grid(x[i], g, mode)
-        over = ((r > g.largest) | (r < g.lowest)) & (abs(x[i]) < math.inf)
+        y, over = to_format(x[i], g, mode, wraps)
         total += np.int64(over)
         if overflowed.shape[0]:
             overflowed[i] |= np.uint8(over)
-        out[i] = limit(r, x[i], g, wraps)
+        out[i] = y
     return total
 
 

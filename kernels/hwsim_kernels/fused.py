@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwsim_kernels._jit import helper, kernel
+from hwsim_kernels._jit import helper, inlined, kernel
 from hwsim_kernels.float64 import LARGEST, OVERFLOW, finite_bits
-from hwsim_kernels.rounding64 import exact_sum, limit, to_grid, to_odd
+from hwsim_kernels.rounding64 import exact_sum, to_format, to_odd
 
 LANES = 64
 NO_EXPONENT = -16_000  # below every exponent; two of them fit int16
@@ -89,6 +89,22 @@ def pack_columns(x, places, size, emin, zero, out, exponents, starts):
             starts[block, j] = zero if found[j] else NO_EXPONENT
 
 
+# --- rows of sums ---------------------------------------------------------------------------------
+@inlined
+def round_row(totals, special, i, out, grid, mode):
+    """Row i of ``out`` = (sums, flags, counts) ← R(totals), or what is not finite: ``special``."""
+    s, flags, counts = out
+    found, largest = np.int64(0), counts[LARGEST]
+    for j in range(LANES):
+        y, over = to_format(totals[j] + special[j], grid, mode, False)
+        s[i, j] = y
+        flags[i, j] |= np.int64(over)
+        found += np.int64(over)
+        largest = max(largest, finite_bits(y))
+    counts[OVERFLOW] += found
+    counts[LARGEST] = largest
+
+
 # --- sums of whole float64 numbers ----------------------------------------------------------------
 @helper
 def power64(exponent):
@@ -100,6 +116,34 @@ def power64(exponent):
 def whole(x, nearest):
     """x toward zero, or to nearest even."""
     return np.rint(x) if nearest else np.trunc(x)
+
+
+@inlined
+def align_row(s, i, top, numbers, sums):
+    """Row i as the first terms of ``sums`` = (scales, totals, what is not finite), aligned to E,
+    ``top`` being the largest exponents of the other terms."""
+    scale, total, special = sums
+    fraction, nearest = np.int64(numbers.fraction), numbers.nearest
+    zero, emin = np.int64(numbers.zero), np.int64(numbers.emin)
+    for j in range(LANES):
+        v = s[i, j]
+        finite = abs(v) < math.inf
+        own = max(np.int64(exponent64(v)), emin)
+        own = zero if v == 0.0 else own
+        own = own if finite else np.int64(NO_EXPONENT)
+        f = power64(fraction - max(top[j], own))
+        scale[j] = f
+        t = whole(v * f, nearest)
+        total[j] = t if finite else 0.0
+        special[j] = 0.0 if finite else v
+
+
+@inlined
+def rescale(total, scale):
+    """Totals as numbers again."""
+    for j in range(LANES):
+        power = np.int64(np.int64(2046 << 52) - np.float64(scale[j]).view(np.int64))
+        total[j] = total[j] * power.view(np.float64) + 0.0
 
 
 @cache
@@ -115,12 +159,11 @@ def general_kernel(mode: int) -> Any:
         columns, column_exponents, column_starts = b
         top = np.empty(LANES, np.int64)
         scale, total, special = np.empty(LANES), np.empty(LANES), np.empty(LANES)
-        fraction, lowest = np.int64(numbers.fraction), np.int64(numbers.lowest)
-        zero, emin, nearest = np.int64(numbers.zero), np.int64(numbers.emin), numbers.nearest
+        lowest, nearest = np.int64(numbers.lowest), numbers.nearest
         for block in range(first, last):
             start, stop = block * numbers.size, (block + 1) * numbers.size
             for i in range(s.shape[0]):
-                least = row_starts[i, block]
+                least = max(np.int64(row_starts[i, block]), lowest)
                 for j in range(LANES):
                     top[j] = max(column_starts[block, j], least)
                 for k in range(start, stop):
@@ -128,17 +171,7 @@ def general_kernel(mode: int) -> Any:
                     for j in range(LANES):
                         e = x + column_exponents[k, j]
                         top[j] = max(top[j], np.int64(e))
-                for j in range(LANES):
-                    v = s[i, j]
-                    finite = abs(v) < math.inf
-                    own = max(np.int64(exponent64(v)), emin)
-                    own = zero if v == 0.0 else own
-                    own = own if finite else np.int64(NO_EXPONENT)
-                    f = power64(fraction - max(max(top[j], own), lowest))
-                    scale[j] = f
-                    t = whole(v * f, nearest)
-                    total[j] = t if finite else 0.0
-                    special[j] = 0.0 if finite else v
+                align_row(s, i, top, numbers, (scale, total, special))
                 for k in range(start, stop):
                     y = rows[i, k]
                     for j in range(LANES):
@@ -147,20 +180,8 @@ def general_kernel(mode: int) -> Any:
                         t = whole(p * scale[j], nearest)
                         total[j] += t if finite else 0.0
                         special[j] += 0.0 if finite else p
-                found = np.int64(0)
-                largest = counts[LARGEST]
-                for j in range(LANES):
-                    power = np.int64(np.int64(2046 << 52) - np.float64(scale[j]).view(np.int64))
-                    v = (total[j] * power.view(np.float64) + 0.0) + special[j]
-                    r = to_grid(v, grid, mode)
-                    over = ((r > grid.largest) | (r < grid.lowest)) & (abs(v) < math.inf)
-                    y = limit(r, v, grid, False)
-                    s[i, j] = y
-                    flags[i, j] |= np.int64(over)
-                    found += np.int64(over)
-                    largest = max(largest, finite_bits(y))
-                counts[OVERFLOW] += found
-                counts[LARGEST] = largest
+                rescale(total, scale)
+                round_row(total, special, i, (s, flags, counts), grid, mode)
 
     return blocks
 
@@ -194,19 +215,9 @@ def exact_kernel(mode: int) -> Any:
                         total[j] = t
                         error[j] += e
                         special[j] += 0.0 if finite else p
-                found = np.int64(0)
-                largest = counts[LARGEST]
                 for j in range(LANES):
                     t, e = exact_sum(total[j], error[j])
-                    v = (to_odd(t, e) + 0.0) + special[j]
-                    r = to_grid(v, grid, mode)
-                    over = ((r > grid.largest) | (r < grid.lowest)) & (abs(v) < math.inf)
-                    y = limit(r, v, grid, False)
-                    s[i, j] = y
-                    flags[i, j] |= np.int64(over)
-                    found += np.int64(over)
-                    largest = max(largest, finite_bits(y))
-                counts[OVERFLOW] += found
-                counts[LARGEST] = largest
+                    total[j] = to_odd(t, e) + 0.0
+                round_row(total, special, i, (s, flags, counts), grid, mode)
 
     return blocks

@@ -18,9 +18,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from hwsim_kernels._jit import kernel
-from hwsim_kernels.float64 import LARGEST, OVERFLOW, finite_bits
-from hwsim_kernels.fused import LANES, NO_EXPONENT, exponent64, power64, whole
-from hwsim_kernels.rounding64 import limit, to_grid
+from hwsim_kernels.fused import LANES, NO_EXPONENT, align_row, rescale, round_row, whole
 from hwsim_kernels.vectors import FLOATS, I64, Vector, counted_loop, fma, splat
 
 CUT = -1  # a mode beside those of `rounding64`
@@ -125,8 +123,7 @@ def grouped_kernel(mode: int) -> Any:
         columns, column_exponents = b
         sums, top = np.empty(LANES, rows.dtype), np.empty(LANES, np.int64)
         scale, total, special = np.empty(LANES), np.empty(LANES), np.empty(LANES)
-        fraction, lowest = np.int64(numbers.fraction), np.int64(numbers.lowest)
-        zero, emin, nearest = np.int64(numbers.zero), np.int64(numbers.emin), numbers.nearest
+        lowest, nearest = np.int64(numbers.lowest), numbers.nearest
         groups = numbers.size // width
         for block in range(first, last):
             start, stop = block * groups, (block + 1) * groups
@@ -137,17 +134,7 @@ def grouped_kernel(mode: int) -> Any:
                     for j in range(LANES):
                         e = x + column_exponents[g, j]
                         top[j] = max(top[j], np.int64(e))
-                for j in range(LANES):
-                    v = s[i, j]
-                    finite = abs(v) < math.inf
-                    own = max(np.int64(exponent64(v)), emin)
-                    own = zero if v == 0.0 else own
-                    own = own if finite else np.int64(NO_EXPONENT)
-                    f = power64(fraction - max(top[j], own))
-                    scale[j] = f
-                    t = whole(v * f, nearest)
-                    total[j] = t if finite else 0.0
-                    special[j] = 0.0 if finite else v
+                align_row(s, i, top, numbers, (scale, total, special))
                 for g in range(start, stop):
                     group_sums(rows, columns, sums, (i, g * width, (g + 1) * width))
                     for j in range(LANES):
@@ -159,26 +146,12 @@ def grouped_kernel(mode: int) -> Any:
                             finite = abs(p) < math.inf
                             total[j] += t if finite else 0.0
                             special[j] += 0.0 if finite else p
-                for j in range(LANES):
-                    power = np.int64(np.int64(2046 << 52) - np.float64(scale[j]).view(np.int64))
-                    total[j] = total[j] * power.view(np.float64) + 0.0
+                rescale(total, scale)
                 if plain:
                     for j in range(LANES):
                         v = np.float64(total[j]).view(np.int64) & np.int64(grid.mask)
                         s[i, j] = np.int64(v).view(np.float64)
                 else:
-                    found = np.int64(0)
-                    largest = counts[LARGEST]
-                    for j in range(LANES):
-                        v = total[j] + special[j]
-                        r = to_grid(v, grid, mode)
-                        over = ((r > grid.largest) | (r < grid.lowest)) & (abs(v) < math.inf)
-                        y = limit(r, v, grid, False)
-                        s[i, j] = y
-                        flags[i, j] |= np.int64(over)
-                        found += np.int64(over)
-                        largest = max(largest, finite_bits(y))
-                    counts[OVERFLOW] += found
-                    counts[LARGEST] = largest
+                    round_row(total, special, i, (s, flags, counts), grid, mode)
 
     return blocks

@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
@@ -31,6 +30,7 @@ from hwsim_kernels.float64 import (
     finite_bits,
     lost_term,
 )
+from hwsim_kernels.lanes import load_lanes, store_lanes
 from hwsim_kernels.posits import Posit, loaded, nearest_posit, to_posit, valued
 from hwsim_kernels.rounding64 import exact_sum, to_odd
 from hwsim_kernels.vectors import (
@@ -109,24 +109,15 @@ def run_block(typing_context, wide, a, row, b, column, tile, numbers):  # type: 
             scalar = builder.load(builder.gep(left.data, [builder.add(first, k)]))
             x = splat(builder, scalar, lanes)
             place = builder.add(builder.mul(k, stride), values[4])
-            y = lanes_of(builder, right.data, place, lanes)
+            y = load_lanes(builder, right.data, place, lanes)
             return [step(Vector(builder, state[0]), (x, y), q, is_wide).value]
 
-        start = lanes_of(builder, target.data, at, lanes)
+        start = load_lanes(builder, target.data, at, lanes)
         done = counted_loop(builder, I64(0), length, [start.value], body)[0]
-        pointer = builder.gep(target.data, [at])
-        kind = done.type.as_pointer()
-        builder.store(done, builder.bitcast(pointer, kind), align=1)
+        store_lanes(builder, done, target.data, at)
         return I64(0)
 
     return types.int64(wide, a, row, b, column, tile, numbers), codegen
-
-
-def lanes_of(builder: Any, data: Any, at: Any, lanes: int) -> Vector:
-    """``lanes`` elements of an array from ``at`` on."""
-    kind = ir.VectorType(data.type.pointee, lanes)
-    pointer = builder.bitcast(builder.gep(data, [at]), kind.as_pointer())
-    return Vector(builder, builder.load(pointer, align=1))
 
 
 @cache

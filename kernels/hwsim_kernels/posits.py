@@ -13,6 +13,7 @@ Limits: minpos and maxpos are normal floats, and codes to be encoded have no mor
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -22,27 +23,30 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from hwsim_kernels._jit import helper, inlined, kernel
-from hwsim_kernels.elementwise import EXPONENT, LANES, load_lanes, store_lanes
+from hwsim_kernels.elementwise import EXPONENT
+from hwsim_kernels.lanes import (
+    CODED,
+    LANES,
+    conversion,
+    in_all_lanes,
+    load_lanes,
+    store_lanes,
+    through,
+)
 from hwsim_kernels.vectors import (
     I64,
     Vector,
     bits,
-    counted_loop,
     floats,
     inverted,
     maximum,
     minimum,
-    population,
     select,
     shifted,
     shifted_left,
     sign_mask,
-    splat,
-    widened,
 )
 
-# Flags of a job: x is divided (in float64); codes are written; lanes are float32.
-SCALED, CODED, NARROW = 1, 2, 4
 NAN = float("nan")
 
 
@@ -145,87 +149,23 @@ def _is_nar(v: Vector) -> Vector:
     return (bits(v) & ~sign_mask(v.width)) >= EXPONENT[v.width]
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def posit_block(typing_context, flags, x, out, numbers, scale, start, stop):  # type: ignore[no-untyped-def]
-    """Convert elements LANES·start … LANES·stop − 1 of flat arrays; how many became NaR."""
-    if not isinstance(flags, types.IntegerLiteral):
-        return None
-    what = flags.literal_value
-
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        kinds = signature.args
-        source, target, table = (
-            context.make_array(kind)(context, builder, value)
-            for kind, value in zip(kinds[1:4], values[1:4], strict=True)
-        )
-        posit = loaded(builder, table.data, LANES)
-        divisor = splat(builder, values[4], LANES)
-
-        def body(i: Any, state: Any) -> list[Any]:
-            at = builder.mul(i, I64(LANES))
-            v = load_lanes(builder, source.data, at)
-            if not what & NARROW:
-                v = widened(v)
-            if what & SCALED:
-                v = Vector(builder, builder.fdiv(v.value, divisor.value))
-            y = to_posit(v, posit)
-            result = encoded(y, v, posit) if what & CODED else valued(y, v, posit)
-            store_lanes(builder, result.value, target.data, at)
-            return [builder.add(state[0], population(_is_nar(v)))]
-
-        return counted_loop(builder, values[5], values[6], [I64(0)], body)[0]
-
-    return types.int64(flags, x, out, numbers, scale, start, stop), codegen
-
-
-@intrinsic
-def decode_block(typing_context, codes, out, numbers, start, stop):  # type: ignore[no-untyped-def]
-    """Decode elements LANES·start … LANES·stop − 1 of flat arrays; 0."""
-    width = out.dtype.bitwidth
-
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        source, target, table = (
-            context.make_array(kind)(context, builder, value)
-            for kind, value in zip(signature.args[:3], values[:3], strict=True)
-        )
-        posit = loaded(builder, table.data, LANES)
-
-        def body(i: Any, state: Any) -> list[Any]:
-            at = builder.mul(i, I64(LANES))
-            code = load_lanes(builder, source.data, at)
-            wide = ir.VectorType(ir.IntType(width), LANES)
-            if code.width != width:
-                change = builder.zext if code.width < width else builder.trunc
-                code = Vector(builder, change(code.value, wide))
-            store_lanes(builder, floats(decoded(code, posit)).value, target.data, at)
-            return list(state)
-
-        return counted_loop(builder, values[3], values[4], [I64(0)], body)[0]
-
-    return types.int64(codes, out, numbers, start, stop), codegen
-
-
-@kernel
-def decode_posits(codes, out, numbers):  # type: ignore[no-untyped-def]
-    """out ← the values of codes: flat arrays, unsigned integers and float32 or float64.
-
-    numbers : the fields of `Posit`, as wide as out's elements."""
-    whole = codes.shape[0] // LANES
-    decode_block(codes, out, numbers, 0, whole)
-    rest = codes.shape[0] - whole * LANES
-    if rest:
-        last = np.zeros(LANES, codes.dtype)
-        last[:rest] = codes[whole * LANES :]
-        end = np.empty(LANES, out.dtype)
-        decode_block(last, end, numbers, 0, 1)
-        out[whole * LANES :] = end[:rest]
-
-
-def loaded(builder: Any, data: Any, lanes: int) -> Posit:
+def loaded(builder: Any, data: Any, lanes: int = LANES) -> Posit:
     """The fields of a `Posit`, each in all lanes, from an array of integers."""
-    places = range(len(Posit._fields))
-    scalars = (builder.load(builder.gep(data, [ir.Constant(I64, i)])) for i in places)
-    return Posit(*(splat(builder, scalar, lanes) for scalar in scalars))  # type: ignore[arg-type]
+    return Posit(*in_all_lanes(builder, data, len(Posit._fields), lanes))  # type: ignore[arg-type]
+
+
+def _rules(builder: Any, data: Any, flags: int) -> Callable[[Vector], tuple[Vector, Vector]]:
+    """What lanes become, values or codes, by numbers in memory; and whether that is NaR."""
+    q = loaded(builder, data)
+
+    def converted(v: Vector) -> tuple[Vector, Vector]:
+        y = to_posit(v, q)
+        return encoded(y, v, q) if flags & CODED else valued(y, v, q), _is_nar(v)
+
+    return converted
+
+
+convert_lanes = conversion(_rules)
 
 
 @cache
@@ -238,18 +178,42 @@ def convert_kernel(flags: int) -> Any:
 
     @kernel
     def convert(x, out, numbers, scale):  # type: ignore[no-untyped-def]
-        whole = x.shape[0] // LANES
-        lost = posit_block(flags, x, out, numbers, scale, 0, whole)
-        rest = x.shape[0] - whole * LANES
-        if rest:
-            last = np.zeros(LANES, x.dtype)
-            last[:rest] = x[whole * LANES :]
-            end = np.empty(LANES, out.dtype)
-            lost += posit_block(flags, last, end, numbers, scale, 0, 1)
-            out[whole * LANES :] = end[:rest]
-        return lost
+        return convert_lanes(flags, x, out, numbers, scale)
 
     return convert
+
+
+@intrinsic
+def decode_lanes(typing_context, codes, out, numbers):  # type: ignore[no-untyped-def]
+    """out ← the values of codes; 0."""
+    width = out.dtype.bitwidth
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        source, target, table = (
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args, values, strict=True)
+        )
+        posit = loaded(builder, table.data)
+
+        def body(codes: Any, out: Any, at: Any) -> Any:
+            code = load_lanes(builder, codes, at)
+            if code.width != width:
+                change = builder.zext if code.width < width else builder.trunc
+                code = code.like(change(code.value, ir.VectorType(ir.IntType(width), LANES)))
+            store_lanes(builder, floats(decoded(code, posit)).value, out, at)
+            return I64(0)
+
+        return through(builder, source, target, body)
+
+    return types.int64(codes, out, numbers), codegen
+
+
+@kernel
+def decode_posits(codes, out, numbers):  # type: ignore[no-untyped-def]
+    """out ← the values of codes: flat arrays, unsigned integers and float32 or float64.
+
+    numbers : the fields of `Posit`, as wide as out's elements."""
+    decode_lanes(codes, out, numbers)
 
 
 # --- draws: scalars of 64 bits --------------------------------------------------------------------

@@ -19,8 +19,18 @@ from hwsim_kernels.bignum import (
     special,
 )
 from hwsim_kernels.float64 import ALL, LARGEST, NONE, OVERFLOW
-from hwsim_kernels.project import NO_DRAW, exact, pack, project, to_float, unpack
-from hwsim_kernels.wide import IN_SUM, INNER, OUTER, Tallies, addend, begin, next_draw
+from hwsim_kernels.project import exact, pack, project, to_float, unpack
+from hwsim_kernels.wide import (
+    IN_SUM,
+    INNER,
+    OUTER,
+    addend,
+    load,
+    next_draw,
+    no_tallies,
+    origin,
+    start,
+)
 
 # The lowest bit of any normalised product lies 189 places under 2^-2148, the least product of two
 # float64; the largest is under 2^2048, and 2^31 of them under 2^2079.
@@ -120,7 +130,7 @@ def total(a, b, c, unit, register, into):
     formats, m = unit
     digits = register.digits
     digits[:] = 0
-    x = exact(unpack(c, formats[OUTER].holds, formats[OUTER].floor))
+    x = load(c, formats[OUTER])
     wild = special(np.int64(ZERO), False)
     pluses = minuses = zeros = True
     for k in range(-1, a.shape[0]):
@@ -152,7 +162,7 @@ def total(a, b, c, unit, register, into):
 @kernel
 def exact_sums(a, b, c, out, flags, counts, formats, m, rows, columns):
     """out ← R(c + Σ a·b), one rounding: arrays and result as in `wide.mac`."""
-    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
+    into = no_tallies(counts)
     t = formats[INNER]
     # On a circle only the bits up to 64 above the step matter, and those that round.
     top_bit = t.floor + 96 if t.wraps else EVERY_BIT
@@ -162,12 +172,9 @@ def exact_sums(a, b, c, out, flags, counts, formats, m, rows, columns):
             if a.shape[1] == 0:
                 out[i, j] = c[i, j]
                 continue
-            into.state[0] = 0
-            if m.draws.mask:
-                begin(rows[i] + columns[j], m, a.shape[1] * m.rounds_products, 1, into)
+            start(origin(i, j, rows, columns, m), a.shape[1], 1, m, into)
             s, cut = total(a[i], b[j], c[i, j], (formats, m), register, into)
-            draw = next_draw(m, INNER, into) if m.draws.mask else NO_DRAW
-            value, over, _, refused = project(s, t, draw)
+            value, over, _, refused = project(s, t, next_draw(m, INNER, into))
             over |= cut
             if refused:
                 into.state[1] = IN_SUM
@@ -184,8 +191,7 @@ def exact_sums(a, b, c, out, flags, counts, formats, m, rows, columns):
 @kernel
 def outside(a, b, c, formats, m):
     """Outputs whose exact c + Σ a·b is finite and outside the outer format's range."""
-    nothing = np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64)
-    into = Tallies(np.zeros((2, 1), np.int64), *nothing)
+    into = no_tallies(np.zeros((2, 1), np.int64))
     register = Register(np.empty(DIGITS, np.int64), False, EVERY_BIT)
     found = np.int64(0)
     t = formats[OUTER]

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from hwsim_kernels._jit import helper
+from hwsim_kernels._jit import helper, inlined
 
 EXPONENT = np.int64(0x7FF0000000000000)
 ONE = np.int64(1)
@@ -91,6 +91,19 @@ def limit(r, x, g, wraps):
     y = g.over_neg if r < g.lowest else y
     y = g.inf_pos if x == math.inf else y
     return g.inf_neg if x == -math.inf else y
+
+
+@helper
+def beyond(r, x, g):
+    """Whether a finite x, rounded to r, overflows."""
+    return ((r > g.largest) | (r < g.lowest)) & (abs(x) < math.inf)
+
+
+@inlined
+def to_format(x, g, mode, wraps):
+    """(R(x) by the grid and its rule, whether it overflowed)."""
+    r = to_grid(x, g, mode)
+    return limit(r, x, g, wraps), beyond(r, x, g)
 
 
 # What is proved about the float64 sum s = fl(acc + p): it is exact; or rounding it again gives

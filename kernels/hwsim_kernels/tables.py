@@ -14,17 +14,14 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from hwsim_kernels._jit import kernel
-from hwsim_kernels.elementwise import LANES, load_lanes, store_lanes
+from hwsim_kernels.lanes import in_all_lanes, load_lanes, store_lanes, through
 from hwsim_kernels.vectors import (
-    I64,
     Vector,
-    counted_loop,
     maximum,
     minimum,
     population,
     select,
     shifted_left,
-    splat,
 )
 
 CHAINS = (4, 8, 16, 32)  # steps that every element is compared with, one after another
@@ -108,38 +105,31 @@ def _traced(x: Vector, f: Bits, how: int, tables: list[list[Vector]], rest: list
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def entries_block(typing_context, count, how, bits, out, steps, entries, fields, start, stop):  # type: ignore[no-untyped-def]
-    """Elements LANES·start … LANES·stop − 1; the number of NaN.  Traced, since a compiler left
-    alone takes vectors of half the width."""
+def chain_lanes(typing_context, count, how, bits, out, steps, entries, fields):  # type: ignore[no-untyped-def]
+    """The work of `chain_kernel`, traced: a compiler left alone takes vectors of half the width."""
     if not isinstance(count, types.IntegerLiteral) or not isinstance(how, types.IntegerLiteral):
         return None
     size, way = count.literal_value, how.literal_value
 
     def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
         source, target, *data = (
-            context.make_array(kind)(context, builder, value).data
-            for kind, value in zip(signature.args[2:7], values[2:7], strict=True)
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args[2:], values[2:], strict=True)
         )
-
-        def scalars(data: Any, count: int) -> list[Vector]:
-            places = (builder.gep(data, [I64(i)]) for i in range(count))
-            return [splat(builder, builder.load(place), LANES) for place in places]
-
-        tables = [scalars(data[0], size), scalars(data[1], size + 1)]
+        steps, entries, fields = (array.data for array in data)
+        tables = [in_all_lanes(builder, steps, size), in_all_lanes(builder, entries, size + 1)]
         numbers = len(Bits._fields) + (way == PERIODIC) * len(Octaves._fields)
-        fields = scalars(data[2], numbers)
-        f, rest = Bits(*fields[: len(Bits._fields)]), fields[len(Bits._fields) :]
+        known = in_all_lanes(builder, fields, numbers)
+        f, rest = Bits(*known[: len(Bits._fields)]), known[len(Bits._fields) :]
 
-        def body(i: Any, state: Any) -> list[Any]:
-            at = builder.mul(i, I64(LANES))
-            x = load_lanes(builder, source, at)
-            store_lanes(builder, _traced(x, f, way, tables, rest).value, target, at)
-            return [builder.add(state[0], population((x & f.magnitude) > f.infinite))]
+        def body(bits: Any, out: Any, at: Any) -> Any:
+            x = load_lanes(builder, bits, at)
+            store_lanes(builder, _traced(x, f, way, tables, rest).value, out, at)
+            return population((x & f.magnitude) > f.infinite)
 
-        return counted_loop(builder, values[7], values[8], [I64(0)], body)[0]
+        return through(builder, source, target, body)
 
-    whole = types.int64(count, how, bits, out, steps, entries, fields, start, stop)
-    return whole, codegen
+    return types.int64(count, how, bits, out, steps, entries, fields), codegen
 
 
 @cache
@@ -154,16 +144,7 @@ def chain_kernel(count: int, how: int) -> Any:
 
     @kernel
     def by_chain(bits, out, steps, entries, fields):  # type: ignore[no-untyped-def]
-        whole = bits.shape[0] // LANES
-        lost = entries_block(count, how, bits, out, steps, entries, fields, 0, whole)
-        rest = bits.shape[0] - whole * LANES
-        if rest:
-            last = np.zeros(LANES, bits.dtype)
-            last[:rest] = bits[whole * LANES :]
-            end = np.empty(LANES, out.dtype)
-            lost += entries_block(count, how, last, end, steps, entries, fields, 0, 1)
-            out[whole * LANES :] = end[:rest]
-        return lost
+        return chain_lanes(count, how, bits, out, steps, entries, fields)
 
     return by_chain
 

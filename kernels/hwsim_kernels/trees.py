@@ -8,7 +8,7 @@ bytes apart.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,12 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from hwsim_kernels._jit import helper, kernel
-from hwsim_kernels.elementwise import LANES, load_lanes, store_lanes
+from hwsim_kernels.lanes import LANES, in_all_lanes, load_lanes, store_lanes, through
 from hwsim_kernels.tables import Bits, shifted_down
 from hwsim_kernels.vectors import (
     I32,
     I64,
     Vector,
-    counted_loop,
     lane_values,
     picked,
     population,
@@ -139,8 +138,8 @@ def planes_of(words):  # type: ignore[no-untyped-def]
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def tree_block(typing_context, size, placed, bits, out, tables, fields, start, stop):  # type: ignore[no-untyped-def]
-    """Elements BYTE_LANES·start … BYTE_LANES·stop − 1; the number of NaN."""
+def tree_lanes(typing_context, size, placed, bits, out, tables, fields):  # type: ignore[no-untyped-def]
+    """The work of `tree_kernel`."""
     if not isinstance(size, types.IntegerLiteral) or not isinstance(placed, types.IntegerLiteral):
         return None
     count, no_entries = size.literal_value, placed.literal_value
@@ -149,35 +148,27 @@ def tree_block(typing_context, size, placed, bits, out, tables, fields, start, s
         kinds = [*signature.args[2:4], *signature.args[4], signature.args[5]]
         arrays = [*values[2:4], *cgutils.unpack_tuple(builder, values[4]), values[5]]
         source, target, *data, numbers = (
-            context.make_array(kind)(context, builder, value).data
+            context.make_array(kind)(context, builder, value)
             for kind, value in zip(kinds, arrays, strict=True)
         )
-        steps, step_bytes, words, word_bytes = data
+        steps, step_bytes, words, word_bytes = (array.data for array in data)
         tree = _rows(builder, steps, count), _planes(builder, step_bytes, count // 2)
         entries = None
         if not no_entries:
             entries = _rows(builder, words, count), _planes(builder, word_bytes, count)
-        f = Bits(
-            *(
-                splat(builder, builder.load(builder.gep(numbers, [I64(i)])), LANES)
-                for i in range(len(Bits._fields))
-            )
-        )
+        f = Bits(*in_all_lanes(builder, numbers.data, len(Bits._fields)))
 
-        def body(i: Any, state: Any) -> list[Any]:
-            at = [builder.add(builder.mul(i, I64(BYTE_LANES)), I64(LANES * j)) for j in range(MANY)]
-            x = [load_lanes(builder, source, place) for place in at]
-            found = in_tree(x, f, tree, entries)
-            for y, place in zip(found, at, strict=True):
-                store_lanes(builder, y.value, target, place)
-            lost = state[0]
-            for v in x:
-                lost = builder.add(lost, population((v & f.magnitude) > f.infinite))
-            return [lost]
+        def body(bits: Any, out: Any, first: Any) -> Any:
+            at = [builder.add(first, I64(LANES * j)) for j in range(MANY)]
+            x = [load_lanes(builder, bits, place) for place in at]
+            for y, place in zip(in_tree(x, f, tree, entries), at, strict=True):
+                store_lanes(builder, y.value, out, place)
+            lost = [population((v & f.magnitude) > f.infinite) for v in x]
+            return reduce(builder.add, lost)
 
-        return counted_loop(builder, values[6], values[7], [I64(0)], body)[0]
+        return through(builder, source, target, body, BYTE_LANES)
 
-    return types.int64(size, placed, bits, out, tables, fields, start, stop), codegen
+    return types.int64(size, placed, bits, out, tables, fields), codegen
 
 
 def _rows(builder: Any, data: Any, count: int) -> Vectors:
@@ -188,11 +179,9 @@ def _planes(builder: Any, data: Any, count: int) -> Planes:
     """Of so many words, in pairs of vectors; none where there are too few, or no instruction."""
     if not BYTES or count % (2 * BYTE_LANES):
         return []
-    kind = ir.VectorType(ir.IntType(8), BYTE_LANES)
 
     def row(at: int) -> Any:
-        pointer = builder.bitcast(builder.gep(data, [I64(at)]), kind.as_pointer())
-        return builder.load(pointer, align=1)
+        return load_lanes(builder, data, I64(at), BYTE_LANES).value
 
     return [[row(t * count + i) for i in range(0, count, BYTE_LANES)] for t in range(4)]
 
@@ -206,15 +195,6 @@ def tree_kernel(size: int, placed: int) -> Any:
     @kernel
     def by_tree(bits, out, steps, entries, fields):  # type: ignore[no-untyped-def]
         tables = steps, planes_of(steps[size // 2 :]), entries, planes_of(entries)
-        whole = bits.shape[0] // BYTE_LANES
-        lost = tree_block(size, placed, bits, out, tables, fields, 0, whole)
-        rest = bits.shape[0] - whole * BYTE_LANES
-        if rest:
-            last = np.zeros(BYTE_LANES, bits.dtype)
-            last[:rest] = bits[whole * BYTE_LANES :]
-            end = np.empty(BYTE_LANES, out.dtype)
-            lost += tree_block(size, placed, last, end, tables, fields, 0, 1)
-            out[whole * BYTE_LANES :] = end[:rest]
-        return lost
+        return tree_lanes(size, placed, bits, out, tables, fields)
 
     return by_tree

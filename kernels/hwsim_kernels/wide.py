@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim_kernels._jit import inlined, kernel
+from hwsim_kernels._jit import helper, inlined, kernel
 from hwsim_kernels.bignum import FINITE, NOTHING, ZERO, add, equal, multiply, negated, smaller
 from hwsim_kernels.draws import Drawing, first_state, later, taken
 from hwsim_kernels.float64 import (
@@ -137,19 +137,12 @@ def count(addition, result, formats, m, where, into):
 
 @inlined
 def next_draw(m, where, into):
-    """The random bits of the next rounding; its number is used up."""
+    """The random bits of the next rounding, if there are any; its number is used up."""
+    if not m.draws.mask:
+        return NO_DRAW
     state = into.source[where]
     into.source[where] = later(state, 1, m.draws)
     return taken(state, m.draws)
-
-
-@inlined
-def begin(origin, m, products, steps, into):
-    """Put the three streams of an output at their first draws: products, then inner sums, outer."""
-    state = first_state(origin, m.draws)
-    into.source[PRODUCT] = state
-    into.source[INNER] = later(state, products, m.draws)
-    into.source[OUTER] = later(into.source[INNER], steps, m.draws)
 
 
 @inlined
@@ -157,7 +150,7 @@ def step(acc, p, formats, m, where, into):
     """R(acc + p)."""
     t = formats[where]
     s, whole = add(acc, p, m.down)
-    draw = next_draw(m, where, into) if m.draws.mask else NO_DRAW
+    draw = next_draw(m, where, into)
     value, over, inexact, refused = project(s, t, draw)
     if t.wraps:
         turned, far = circle(p, t)
@@ -171,19 +164,74 @@ def step(acc, p, formats, m, where, into):
 
 
 @inlined
+def rounded(x, formats, m, where, into):
+    """R(x) of an exact number, of which only an overflow counts."""
+    draw = next_draw(m, where, into)
+    value, over, _, refused = project(x, formats[where], draw)
+    if refused:
+        into.state[1] = IN_PRODUCT if where == PRODUCT else IN_SUM + where
+    if over:
+        into.state[0] = 1
+        if where == PRODUCT:
+            into.counts[INNER, PRODUCT_OVERFLOW] += 1
+        else:
+            into.counts[where, OVERFLOW] += 1
+    return value
+
+
+@inlined
 def addend(x, y, formats, m, into):
     """The product as it enters a sum."""
     p = multiply(x, y, m.sign_of_zero)
-    if not m.rounds_products:
-        return p
-    draw = next_draw(m, PRODUCT, into) if m.draws.mask else NO_DRAW
-    value, over, _, refused = project(p, formats[PRODUCT], draw)
-    if refused:
-        into.state[1] = IN_PRODUCT
-    if over:
-        into.counts[INNER, PRODUCT_OVERFLOW] += 1
-        into.state[0] = 1
-    return exact(value)
+    return exact(rounded(p, formats, m, PRODUCT, into)) if m.rounds_products else p
+
+
+# --- outputs --------------------------------------------------------------------------------------
+@inlined
+def no_tallies(counts):
+    """``counts``, and nothing yet."""
+    return Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
+
+
+@helper
+def origin(i, j, rows, columns, m):
+    """Where an output's draws come from, if there are any."""
+    return rows[i] + columns[j] if m.draws.mask else NO_DRAW
+
+
+@helper
+def start(origin, length, inner, m, into):
+    """Nothing has happened to an output yet: a sum of ``length`` products, of ``inner`` steps.  Its
+    streams are at their first draws: products, then inner sums, outer."""
+    into.sums[:] = 0.0
+    into.state[0] = 0
+    if m.draws.mask:
+        state = first_state(origin, m.draws)
+        into.source[PRODUCT] = state
+        into.source[INNER] = later(state, length * m.rounds_products, m.draws)
+        into.source[OUTER] = later(into.source[INNER], inner, m.draws)
+
+
+@helper
+def load(word, t):
+    """A packed value of a target's format, as an exact number."""
+    return exact(unpack(word, t.holds, t.floor))
+
+
+@helper
+def product(x, y, formats, m, into):
+    """The product of two operands' int64, as it enters a sum."""
+    left = unpack(x, m.a.holds, m.a.exponent)
+    return addend(left, unpack(y, m.b.holds, m.b.exponent), formats, m, into)
+
+
+@helper
+def finish(i, j, flags, lost, mass, m, into):
+    """What happened to an output."""
+    if m.level != NONE:
+        flags[i, j] = into.state[0]
+    if m.level == ALL:
+        lost[i, j], mass[i, j] = into.sums[0], into.sums[1]
 
 
 @kernel
@@ -193,31 +241,22 @@ def mac(a, b, c, out, flags, lost, mass, counts, formats, m, rows, columns):
     ``flags`` (uint8), ``lost`` and ``mass`` are (m, n); ``counts`` is (2, COUNTS); ``rows`` (m,)
     and ``columns`` (n,), uint64, say where draws come from (`hwsim_kernels.draws`).
     """
-    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
+    into = no_tallies(counts)
     nothing = exact((np.int64(ZERO), False, NOTHING, np.int64(0)))
     steps = a.shape[1]
     chunk = m.length if m.length > 0 else max(1, steps)
     for i in range(a.shape[0]):
         for j in range(b.shape[0]):
-            into.sums[:] = 0.0
-            into.state[0] = 0
-            if m.draws.mask:
-                begin(rows[i] + columns[j], m, steps * m.rounds_products, steps, into)
-            total = exact(unpack(c[i, j], formats[OUTER].holds, formats[OUTER].floor))
-            for start in range(0, steps, chunk):
+            start(origin(i, j, rows, columns, m), steps, steps, m, into)
+            total = load(c[i, j], formats[OUTER])
+            for first in range(0, steps, chunk):
                 t = nothing if m.length > 0 else total
-                for k in range(start, min(steps, start + chunk)):
-                    x = unpack(a[i, k], m.a.holds, m.a.exponent)
-                    y = unpack(b[j, k], m.b.holds, m.b.exponent)
-                    p = addend(x, y, formats, m, into)
+                for k in range(first, min(steps, first + chunk)):
+                    p = product(a[i, k], b[j, k], formats, m, into)
                     t = step(t, p, formats, m, INNER, into)
                 total = step(total, t, formats, m, OUTER, into) if m.length > 0 else t
             out[i, j] = pack(value_of(total), formats[OUTER])
-            if m.level != NONE:
-                flags[i, j] = into.state[0]
-            if m.level == ALL:
-                lost[i, j] = into.sums[0]
-                mass[i, j] = into.sums[1]
+            finish(i, j, flags, lost, mass, m, into)
     return into.state[1]
 
 

@@ -10,10 +10,19 @@ import numpy as np
 
 from hwsim_kernels._jit import helper, kernel
 from hwsim_kernels.bignum import add, negated
-from hwsim_kernels.float64 import OVERFLOW
-from hwsim_kernels.project import NO_DRAW, pack, project
-from hwsim_kernels.wide import IN_OUTER, IN_SUM, INNER, OUTER, Tallies, next_draw
-from hwsim_kernels.wide_orders import added, finish, load, origin, product, start
+from hwsim_kernels.project import pack
+from hwsim_kernels.wide import (
+    INNER,
+    OUTER,
+    finish,
+    load,
+    no_tallies,
+    origin,
+    product,
+    rounded,
+    start,
+)
+from hwsim_kernels.wide_orders import added
 
 KAHAN, DOUBLE_WORD = 4, 13  # roundings of a product
 
@@ -21,15 +30,7 @@ KAHAN, DOUBLE_WORD = 4, 13  # roundings of a product
 @helper
 def alone(x, formats, m, into):
     """R(x) of an exact number, packed; only an overflow counts."""
-    t = formats[INNER]
-    draw = next_draw(m, INNER, into) if m.draws.mask else NO_DRAW
-    value, over, _, refused = project(x, t, draw)
-    if refused:
-        into.state[1] = IN_SUM
-    if over:
-        into.counts[INNER, OVERFLOW] += 1
-        into.state[0] = 1
-    return pack(value, t)
+    return pack(rounded(x, formats, m, INNER, into), formats[INNER])
 
 
 @helper
@@ -48,7 +49,7 @@ def words(x, y, minus, formats, m, into):
 @kernel
 def kahan(a, b, c, out, flags, lost, mass, counts, formats, m, rows, columns):
     """Products enter a sum that gives back what it added too much."""
-    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
+    into = no_tallies(counts)
     t = formats[INNER]
     length = a.shape[1]
     for i in range(a.shape[0]):
@@ -82,7 +83,7 @@ def two_sum(h, p, formats, m, into):
 def double_words(a, b, c, out, flags, lost, mass, counts, formats, m, rows, columns):
     """Products enter a sum of two words; at last both are rounded to the format at OUTER, whose
     overflows are counted there."""
-    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
+    into = no_tallies(counts)
     t = formats[INNER]
     length = a.shape[1]
     for i in range(a.shape[0]):
@@ -99,13 +100,6 @@ def double_words(a, b, c, out, flags, lost, mass, counts, formats, m, rows, colu
                 z = words(h, s, True, formats, m, into)
                 low = words(w, z, True, formats, m, into)
             total = add(load(h, t), load(low, t), m.down)[0]
-            draw = next_draw(m, OUTER, into) if m.draws.mask else NO_DRAW
-            value, over, _, refused = project(total, formats[OUTER], draw)
-            if refused:
-                into.state[1] = IN_OUTER
-            if over:
-                into.counts[OUTER, OVERFLOW] += 1
-                into.state[0] = 1
-            out[i, j] = pack(value, formats[OUTER])
+            out[i, j] = pack(rounded(total, formats, m, OUTER, into), formats[OUTER])
             finish(i, j, flags, lost, mass, m, into)
     return into.state[1]

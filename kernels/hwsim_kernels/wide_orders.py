@@ -9,52 +9,24 @@ import numpy as np
 
 from hwsim_kernels._jit import helper, kernel
 from hwsim_kernels.bignum import add
-from hwsim_kernels.float64 import ALL, NONE
-from hwsim_kernels.project import NO_DRAW, exact, pack, unpack, value_of
-from hwsim_kernels.wide import INNER, OUTER, Tallies, addend, begin, step
-
-
-@helper
-def product(x, y, formats, m, into):
-    """The product of two operands' int64, as it enters a sum."""
-    left = unpack(x, m.a.holds, m.a.exponent)
-    return addend(left, unpack(y, m.b.holds, m.b.exponent), formats, m, into)
-
-
-@helper
-def load(word, t):
-    """A packed value of a target's format, as an exact number."""
-    return exact(unpack(word, t.holds, t.floor))
+from hwsim_kernels.project import pack, value_of
+from hwsim_kernels.wide import (
+    INNER,
+    OUTER,
+    finish,
+    load,
+    no_tallies,
+    origin,
+    product,
+    start,
+    step,
+)
 
 
 @helper
 def added(acc, p, formats, m, where, into):
     """R(acc + p), packed."""
     return pack(value_of(step(acc, p, formats, m, where, into)), formats[where])
-
-
-@helper
-def start(origin, length, inner, m, into):
-    """Nothing has happened to an output yet: a sum of ``length`` products, of ``inner`` steps."""
-    into.sums[:] = 0.0
-    into.state[0] = 0
-    if m.draws.mask:
-        begin(origin, m, length * m.rounds_products, inner, into)
-
-
-@helper
-def origin(i, j, rows, columns, m):
-    """Where an output's draws come from, if there are any."""
-    return rows[i] + columns[j] if m.draws.mask else NO_DRAW
-
-
-@helper
-def finish(i, j, flags, lost, mass, m, into):
-    """What happened to an output."""
-    if m.level != NONE:
-        flags[i, j] = into.state[0]
-    if m.level == ALL:
-        lost[i, j], mass[i, j] = into.sums[0], into.sums[1]
 
 
 @helper
@@ -75,7 +47,7 @@ def combined(sums, formats, m, into):
 @kernel
 def lanes(a, b, c, out, flags, lost, mass, counts, formats, m, rows, columns):
     """Product k enters lane k mod m.length; their sums, then c."""
-    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
+    into = no_tallies(counts)
     t = formats[INNER]
     sums = np.zeros(m.length, np.int64)
     length = a.shape[1]
@@ -128,7 +100,7 @@ def root(x, y, nodes, formats, m, into):
 @kernel
 def trees(a, b, c, out, flags, lost, mass, counts, formats, m, rows, columns):
     """The roots of trees over m.length products enter the sum."""
-    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
+    into = no_tallies(counts)
     steps = a.shape[1]
     nodes = np.zeros(m.length, np.int64)
     for i in range(a.shape[0]):
@@ -149,7 +121,7 @@ def trees(a, b, c, out, flags, lost, mass, counts, formats, m, rows, columns):
 def dots(a, b, c, out, flags, lost, mass, counts, formats, m, rows, columns):
     """Exact sums of m.length products, whose bits the window holds (`wide.knows`), enter the sum
     with one rounding."""
-    into = Tallies(counts, np.zeros(2), np.zeros(2, np.int64), np.zeros(3, np.uint64))
+    into = no_tallies(counts)
     steps = a.shape[1]
     for i in range(a.shape[0]):
         for j in range(b.shape[0]):

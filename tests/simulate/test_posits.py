@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hwsim_kernels.lanes import NARROW
 from hwsim_kernels.posits import convert_kernel
 
 import hwsim
@@ -172,7 +173,7 @@ def test_convolution_and_threads() -> None:
 
 def test_new_posits_compile_nothing() -> None:
     hwsim.round(np.ones(3, np.float32), "posit8_1")
-    kernel = convert_kernel(4)
+    kernel = convert_kernel(NARROW)
     before = len(kernel.signatures)
     hwsim.round(np.ones(3, np.float32), "posit11_1", "rup")
     assert len(kernel.signatures) == before
