@@ -68,7 +68,7 @@ class Plan:
 def plan(unit: MacUnit, facts: Facts | Unknown, level: int) -> Plan | None:
     """The cheapest plan that is proved; None where there is none."""
     # A bound that two passes over the data give, and a plan that many products share.
-    quick = _plan(unit, level, Bounds.of(facts, facts.quick_bound).coarse())
+    quick = _plan(unit, level, Bounds.around(facts))
     if quick is not None and quick.ideal:
         return quick
     return _plan(unit, level, Bounds.of(facts, facts.sum_bound)) or quick
