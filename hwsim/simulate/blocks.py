@@ -64,12 +64,11 @@ BLOCK = 64  # rows that use a panel while it is in cache
 SMALL = 1 << 20  # multiplications that are not worth a second thread
 
 
-def run_plan(
-    facts: Facts, plan: Plan, level: int, threads: int, draws: Draws | None = None
-) -> tuple[Array, Totals]:
+def run_plan(facts: Facts, plan: Plan, level: int, threads: int) -> tuple[Array, Totals]:
     """The product's values, in the carrier, and what was counted."""
     job = _Job.make(facts, plan, level, threads)
-    job.take(draws)
+    if facts.draws:
+        job.take(facts.draws)
     job.run(threads)
     return job.finish(facts)
 
@@ -156,10 +155,8 @@ class _Job:
         arrays = (left, right, laid.table, out, flags)
         return cls(plan, program, level, swapped, sizes, *arrays, [], lost, c is None)
 
-    def take(self, draws: Draws | None) -> None:
+    def take(self, draws: Draws) -> None:
         """Lay out what draws come from, as the kernels see rows and columns."""
-        if draws is None:
-            return
         draws = draws.swapped() if self.swapped else draws
         batch, m, k, n = self.sizes
         if draws.how.lfsr:
@@ -254,7 +251,6 @@ class _Job:
         for i in (0, 1):
             counts[i, LARGEST] = max(piece[i, LARGEST] for piece in self.counts)
         zeros = facts.zero_products
-        totals.zeros = zeros
         known = plan.inner.path.product in (PLAIN, MITCHELL)
         empty_inner = zeros + outputs * k - self._products() if known else int(counts[0, EMPTY])
         empty_ones = empty_inner, int(counts[1, EMPTY])

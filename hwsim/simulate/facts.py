@@ -16,6 +16,7 @@ from hwsim.simulate.elementwise import read_only
 
 if TYPE_CHECKING:
     from hwsim.simulate.scaled import Scaled
+    from hwsim.simulate.streams import Draws
 
 Array = npt.NDArray[Any]
 MASKS = {4: np.int32(0x7FFFFFFF), 8: np.int64(0x7FFFFFFFFFFFFFFF), 2: np.int16(0x7FFF)}
@@ -25,7 +26,8 @@ SLACK = 1.0 + 2.0**-50  # what three operations on bounds lose, and a c of more 
 
 @dataclass
 class Facts:
-    """Operands (batch, m, k) and (batch, k, n) in their formats' values, and c or None.
+    """Operands (batch, m, k) and (batch, k, n) in their formats' values, c or None, and the draws
+    of a unit that rounds stochastically.
 
     a_max, b_max : largest |a| and |b|; NaN where there is one.
     a_min, b_min : none but 0 is smaller; infinite where there is none.
@@ -38,6 +40,7 @@ class Facts:
     c: Array | None
     group_bits: int | None = None
     scaled: Scaled | None = None
+    draws: Draws | None = None
 
     def __post_init__(self) -> None:
         self._a, self._b = _extremes(self.a), _extremes(self.b)

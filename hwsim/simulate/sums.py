@@ -70,8 +70,9 @@ class Bounds(NamedTuple):
         """Powers of two around the same, which many data share, and K·max|a|·max|b|."""
         highs = _above(facts.a_max), _above(facts.b_max)
         lows = _above(facts.a_min) / 2, _above(facts.b_min) / 2
-        kinds = (_above(facts.c_max), facts.c_minus_zero, facts.c is not None, facts.length)
-        return cls(facts.finite, *highs, *lows, *kinds, _above(facts.quick_bound))
+        kinds = (facts.c_minus_zero, facts.c is not None, facts.length)
+        sizes = (*highs, *lows, _above(facts.c_max))
+        return cls(facts.finite, *sizes, *kinds, _above(facts.quick_bound))
 
 
 def _above(x: float) -> float:
