@@ -85,6 +85,7 @@ class _Program(NamedTuple):
     whole: np.dtype[Any]
     limited: bool
     planes: int  # of an operand
+    plain_zeros: bool  # whether −0, which is none of the results, may come out
 
 
 @lru_cache(maxsize=1 << 12)
@@ -101,8 +102,11 @@ def _program(plan: Plan) -> _Program:
         scalars = _from_minus_zero(scalars)
     kernel, numbers = driver(order, path, step)
     limited = path.limit != UNBOUNDED or (outer is not None and outer.limit != UNBOUNDED)
+    fmt, last = unit.outer_format, outer or path
+    negative = plan.negated or last.signs or fmt.lowest == 0
     fixed = join_function(outer), columns(path), *CARRIERS[path.width], limited, planes
-    return _Program(kernel, numbers, scalars, *fixed)
+    plain_zeros = negative and not fmt.has_negative_zero
+    return _Program(kernel, numbers, scalars, *fixed, plain_zeros)
 
 
 @dataclass
@@ -227,8 +231,7 @@ class _Job:
         values = self.out[:, :m, :n]
         if plan.negated:
             values = -values
-        fmt, last = plan.unit.outer_format, plan.outer or plan.inner
-        if not fmt.has_negative_zero and (plan.negated or last.path.signs or fmt.lowest == 0):
+        if self.program.plain_zeros:
             values = values + values.dtype.type(0)
         struck = self.flags[:, :m, :n] if self.flags.shape == self.out.shape else None
         if self.swapped:
@@ -363,7 +366,6 @@ def _prepare_operands() -> None:
             convert(np.zeros(1, source), np.zeros(1, carrier), fmt, "rne", "saturate")
 
 
-@cache
 def _scalars(inner: Format, outer: Format, width: int, negated: bool, random: int) -> Array:
     return np.stack([lane_scalars(fmt, width, negated, random) for fmt in (inner, outer)])
 

@@ -57,7 +57,7 @@ class Plan:
         paths = [choice.path for choice in (self.inner, self.outer) if choice]
         return all(path.limit not in INFINITE and path.sums != NATIVE for path in paths)
 
-    @property
+    @cached_property
     def ideal(self) -> bool:
         """Whether tighter bounds of the data would change little."""
         path = self.inner.path

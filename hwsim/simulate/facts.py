@@ -31,6 +31,9 @@ class Facts:
 
     a_max, b_max : largest |a| and |b|; NaN where there is one.
     a_min, b_min : none but 0 is smaller; infinite where there is none.
+    c_max, c_min : the same of c; 0 and infinite without it.
+    finite : whether no operand and no c is NaN or Inf.
+    length : products of a sum.
     group_bits : of every sum of a group of an order of exact dot products, where it is known.
     scaled : of operands in blocks whose products are aligned, what their scales do to terms.
     """
@@ -46,11 +49,12 @@ class Facts:
         self._a, self._b = _extremes(self.a), _extremes(self.b)
         self.a_max, self.b_max = self._a.top, self._b.top
         self.a_min, self.b_min = _near(self._a.bottom), _near(self._b.bottom)
-
-    @property
-    def length(self) -> int:
-        """Products of a sum."""
-        return int(self.a.shape[-1])
+        self.c_max, self.c_min = 0.0, math.inf
+        if self.c is not None:
+            of_c = _extremes(self.c)
+            self.c_max, self.c_min = of_c.top, _near(of_c.bottom)
+        self.finite = math.isfinite(self.a_max + self.b_max + self.c_max)
+        self.length = int(self.a.shape[-1])
 
     @property
     def terms(self) -> int:
@@ -69,26 +73,6 @@ class Facts:
             return 0
         a, b = (read_only(np.ascontiguousarray(x)) for x in (self.a, self.b))
         return int(zero_pairs(a, b))
-
-    @cached_property
-    def _c(self) -> Extremes:
-        assert self.c is not None
-        return _extremes(self.c)
-
-    @property
-    def c_max(self) -> float:
-        """Largest |c|; 0 without c."""
-        return 0.0 if self.c is None else self._c.top
-
-    @property
-    def c_min(self) -> float:
-        """No |c| but 0 is smaller; infinite without c."""
-        return math.inf if self.c is None else _near(self._c.bottom)
-
-    @property
-    def finite(self) -> bool:
-        """Whether no operand and no c is NaN or Inf."""
-        return math.isfinite(self.a_max + self.b_max + self.c_max)
 
     @cached_property
     def _minus_zeros(self) -> bool:

@@ -80,7 +80,8 @@ def matmul(
     else:
         out, counted = matmul_values(as_real("a", a), as_real("b", b), start, sums, options)
     out, counted = requantize_counted(out, counted, unit, rescaling)
-    out = result_array(out, unit.output_format, out.dtype, None, target)
+    if target is not None:
+        out = result_array(out, unit.output_format, out.dtype, None, target)
     return out if options.level == 0 else (out, counted)
 
 

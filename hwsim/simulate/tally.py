@@ -13,6 +13,8 @@ from hwsim_kernels import float64
 from hwsim.units import StepCounts
 
 Array = npt.NDArray[Any]
+NO_FLAGS = np.zeros(0, np.uint8)
+ZERO = Fraction(0)
 LEVELS = {False: float64.NONE, "counts": float64.CHEAP, True: float64.ALL}
 
 
@@ -52,10 +54,10 @@ class Totals:
         self.level = level
         self.inner = np.zeros(float64.COUNTS, np.int64)
         self.outer = np.zeros(float64.COUNTS, np.int64)
-        self.struck = np.zeros(shape if level else (0,), np.uint8)
+        self.struck = np.zeros(shape, np.uint8) if level else NO_FLAGS
         self.lost: list[Array] = []
         self.mass: list[Array] = []
-        self.whole_mass: Fraction | float = Fraction(0)  # what was added without rounding
+        self.whole_mass: Fraction | float = ZERO  # what was added without rounding
         self.finite = False  # whether no sum can be Inf or NaN, where that was proved
 
     @property
