@@ -94,7 +94,7 @@ def integer_product(
 
 def holds_integers(facts: Facts, unit: MacUnit, level: int) -> bool | None:
     """Whether no step of integer sums can overflow; None where it matters that one may."""
-    if not _adds_integers(unit):
+    if not adds_integers(unit):
         return None
     inside = all(_holds(fmt, facts) for fmt in (unit.accumulator, unit.outer_format))
     if level == ALL or not (inside or (level == NONE and _modular(unit))):
@@ -103,7 +103,8 @@ def holds_integers(facts: Facts, unit: MacUnit, level: int) -> bool | None:
 
 
 @lru_cache(maxsize=1 << 12)
-def _adds_integers(unit: MacUnit) -> bool:
+def adds_integers(unit: MacUnit) -> bool:
+    """Whether a unit rounds nothing, and all that it multiplies and adds are integers."""
     whole = all(map(has_whole_values, (unit.a, unit.b)))
     whole = whole and all(map(is_integer, unit.rounded_formats().values()))
     return whole and isinstance(unit.multiplier, ExactProduct)

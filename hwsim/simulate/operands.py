@@ -104,27 +104,30 @@ def _quantize(x: Array, values: Array, fmt: Format, scale: float, threads: int) 
     if turned and not isinstance(fmt, TableFormat | PositFormat):
         grid = grid64(fmt, "rne", "saturate")
 
-        def part(at: slice) -> None:
-            lost.append(quantize_turned(x.T[at], values[:, at], scale, grid))
+        def columns(x: Array, out: Array) -> None:
+            lost.append(quantize_turned(x.T, out, scale, grid))
 
-        _in_parts(part, x.shape[1], -(-PART // x.shape[0]), threads)
+        _in_parts(columns, (x, values), -(-PART // x.shape[0]), threads)
     else:
-        flat, target = np.ascontiguousarray(x).ravel(), values.ravel()
 
-        def part(at: slice) -> None:
-            lost.append(convert(flat[at], target[at], fmt, "rne", "saturate", scale=scale))
+        def part(x: Array, out: Array) -> None:
+            lost.append(convert(x, out, fmt, "rne", "saturate", scale=scale))
 
-        _in_parts(part, flat.size, PART, threads)
+        _in_parts(part, (np.ascontiguousarray(x).ravel(), values.ravel()), PART, threads)
     return any(lost)
 
 
-def _in_parts(task: Callable[[slice], None], size: int, least: int, threads: int) -> None:
-    """Run ``task`` on slices of ``size``, of ``least`` or more."""
+def _in_parts(
+    task: Callable[[Array, Array], None], arrays: tuple[Array, Array], least: int, threads: int
+) -> None:
+    """Run ``task`` on parts of two arrays, along their last axis, of ``least`` or more."""
+    size = arrays[0].shape[-1]
     step = max(least, -(-size // threads))
     if size <= step:
-        task(slice(0, size))
+        task(*arrays)
         return
-    run_tiles([partial(task, slice(i, i + step)) for i in range(0, size, step)], threads)
+    cuts = [slice(first, first + step) for first in range(0, size, step)]
+    run_tiles([partial(task, *(x[..., cut] for x in arrays)) for cut in cuts], threads)
 
 
 def _codes(name: str, x: Array, fmt: FixedFormat) -> Array:

@@ -17,6 +17,7 @@ from hwsim.simulate.cores import rewritten
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import holds_nan
 from hwsim.simulate.grids import significant_bits
+from hwsim.simulate.powers import plain
 from hwsim.simulate.stored import by_codes
 from hwsim.simulate.sums import finest_bit
 from hwsim.units import (
@@ -126,10 +127,10 @@ def preparations(unit: MacUnit) -> tuple[Callable[[Product], Product], ...]:
     return tuple(prepare for is_one, prepare in PREPARATIONS if is_one(unit))
 
 
-def plainer(unit: MacUnit, facts: Facts) -> MacUnit:
+def _without_tiny(unit: MacUnit, facts: Facts) -> MacUnit:
     """The unit without `ftz`, with subnormals, or with exact products, where this changes no bit
     and no count on operands that were flushed already; nor any number of a draw."""
-    if not _may_be_plainer(unit) or not _has_no_tiny(unit, facts):
+    if not adds_products(unit) or not _has_no_tiny(unit, facts):
         return unit
     unit = replace(unit, ftz=False)
     if facts.draws:
@@ -141,9 +142,23 @@ def plainer(unit: MacUnit, facts: Facts) -> MacUnit:
     return unit
 
 
+# What data may allow, as PREPARATIONS: a unit without a shifter adds products, if it meets both.
+ON_DATA: tuple[tuple[Callable[[MacUnit], bool], Callable[[MacUnit, Facts], MacUnit]], ...] = (
+    (lambda unit: unit.core is not None, plain),
+    (lambda unit: unit.ftz or unit.accumulator == FP32_NOSUB, _without_tiny),
+)
+
+
 @lru_cache(maxsize=1 << 12)
-def _may_be_plainer(unit: MacUnit) -> bool:
-    return (unit.ftz or unit.accumulator == FP32_NOSUB) and adds_products(unit)
+def _on_data(unit: MacUnit) -> tuple[Callable[[MacUnit, Facts], MacUnit], ...]:
+    return tuple(simplify for is_one, simplify in ON_DATA if is_one(unit))
+
+
+def plainer(unit: MacUnit, facts: Facts) -> MacUnit:
+    """A plainer unit that gives the same on this data; the same one where there is none."""
+    for simplify in _on_data(unit):
+        unit = simplify(unit, facts)
+    return unit
 
 
 def adds_products(unit: MacUnit) -> bool:

@@ -27,7 +27,7 @@ from hwsim.simulate.conversions import round_values, value_dtype
 from hwsim.simulate.core_products import parts, summing_unit
 from hwsim.simulate.cores import both_floats, expanded, kind, out_of_core
 from hwsim.simulate.datapaths import plan
-from hwsim.simulate.exact import exact_product, holds_integers, integer_product
+from hwsim.simulate.exact import adds_integers, exact_product, holds_integers, integer_product
 from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import holds_nan
 from hwsim.simulate.fused import fused_product
@@ -37,7 +37,7 @@ from hwsim.simulate.logsums import log_product
 from hwsim.simulate.lowering import lower
 from hwsim.simulate.pairs import pair_sums, pairs_in_chunks
 from hwsim.simulate.posits import to_output
-from hwsim.simulate.powers import plain, shifted_out
+from hwsim.simulate.powers import shifted_out
 from hwsim.simulate.preparations import Product, plainer, preparations, with_nan
 from hwsim.simulate.range_check import out_of_range
 from hwsim.simulate.staged import staged_product
@@ -96,7 +96,7 @@ def multiply(
 
 def of_facts(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Array, Telemetry]:
     """The same of operands that nothing is left to be done to."""
-    unit = plainer(plain(unit, facts), facts)
+    unit = plainer(unit, facts)
     done = _by_kernels(facts, unit, level, threads)
     summing = None if done or unit.core is None or unit.ftz else summing_unit(unit)
     if summing is not None:
@@ -274,7 +274,7 @@ def _is_in_codes(unit: MacUnit) -> bool:
     return any(fmt.carried_as_codes for fmt in formats)
 
 
-SUMS = (integer_product, _by_plan, _without_overflow, _in_tiles)
+SUMS = (_by_plan, _without_overflow, _in_tiles)
 # A unit's ways, tried in turn, are those of the first row that it belongs to.
 KINDS: tuple[tuple[Callable[[MacUnit], bool], tuple[Way, ...]], ...] = (
     (lambda unit: isinstance(unit.multiplier, StoredProduct) or unit.ftz, ()),
@@ -290,7 +290,8 @@ KINDS: tuple[tuple[Callable[[MacUnit], bool], tuple[Way, ...]], ...] = (
     (_adds_by(Fused), (fused_product,)),
     (_adds_by(Exact), (exact_product,)),
     (_is_drawn, (integer_product, _by_plan)),
-    (_adds_by(DotAdd), (_in_blocks, *SUMS)),
+    (_adds_by(DotAdd), (_in_blocks, integer_product, *SUMS)),
+    (adds_integers, (integer_product, *SUMS)),
     (lambda unit: True, SUMS),
 )
 
