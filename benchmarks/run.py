@@ -267,10 +267,10 @@ def instructions(a: Any, b: Any, case: Case) -> str:
     import hwsim
     from hwsim.simulate.cores import rewritten
     from hwsim.simulate.datapaths import plan
+    from hwsim.simulate.exact import integer_product
     from hwsim.simulate.facts import Facts
     from hwsim.simulate.operands import to_operand
     from hwsim.simulate.options import Options
-    from hwsim.simulate.products import integer_product
 
     unit, options = hwsim.mac(case.unit), Options.check(case.telemetry, 1)
     x, y = (to_operand("a", v[None], f, options) for v, f in ((a, unit.a), (b, unit.b)))

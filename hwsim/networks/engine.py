@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -63,7 +62,7 @@ class HwsimEngine:
         from hwsim.simulate.streams import Stream
 
         stream = Stream(product.seeds or (0,), product.conv is not None and not product.stacked)
-        options = replace(Options.check(telemetry, threads), carried=product.carried, stream=stream)
+        options = Options.check(telemetry, threads)._replace(carried=product.carried, stream=stream)
         a, a_scale = _in_codes(product.a, product.scales[0], unit.a)
         b, b_scale = _in_codes(product.b, product.scales[1], unit.b)
         c = None if product.c is None else _carried(product.c, unit.outer_format)

@@ -50,7 +50,6 @@ def binned(facts: Facts, unit: MacUnit, level: int, sums: Sums) -> tuple[Array, 
     places = facts.b if side else facts.a
     batch, m, n = facts.a.shape[0], facts.a.shape[1], facts.b.shape[2]
     totals = Totals((batch, m, n), level)
-    totals.zeros = facts.zero_products if level != NONE else 0
     total = facts.c
     for number, _ in codebook.entries if facts.length else ():
         value = places.dtype.type(float(number))

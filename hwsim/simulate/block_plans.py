@@ -46,7 +46,7 @@ def _multiples(fmt: Format | BlockFormat) -> int:
 
 def block_plan(unit: MacUnit, facts: Facts, level: int) -> Plan | None:
     """The cheapest plan that is proved; None where there is none."""
-    quick = _plan(unit, level, Bounds.of(facts, facts.quick_bound).coarse(), facts.group_bits or 0)
+    quick = _plan(unit, level, Bounds.around(facts), facts.group_bits or 0)
     if quick is not None and quick.ideal:
         return quick
     return _plan(unit, level, Bounds.of(facts, facts.sum_bound), facts.group_bits or 0) or quick

@@ -69,7 +69,7 @@ def multiply(
         if laid[0] and laid[1]:
             plain = replace(unit.of_values, a=laid[0][0], b=laid[1][0])
             facts = Facts(laid[0][1], laid[1][1], c, bits)
-            return products.of_facts(facts, plain, how.level, how.threads, None)
+            return products.of_facts(facts, plain, how.level, how.threads)
     left = parts_of(how.names[0], a, unit.a_block, how)
     right = parts_of(how.names[1], b.swapaxes(-1, -2), unit.b_block, how)
     if unit.scales_sums:
@@ -92,7 +92,7 @@ def aligned(
         facts = Facts(x, y, c, scaled=scaled_terms(unit)._replace(a=left, b=right))
         if Known(plain, facts, how.level).refusal():
             return None
-    values, counted = products.of_facts(facts, plain, how.level, how.threads, None)
+    values, counted = products.of_facts(facts, plain, how.level, how.threads)
     return values if unit.nan is None else with_nan(values, unit.nan, unit.output_format), counted
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ from hwsim_kernels.paths import (
 from hwsim_kernels.tiles import columns, lanes
 
 from hwsim.formats import FloatFormat, Format, stochastic_of
-from hwsim.simulate.cores import CARRIERS, NO_TABLE, laid_out
+from hwsim.simulate.cores import CARRIERS, NO_TABLE, laid_out, plane_count
 from hwsim.simulate.datapaths import Plan, family, relatives
 from hwsim.simulate.elementwise import convert, read_only
 from hwsim.simulate.facts import Facts
@@ -64,14 +64,49 @@ BLOCK = 64  # rows that use a panel while it is in cache
 SMALL = 1 << 20  # multiplications that are not worth a second thread
 
 
-def run_plan(
-    facts: Facts, plan: Plan, level: int, threads: int, draws: Draws | None = None
-) -> tuple[Array, Totals]:
+def run_plan(facts: Facts, plan: Plan, level: int, threads: int) -> tuple[Array, Totals]:
     """The product's values, in the carrier, and what was counted."""
     job = _Job.make(facts, plan, level, threads)
-    job.take(draws)
+    if facts.draws:
+        job.take(facts.draws)
     job.run(threads)
     return job.finish(facts)
+
+
+class _Program(NamedTuple):
+    """What runs a plan, whatever the data."""
+
+    kernel: Any
+    numbers: tuple[Any, ...]  # of the order
+    scalars: Array
+    function: int  # what chunk sums enter
+    wide: int  # columns of a panel
+    floats: np.dtype[Any]
+    whole: np.dtype[Any]
+    limited: bool
+    planes: int  # of an operand
+    plain_zeros: bool  # whether −0, which is none of the results, may come out
+
+
+@lru_cache(maxsize=1 << 12)
+def _program(plan: Plan) -> _Program:
+    path, unit, order = plan.inner.path, plan.unit, plan.unit.order
+    outer = plan.outer.path if plan.outer else None
+    planes = plane_count(unit, path.product)
+    step = max(1, K_BLOCK // planes)
+    if isinstance(order, Chunked | DotAdd):
+        step = order.length if isinstance(order, Chunked) else order.width
+    how, formats = stochastic_of(unit.rounding), (unit.accumulator, unit.outer_format)
+    scalars = _scalars(*formats, path.width, plan.negated, how.bits if how else 0)
+    if isinstance(order, DotAdd):
+        scalars = _from_minus_zero(scalars)
+    kernel, numbers = driver(order, path, step)
+    limited = path.limit != UNBOUNDED or (outer is not None and outer.limit != UNBOUNDED)
+    fmt, last = unit.outer_format, outer or path
+    negative = plan.negated or last.signs or fmt.lowest == 0
+    fixed = join_function(outer), columns(path), *CARRIERS[path.width], limited, planes
+    plain_zeros = negative and not fmt.has_negative_zero
+    return _Program(kernel, numbers, scalars, *fixed, plain_zeros)
 
 
 @dataclass
@@ -79,6 +114,7 @@ class _Job:
     """One product, laid out for the kernels."""
 
     plan: Plan
+    program: _Program
     level: int
     swapped: bool  # lanes go along m: a·b = b·a, zeros' signs included
     sizes: tuple[int, int, int, int]  # batch, m, k, n as the kernels see them
@@ -90,13 +126,12 @@ class _Job:
     counts: list[Array]
     lost: Array
     fresh: bool  # sums start at zero, which the kernels write
-    terms: int  # planes of the operands
     words: tuple[Array, Array, Array] = NO_DRAWS  # what draws come from
 
     @classmethod
     def make(cls, facts: Facts, plan: Plan, level: int, threads: int) -> _Job:
-        path = plan.inner.path
-        c, wide = facts.c, columns(path)
+        path, program, c = plan.inner.path, _program(plan), facts.c
+        wide, carrier = program.wide, program.floats
         # Lanes go along n, as operands lie in memory, unless that computes much more padding.
         m, n = facts.a.shape[1], facts.b.shape[2]
         swapped = 10 * _padded(n, m, wide) < 9 * _padded(m, n, wide)
@@ -107,7 +142,6 @@ class _Job:
             c = None if c is None else c.swapaxes(1, 2)
         (batch, m, k), n = a.shape, b.shape[2]
         panels, rows = -(-n // wide), -(-m // ROWS) * ROWS
-        carrier, whole = CARRIERS[path.width]
         left = _left(a, rows, carrier, plan.negated and path.product in (PLAIN, TERMS))
         right = empty((batch, panels, k, wide), carrier)
         _pack(b, right, threads if b.size >= PART else 1)
@@ -115,24 +149,22 @@ class _Job:
         if c is not None:
             out[...] = 0.0
             out[:, :m, :n] = -c if plan.negated else c
-        flagged = level != NONE and _limited(plan)
-        flags, lost = empty(out.shape, whole) if flagged else NO_FLAGS[path.width], NO_MASS
+        flags, lost = NO_FLAGS[path.width], NO_MASS
+        if level != NONE and program.limited:
+            flags = empty(out.shape, program.whole)
         if level == ALL:
             tiles = (batch, panels, rows // ROWS)
             lost = np.zeros((2, *out.shape) if path.ordered else (1, *tiles))
         sizes = (batch, m, facts.length, n)
         arrays = (left, right, laid.table, out, flags)
-        return cls(plan, level, swapped, sizes, *arrays, [], lost, c is None, laid.terms)
+        return cls(plan, program, level, swapped, sizes, *arrays, [], lost, c is None)
 
-    def take(self, draws: Draws | None) -> None:
+    def take(self, draws: Draws) -> None:
         """Lay out what draws come from, as the kernels see rows and columns."""
-        if draws is None:
-            return
         draws = draws.swapped() if self.swapped else draws
         batch, m, k, n = self.sizes
         if draws.how.lfsr:
-            whole = CARRIERS[self.plan.inner.path.width][1]
-            registers = np.zeros((2, *self.out.shape), whole)
+            registers = np.zeros((2, *self.out.shape), self.program.whole)
             draws.registers(0, registers[0, :, :m, :n])
             if self.plan.outer:
                 draws.registers(k, registers[1, :, :m, :n])
@@ -154,19 +186,8 @@ class _Job:
 
     def run(self, threads: int) -> None:
         """All units of work, cut evenly; results do not depend on the cuts."""
-        plan, path = self.plan, self.plan.inner.path
-        outer = plan.outer.path if plan.outer else None
-        formats = (plan.unit.accumulator, plan.unit.outer_format)
-        how = stochastic_of(plan.unit.rounding)
-        scalars = _scalars(*formats, path.width, plan.negated, how.bits if how else 0)
-        order = plan.unit.order
-        step = max(1, K_BLOCK // self.terms)
-        if isinstance(order, Chunked | DotAdd):
-            step = order.length if isinstance(order, Chunked) else order.width
-        if isinstance(order, DotAdd):
-            scalars = _from_minus_zero(scalars)
-        function = join_function(outer)
-        kernel, numbers = driver(order, path, step)
+        order, program = self.plan.unit.order, self.program
+        kernel, function = program.kernel, program.function
         batch, _, k, n = self.sizes
         rows = self.out.shape[1]
         small = batch * rows * k * n <= SMALL
@@ -179,14 +200,15 @@ class _Job:
             first, last = units * i // pieces, units * (i + 1) // pieces
             counts = np.zeros((2, SLOTS), np.int64)
             self.counts.append(counts)
-            arrays = (self.a, self.b, self.table, self.out, self.flags, scalars, counts)
+            arrays = (self.a, self.b, self.table, self.out, self.flags, program.scalars, counts)
             last_array = self.lost
-            if isinstance(order, Lanes | Tree):
-                last_array = stack_for(order, path, self.out.dtype)
-            span = (first, last, block, *numbers, self.fresh, self.terms, function)
+            if isinstance(order, (Lanes, Tree)):
+                last_array = stack_for(order, self.plan.inner.path, self.out.dtype)
+            span = (first, last, block, *program.numbers, self.fresh, program.planes, function)
             tasks.append(partial(kernel, *arrays, last_array, self.words, *span))
         run_tiles(tasks, 1 if small else threads)
-        if self.level != ALL:
+        if self.level != ALL and (kernel, function) not in _known:
+            _known.add((kernel, function))
             self._prepare(kernel, function)
 
     def _prepare(self, kernel: Any, function: int) -> None:
@@ -194,13 +216,11 @@ class _Job:
         compiles nothing after its first unit, and the cache on disk has everything."""
         path, order = self.plan.inner.path, self.plan.unit.order
         way = way_of(self.plan.unit.rounding)
-        if kernel not in _known:
-            _known.add(kernel)
-            if kernel.stats.cache_misses and isinstance(order, Lanes | Tree):
-                prepare_order(isinstance(order, Tree), self.level, way)
-            elif kernel.stats.cache_misses:
-                prepare(self.level)
-                prepare_way(self.level, way, path.clocked)
+        if kernel.stats.cache_misses and isinstance(order, Lanes | Tree):
+            prepare_order(isinstance(order, Tree), self.level, way)
+        elif kernel.stats.cache_misses:
+            prepare(self.level)
+            prepare_way(self.level, way, path.clocked)
         if was_compiled(function):
             prepare_joins(self.level, way, path.clocked)
 
@@ -211,8 +231,7 @@ class _Job:
         values = self.out[:, :m, :n]
         if plan.negated:
             values = -values
-        fmt, last = plan.unit.outer_format, plan.outer or plan.inner
-        if not fmt.has_negative_zero and (plan.negated or last.path.signs or fmt.lowest == 0):
+        if self.program.plain_zeros:
             values = values + values.dtype.type(0)
         struck = self.flags[:, :m, :n] if self.flags.shape == self.out.shape else None
         if self.swapped:
@@ -235,7 +254,6 @@ class _Job:
         for i in (0, 1):
             counts[i, LARGEST] = max(piece[i, LARGEST] for piece in self.counts)
         zeros = facts.zero_products
-        totals.zeros = zeros
         known = plan.inner.path.product in (PLAIN, MITCHELL)
         empty_inner = zeros + outputs * k - self._products() if known else int(counts[0, EMPTY])
         empty_ones = empty_inner, int(counts[1, EMPTY])
@@ -280,7 +298,7 @@ def _levels(
     return found
 
 
-_known: set[Any] = set()  # kernels that this process has run
+_known: set[tuple[Any, int]] = set()  # kernels, and what sums enter, that this process has run
 
 
 @cache
@@ -348,7 +366,6 @@ def _prepare_operands() -> None:
             convert(np.zeros(1, source), np.zeros(1, carrier), fmt, "rne", "saturate")
 
 
-@cache
 def _scalars(inner: Format, outer: Format, width: int, negated: bool, random: int) -> Array:
     return np.stack([lane_scalars(fmt, width, negated, random) for fmt in (inner, outer)])
 
@@ -384,11 +401,6 @@ def _left(a: Array, rows: int, carrier: np.dtype[Any], negated: bool) -> Array:
     left = np.zeros((a.shape[0], rows, a.shape[2]), carrier)
     left[:, :m] = -a if negated else a
     return read_only(left)
-
-
-def _limited(plan: Plan) -> bool:
-    paths: list[Path] = [choice.path for choice in (plan.inner, plan.outer) if choice]
-    return any(path.limit != UNBOUNDED for path in paths)
 
 
 def _mass(facts: Facts, unit: MacUnit) -> Fraction:

@@ -44,7 +44,9 @@ class Part(NamedTuple):
 
     item: int
     rows: slice
-    facts: Facts
+    ones: Array
+    products: Array
+    c: Array | None
     draws: Draws | None
 
 
@@ -81,7 +83,7 @@ def _fixed_products(unit: MacUnit, fraction: int) -> FixedFormat | None:
     )
 
 
-def parts(facts: Facts, unit: MacUnit, whole: bool, draws: Draws | None) -> Iterator[Part]:
+def parts(facts: Facts, unit: MacUnit, whole: bool) -> Iterator[Part]:
     """All outputs, as many rows at a time as fit a block.  ``whole``: products are codes."""
     batch, m, k = facts.a.shape
     n = facts.b.shape[2]
@@ -92,7 +94,7 @@ def parts(facts: Facts, unit: MacUnit, whole: bool, draws: Draws | None) -> Iter
             made = products(unit, facts.a[item, rows], facts.b[item], whole)
             ones = np.ones((len(made), 1, k), np.int64 if whole else np.float32)
             c = None if facts.c is None else facts.c[item, rows][:, None]
-            yield Part(item, rows, Facts(ones, made, c), _of_rows(draws, item, rows))
+            yield Part(item, rows, ones, made, c, _of_rows(facts.draws, item, rows))
 
 
 def _of_rows(draws: Draws | None, item: int, rows: slice) -> Draws | None:

@@ -74,12 +74,11 @@ def both_floats(unit: MacUnit) -> bool:
 
 
 class Laid(NamedTuple):
-    """Operands for a kernel: a (batch, m, k·terms), b (batch, k·terms, n), a table, terms."""
+    """Operands for a kernel: a (batch, m, k·planes), b (batch, k·planes, n), and a table."""
 
     a: Array
     b: Array
     table: Array
-    terms: int
 
 
 class Bound(NamedTuple):
@@ -222,9 +221,9 @@ def laid_out(facts: Facts, plan: Any, swapped: bool) -> Laid:
     rows of a table are operand b's."""
     path, unit = plan.inner.path, plan.unit
     if path.product == PLAIN:
-        return Laid(facts.a, facts.b, NO_TABLE[path.width], 1)
+        return Laid(facts.a, facts.b, NO_TABLE[path.width])
     if path.product == TERMS:
-        return Laid(*terms(unit, facts, path.width), NO_TABLE[path.width], term_count(unit))
+        return Laid(*terms(unit, facts, path.width), NO_TABLE[path.width])
     core = unit.core
     assert core is not None
     if path.product == MITCHELL:
@@ -232,7 +231,7 @@ def laid_out(facts: Facts, plan: Any, swapped: bool) -> Laid:
             _logarithms(x, i, path.width, i == 0 and plan.negated, both_floats(unit))
             for i, x in enumerate((facts.a, facts.b))
         ]
-        return Laid(sides[0], sides[1], NO_TABLE[path.width], 2)
+        return Laid(sides[0], sides[1], NO_TABLE[path.width])
     if isinstance(core, (Shift, Logarithmic)):
         return _of_powers(facts, plan, swapped)
     table, stride = _table(core.mirrored if swapped else core, path.product, path.width)
@@ -245,7 +244,7 @@ def laid_out(facts: Facts, plan: Any, swapped: bool) -> Laid:
         rule = (stride if i == swapped else 0, signed, lowest, i == 0 and plan.negated)
         planes.entries(read_only(x), out, whole, *_scale(fmt), rule)
         sides.append(woven)
-    return Laid(sides[0], sides[1], table, 2)
+    return Laid(sides[0], sides[1], table)
 
 
 def _of_powers(facts: Facts, plan: Any, swapped: bool) -> Laid:
@@ -264,7 +263,7 @@ def _of_powers(facts: Facts, plan: Any, swapped: bool) -> Laid:
         else:
             powers.moved(unit, x, i, (out, _scale, negated, powers.CUT[path.width]))
         sides.append(woven)
-    return Laid(sides[0], sides[1], table, 2)
+    return Laid(sides[0], sides[1], table)
 
 
 def _woven(x: Array, side: int, count: int, width: int) -> tuple[Array, Array, Array]:
@@ -278,6 +277,13 @@ def _woven(x: Array, side: int, count: int, width: int) -> tuple[Array, Array, A
     order = (3, 0, 1, 2) if side == 0 else (2, 0, 1, 3)
     view = room.transpose(order)
     return room.reshape(flat), view, view.view(whole)
+
+
+def plane_count(unit: MacUnit, product: int) -> int:
+    """Planes of an operand at each k, of a kind of product."""
+    if product == PLAIN:
+        return 1
+    return term_count(unit) if product == TERMS else 2
 
 
 def term_count(unit: MacUnit) -> int:

@@ -41,7 +41,7 @@ from hwsim.units import SPLIT, Chunked, DotAdd, Lanes, MacUnit, Sequential, Tree
 KNOWN = (Sequential, Chunked, Lanes, Tree, DotAdd)  # orders that have kernels in register tiles
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # the same one is met again: by itself it is found fast
 class Plan:
     """The datapaths of a unit on this data; ``negated`` where operands enter with other signs
     (rdn is rup of the negated sum)."""
@@ -57,7 +57,7 @@ class Plan:
         paths = [choice.path for choice in (self.inner, self.outer) if choice]
         return all(path.limit not in INFINITE and path.sums != NATIVE for path in paths)
 
-    @property
+    @cached_property
     def ideal(self) -> bool:
         """Whether tighter bounds of the data would change little."""
         path = self.inner.path
@@ -68,7 +68,7 @@ class Plan:
 def plan(unit: MacUnit, facts: Facts | Unknown, level: int) -> Plan | None:
     """The cheapest plan that is proved; None where there is none."""
     # A bound that two passes over the data give, and a plan that many products share.
-    quick = _plan(unit, level, Bounds.of(facts, facts.quick_bound).coarse())
+    quick = _plan(unit, level, Bounds.around(facts))
     if quick is not None and quick.ideal:
         return quick
     return _plan(unit, level, Bounds.of(facts, facts.sum_bound)) or quick

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from hwsim_kernels.elementwise import DIRECTED, NATURAL, convert_kernel
 from hwsim_kernels.lanes import CODED, NARROW, SCALED
 
-from hwsim.formats import FloatFormat, Format, PositFormat, TableFormat
+from hwsim.formats import FloatFormat, Format, GridFormat, PositFormat, TableFormat
 from hwsim.simulate.grids import conversion_numbers, fits_float64_grid, narrow_lanes
 from hwsim.simulate.posits import convert_posits
 from hwsim.simulate.tables import convert_floats
@@ -45,20 +46,30 @@ def convert(
         return convert_floats(x, out.reshape(-1), fmt, rounding, scale)
     if isinstance(fmt, PositFormat):
         return convert_posits(x.reshape(-1), out.reshape(-1), fmt, rounding, coded, scale)
-    flags = CODED * coded + SCALED * (scale != 1.0) + DIRECTED * (rounding != "rne")
-    narrow = narrow_lanes(fmt) if x.itemsize == 4 and scale == 1.0 else 0
+    plain = scale == 1.0
+    kernel, numbers, one = _kernel(fmt, rounding, overflow, coded, plain, x.itemsize)
+    divisor = one if plain else numbers.dtype.type(scale)
+    return int(kernel(read_only(x.ravel()), out.ravel(), numbers, divisor))
+
+
+@cache
+def _kernel(
+    fmt: GridFormat, rounding: str, overflow: str, coded: bool, plain: bool, itemsize: int
+) -> tuple[Any, Array, Any]:
+    """What converts floats of ``itemsize`` bytes, its numbers, and 1 in their dtype; ``plain``: of
+    scale 1."""
+    flags = CODED * coded + SCALED * (not plain) + DIRECTED * (rounding != "rne")
+    narrow = narrow_lanes(fmt) if itemsize == 4 and plain else 0
     if narrow & NATURAL:
         narrow = narrow if rounding == "rne" else 0  # its exponents leave no room for C
     numbers = conversion_numbers(fmt, rounding, overflow, bool(narrow & NARROW))
-    divisor = numbers.dtype.type(scale)
-    kernel = convert_kernel(flags | narrow)
-    return int(kernel(read_only(x.reshape(-1)), out.reshape(-1), numbers, divisor))
+    return convert_kernel(flags | narrow), numbers, numbers.dtype.type(1.0)
 
 
 def read_only(x: Array) -> Array:
     """A view that nobody writes: to Numba one type, whether the caller's array is one or not."""
     view = x.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
 
 

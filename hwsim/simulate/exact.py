@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -94,14 +94,20 @@ def integer_product(
 
 def holds_integers(facts: Facts, unit: MacUnit, level: int) -> bool | None:
     """Whether no step of integer sums can overflow; None where it matters that one may."""
-    whole = all(map(has_whole_values, (unit.a, unit.b)))
-    whole = whole and all(map(is_integer, unit.rounded_formats().values()))
-    if not whole or not isinstance(unit.multiplier, ExactProduct):
+    if not adds_integers(unit):
         return None
     inside = all(_holds(fmt, facts) for fmt in (unit.accumulator, unit.outer_format))
     if level == ALL or not (inside or (level == NONE and _modular(unit))):
         return None
     return inside
+
+
+@lru_cache(maxsize=1 << 12)
+def adds_integers(unit: MacUnit) -> bool:
+    """Whether a unit rounds nothing, and all that it multiplies and adds are integers."""
+    whole = all(map(has_whole_values, (unit.a, unit.b)))
+    whole = whole and all(map(is_integer, unit.rounded_formats().values()))
+    return whole and isinstance(unit.multiplier, ExactProduct)
 
 
 def _modular(unit: MacUnit) -> bool:

@@ -16,6 +16,7 @@ from hwsim.simulate.elementwise import read_only
 
 if TYPE_CHECKING:
     from hwsim.simulate.scaled import Scaled
+    from hwsim.simulate.streams import Draws
 
 Array = npt.NDArray[Any]
 MASKS = {4: np.int32(0x7FFFFFFF), 8: np.int64(0x7FFFFFFFFFFFFFFF), 2: np.int16(0x7FFF)}
@@ -25,8 +26,14 @@ SLACK = 1.0 + 2.0**-50  # what three operations on bounds lose, and a c of more 
 
 @dataclass
 class Facts:
-    """Operands (batch, m, k) and (batch, k, n) in their formats' values, and c or None.
+    """Operands (batch, m, k) and (batch, k, n) in their formats' values, c or None, and the draws
+    of a unit that rounds stochastically.
 
+    a_max, b_max : largest |a| and |b|; NaN where there is one.
+    a_min, b_min : none but 0 is smaller; infinite where there is none.
+    c_max, c_min : the same of c; 0 and infinite without it.
+    finite : whether no operand and no c is NaN or Inf.
+    length : products of a sum.
     group_bits : of every sum of a group of an order of exact dot products, where it is known.
     scaled : of operands in blocks whose products are aligned, what their scales do to terms.
     """
@@ -36,34 +43,18 @@ class Facts:
     c: Array | None
     group_bits: int | None = None
     scaled: Scaled | None = None
+    draws: Draws | None = None
 
     def __post_init__(self) -> None:
         self._a, self._b = _extremes(self.a), _extremes(self.b)
-
-    @property
-    def a_max(self) -> float:
-        """Largest |a|; NaN when there is one."""
-        return self._a.top
-
-    @property
-    def b_max(self) -> float:
-        """Largest |b|; NaN when there is one."""
-        return self._b.top
-
-    @property
-    def a_min(self) -> float:
-        """No |a| but 0 is smaller; infinite where there is none."""
-        return _near(self._a.bottom)
-
-    @property
-    def b_min(self) -> float:
-        """No |b| but 0 is smaller."""
-        return _near(self._b.bottom)
-
-    @property
-    def length(self) -> int:
-        """Products of a sum."""
-        return int(self.a.shape[-1])
+        self.a_max, self.b_max = self._a.top, self._b.top
+        self.a_min, self.b_min = _near(self._a.bottom), _near(self._b.bottom)
+        self.c_max, self.c_min = 0.0, math.inf
+        if self.c is not None:
+            of_c = _extremes(self.c)
+            self.c_max, self.c_min = of_c.top, _near(of_c.bottom)
+        self.finite = math.isfinite(self.a_max + self.b_max + self.c_max)
+        self.length = int(self.a.shape[-1])
 
     @property
     def terms(self) -> int:
@@ -82,26 +73,6 @@ class Facts:
             return 0
         a, b = (read_only(np.ascontiguousarray(x)) for x in (self.a, self.b))
         return int(zero_pairs(a, b))
-
-    @cached_property
-    def _c(self) -> Extremes:
-        assert self.c is not None
-        return _extremes(self.c)
-
-    @property
-    def c_max(self) -> float:
-        """Largest |c|; 0 without c."""
-        return 0.0 if self.c is None else self._c.top
-
-    @property
-    def c_min(self) -> float:
-        """No |c| but 0 is smaller; infinite without c."""
-        return math.inf if self.c is None else _near(self._c.bottom)
-
-    @property
-    def finite(self) -> bool:
-        """Whether no operand and no c is NaN or Inf."""
-        return math.isfinite(self.a_max + self.b_max + self.c_max)
 
     @cached_property
     def _minus_zeros(self) -> bool:
@@ -130,7 +101,7 @@ class Facts:
             return 0.0
         k = self.a.shape[-1]
         rows = np.ascontiguousarray(self.a if self.a.dtype.kind == "f" else _magnitudes(self.a))
-        sums = float(largest_mass(rows, self._b.largest))
+        sums = float(largest_mass(rows, self._b.largest.reshape(self.b.shape[:-1])))
         # Its own rounding errors, and what products under the smallest subnormal lose.
         return sums * (1.0 + float(k + 2) * 2.0**-51) + float(k) * 2.0**-1074
 
@@ -175,7 +146,7 @@ def _magnitudes(x: Array) -> Array:
 
 
 class Extremes(NamedTuple):
-    """Magnitudes of an array: the largest along its last axis; of all of it the largest (NaN
+    """Magnitudes of an array: the largest of each line, flat; of all of it the largest (NaN
     where one is, 0 of nothing), the smallest but 0 (infinite of nothing), and how many zeros.
     """
 
@@ -190,15 +161,15 @@ def _extremes(x: Array) -> Extremes:
     if x.dtype.kind != "f":
         sizes = np.abs(x.astype(np.float64))
         some = np.where(sizes == 0.0, math.inf, sizes)
-        largest = np.asarray(sizes.max(axis=-1, initial=0.0))
+        largest = sizes.max(axis=-1, initial=0.0).ravel()
         ends = float(largest.max(initial=0.0)), float(some.min(initial=math.inf))
         return Extremes(largest, *ends, int(np.count_nonzero(sizes == 0.0)))
     whole = WHOLE[x.itemsize]
-    lines = x.shape[:-1]
-    bits = np.ascontiguousarray(x).view(whole).reshape(math.prod(lines), x.shape[-1])
-    found = np.empty(len(bits) + 2, whole)
-    zeros = magnitudes(bits, MASKS[whole.itemsize], found)
+    lines = math.prod(x.shape[:-1])
+    bits = np.ascontiguousarray(x).reshape(lines, x.shape[-1]).view(whole)
+    found = np.empty(lines + 2, whole)
+    zeros = magnitudes(bits, MASKS[x.itemsize], found)
     sizes = found.view(x.dtype)
-    top, bottom = sizes[-2:].tolist()
+    top, bottom = sizes[lines:].tolist()
     least = math.inf if math.isnan(bottom) else bottom
-    return Extremes(sizes[:-2].reshape(lines), top, least, int(zeros))
+    return Extremes(sizes[:lines], top, least, int(zeros))

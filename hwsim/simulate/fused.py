@@ -28,7 +28,6 @@ from hwsim.units import MacUnit
 Array = npt.NDArray[Any]
 ROWS = 64  # of a task
 SMALL = 1 << 18  # multiplications that are not worth a second thread
-NO_ZEROS = np.empty(0, np.int64)  # they are counted for the whole product
 
 
 def fused_product(
@@ -93,7 +92,7 @@ class _Job:
         start = np.zeros((self.out[where].shape[0], LANES), self.sums)
         start[:, :columns] = self.out[where]
         a = tuple(x[rows] for x in left)
-        tally = Tally(start.shape, (np.int64, np.int64), CHEAP, NO_ZEROS)
+        tally = Tally(start.shape, (np.int64, np.int64), CHEAP)
         if self.known.order.promote is None:
             self._blocks(a, right, start, (0, self.layout.blocks), tally)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,23 @@ def as_real(name: str, x: npt.ArrayLike) -> Array:
     Raises TypeError for complex, object, string and masked arrays, and for what is no array.
     """
     array = as_array(name, x)
-    found = array.dtype
-    if found.type.__module__ == "ml_dtypes" and np.can_cast(found, np.float64, "safe"):
-        target: np.dtype[Any] = np.dtype(np.float64)
-    elif found.kind in "iufb":
-        target = np.dtype(np.int64) if found.kind == "b" else found.newbyteorder("=")
-    else:
-        raise TypeError(f"{name}: a real numeric array is needed, not dtype {found}")
-    if target == found:
+    target = _native(array.dtype)
+    if target is None:
+        raise TypeError(f"{name}: a real numeric array is needed, not dtype {array.dtype}")
+    if target == array.dtype:
         return array
     check_memory(name, array.shape)
     return array.astype(target)
+
+
+@lru_cache(maxsize=1 << 8)
+def _native(found: np.dtype[Any]) -> np.dtype[Any] | None:
+    """The native real dtype that holds every value of another; None where that one is not real."""
+    if found.type.__module__ == "ml_dtypes" and np.can_cast(found, np.float64, "safe"):
+        return np.dtype(np.float64)
+    if found.kind not in "iufb":
+        return None
+    return np.dtype(np.int64) if found.kind == "b" else found.newbyteorder("=")
 
 
 def as_whole(name: str, x: npt.ArrayLike) -> Array:

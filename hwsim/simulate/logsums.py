@@ -90,7 +90,7 @@ class _Job:
         if self.level == NONE:
             log_sums(*arrays)
         else:
-            tally = Tally(sums[0].shape, (np.int64, np.int64), self.level, np.zeros(0, np.int64))
+            tally = Tally(sums[0].shape, (np.int64, np.int64), self.level)
             values = magnitudes(self.unit.log_accumulator).astype(np.float64)
             slots = (tally.flags, tally.inner, tally.lost, tally.mass)
             counted_sums(*arrays, values, self.level, slots)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,8 @@ def matmul(
     else:
         out, counted = matmul_values(as_real("a", a), as_real("b", b), start, sums, options)
     out, counted = requantize_counted(out, counted, unit, rescaling)
-    out = result_array(out, unit.output_format, out.dtype, None, target)
+    if target is not None:
+        out = result_array(out, unit.output_format, out.dtype, None, target)
     return out if options.level == 0 else (out, counted)
 
 
@@ -191,8 +193,14 @@ def _cuts(
 
 def _bytes(m: int, n: int, k: int, unit: MacUnit) -> int:
     """Working memory of an (m, k) × (k, n) product: values, carriers' copies, sums, counts."""
-    operands = (m * carrier(unit.a).itemsize + n * carrier(unit.b).itemsize) * k
-    return 3 * operands + 16 * (m + n) * k + 64 * m * n
+    of_a, of_b = _itemsizes(unit)
+    return 3 * (m * of_a + n * of_b) * k + 16 * (m + n) * k + 64 * m * n
+
+
+@lru_cache(maxsize=1 << 12)
+def _itemsizes(unit: MacUnit) -> tuple[int, int]:
+    """Of both operands in their carriers."""
+    return carrier(unit.a).itemsize, carrier(unit.b).itemsize
 
 
 def _check_shapes(a: Array, b: Array) -> tuple[int, ...]:

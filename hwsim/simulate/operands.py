@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,7 @@ from hwsim.units import MacUnit
 Array = npt.NDArray[Any]
 # A tensor's divisor on its way into a format; None: it holds values of the format already.
 Scales = tuple[float | None, float | None]
-# Formats that hold every value of a dtype, by its number: `None == np.dtype("f8")` is true.
-WHOLE: dict[Format, int] = {
-    FloatFormat(8, 24): np.dtype(np.float32).num,
-    FloatFormat(11, 53): np.dtype(np.float64).num,
-}
+WHOLE: dict[Format, Any] = {FloatFormat(8, 24): np.float32, FloatFormat(11, 53): np.float64}
 PART = 1 << 18  # elements that are worth a thread
 
 
@@ -40,6 +36,23 @@ def carrier(fmt: Format) -> np.dtype[Any]:
     return value_dtype(fmt)
 
 
+class Entry(NamedTuple):
+    """How numbers enter a format: their carrier there; the dtype whose every value it has, or
+    None; and whether a kernel takes floats into it."""
+
+    carrier: np.dtype[Any]
+    whole: np.dtype[Any] | None
+    by_kernel: bool
+
+
+@cache
+def _entry(fmt: Format) -> Entry:
+    held, whole = carrier(fmt), WHOLE.get(fmt)
+    looked_up = isinstance(fmt, TableFormat | PositFormat)
+    by_kernel = looked_up or (held.kind == "f" and not fits_float64_grid(fmt))
+    return Entry(held, None if whole is None else np.dtype(whole), by_kernel)
+
+
 def to_operand(
     name: str, x: Array, fmt: Format, options: Options, scale: float | None = 1.0
 ) -> Array:
@@ -49,14 +62,17 @@ def to_operand(
     Raises ValueError for NaN where ``fmt`` has none and, when strict, for any value that is not
     in the format already.
     """
-    if scale is None or (scale == 1.0 and x.dtype.num == WHOLE.get(fmt) and x.dtype.isnative):
+    entry = _entry(fmt)
+    if scale is None or (scale == 1.0 and entry.whole is not None and x.dtype == entry.whole):
         return x
     if x.dtype.kind == "f" and x.itemsize == 2:
         x = x.astype(np.float32)
     if scale == 1.0 and isinstance(fmt, FixedFormat) and fmt.carried_as_codes:
         values = _codes(name, x, fmt)
-    elif x.dtype in FLOATS and _has_kernel(fmt):
-        values = _quantized(name, x, fmt, scale, options.threads)
+    elif entry.by_kernel and x.dtype in FLOATS:
+        values = np.empty(x.shape, entry.carrier)
+        if _quantize(x, values, fmt, scale, options.threads) and not fmt.has_nan:
+            raise ValueError(f"{name}: it holds NaN, which {fmt} cannot hold")
     else:
         try:
             values = rounded(x if scale == 1.0 else _quotient(x, scale), fmt, "rne", "saturate")
@@ -64,7 +80,7 @@ def to_operand(
             raise ValueError(f"{name}: {error}") from None
     if options.strict:
         _refuse_change(name, x, values, fmt)
-    return values.astype(carrier(fmt), copy=False)
+    return values.astype(entry.carrier, copy=False)
 
 
 def entering(name: str, x: Array, unit: MacUnit, options: Options, scale: float | None) -> Array:
@@ -81,43 +97,37 @@ def _quotient(x: Array, scale: float) -> Array:
         return np.divide(x, np.float64(scale), dtype=np.float64)
 
 
-@cache
-def _has_kernel(fmt: Format) -> bool:
-    if isinstance(fmt, TableFormat | PositFormat):
-        return True
-    return carrier(fmt).kind == "f" and not fits_float64_grid(fmt)
-
-
-def _quantized(name: str, x: Array, fmt: Format, scale: float, threads: int) -> Array:
-    values = np.empty(x.shape, carrier(fmt))
+def _quantize(x: Array, values: Array, fmt: Format, scale: float, threads: int) -> bool:
+    """values ← R(x / scale); whether there was a NaN."""
     lost = []
-    turned = x.ndim == 2 and x.T.flags.c_contiguous and not x.flags.c_contiguous
+    turned = not x.flags.c_contiguous and x.ndim == 2 and x.flags.f_contiguous
     if turned and not isinstance(fmt, TableFormat | PositFormat):
         grid = grid64(fmt, "rne", "saturate")
 
-        def part(at: slice) -> None:
-            lost.append(quantize_turned(x.T[at], values[:, at], scale, grid))
+        def columns(x: Array, out: Array) -> None:
+            lost.append(quantize_turned(x.T, out, scale, grid))
 
-        _in_parts(part, x.shape[1], -(-PART // x.shape[0]), threads)
+        _in_parts(columns, (x, values), -(-PART // x.shape[0]), threads)
     else:
-        flat, target = np.ascontiguousarray(x).reshape(-1), values.reshape(-1)
 
-        def part(at: slice) -> None:
-            lost.append(convert(flat[at], target[at], fmt, "rne", "saturate", scale=scale))
+        def part(x: Array, out: Array) -> None:
+            lost.append(convert(x, out, fmt, "rne", "saturate", scale=scale))
 
-        _in_parts(part, flat.size, PART, threads)
-    if any(lost) and not fmt.has_nan:
-        raise ValueError(f"{name}: it holds NaN, which {fmt} cannot hold")
-    return values
+        _in_parts(part, (np.ascontiguousarray(x).ravel(), values.ravel()), PART, threads)
+    return any(lost)
 
 
-def _in_parts(task: Callable[[slice], None], size: int, least: int, threads: int) -> None:
-    """Run ``task`` on slices of ``size``, of ``least`` or more."""
+def _in_parts(
+    task: Callable[[Array, Array], None], arrays: tuple[Array, Array], least: int, threads: int
+) -> None:
+    """Run ``task`` on parts of two arrays, along their last axis, of ``least`` or more."""
+    size = arrays[0].shape[-1]
     step = max(least, -(-size // threads))
     if size <= step:
-        task(slice(0, size))
+        task(*arrays)
         return
-    run_tiles([partial(task, slice(i, i + step)) for i in range(0, size, step)], threads)
+    cuts = [slice(first, first + step) for first in range(0, size, step)]
+    run_tiles([partial(task, *(x[..., cut] for x in arrays)) for cut in cuts], threads)
 
 
 def _codes(name: str, x: Array, fmt: FixedFormat) -> Array:

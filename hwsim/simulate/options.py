@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hwsim.simulate.scheduler import thread_count
 from hwsim.simulate.streams import ZERO, Stream
@@ -11,8 +11,7 @@ from hwsim.simulate.tally import LEVELS
 MEMORY_LIMIT = 256 * 2**20
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How to run, none of which but ``stream``, of random bits, changes a value of the result;
     ``carried``: a convolution's may stay in the floats that hold them (`operands.carrier`)."""
 

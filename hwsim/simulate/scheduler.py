@@ -33,7 +33,8 @@ def run_tiles(tasks: Iterable[Callable[[], None]], threads: int) -> None:
     """
     work = deque(tasks)
     if threads == 1 or len(work) <= 1:
-        _drain(work)
+        for task in work:
+            task()
         return
     pool = _pool(threads, os.getpid())
     helpers = [pool.submit(_help, work) for _ in range(min(threads, len(work)) - 1)]

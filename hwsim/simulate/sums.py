@@ -65,13 +65,14 @@ class Bounds(NamedTuple):
         kinds = (facts.c_minus_zero, facts.c is not None, facts.length)
         return cls(facts.finite, *sizes, *kinds, mass)
 
-    def coarse(self) -> Bounds:
-        """Powers of two around: many data have the same ones."""
-        a, b = _above(self.a_max), _above(self.b_max)
-        low_a, low_b = _above(self.a_min) / 2, _above(self.b_min) / 2
-        top_c, mass = _above(self.c_max), _above(self.mass)
-        kinds = (self.c_minus_zero, self.has_c, self.length)
-        return Bounds(self.finite, a, b, low_a, low_b, top_c, *kinds, mass)
+    @classmethod
+    def around(cls, facts: Facts | Unknown) -> Bounds:
+        """Powers of two around the same, which many data share, and K·max|a|·max|b|."""
+        highs = _above(facts.a_max), _above(facts.b_max)
+        lows = _above(facts.a_min) / 2, _above(facts.b_min) / 2
+        kinds = (facts.c_minus_zero, facts.c is not None, facts.length)
+        sizes = (*highs, *lows, _above(facts.c_max))
+        return cls(facts.finite, *sizes, *kinds, _above(facts.quick_bound))
 
 
 def _above(x: float) -> float:

@@ -9,21 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels import float64
-from hwsim_kernels.operands import count_zeros
 
 from hwsim.units import StepCounts
 
 Array = npt.NDArray[Any]
+NO_FLAGS = np.zeros(0, np.uint8)
+ZERO = Fraction(0)
 LEVELS = {False: float64.NONE, "counts": float64.CHEAP, True: float64.ALL}
 
 
 class Tally:
     """What kernels count into, for one tile of (m, n) outputs."""
 
-    def __init__(
-        self, shape: tuple[int, int], lanes: tuple[type, type], level: int, zeros: Array
-    ) -> None:
-        self.zeros = zeros  # zero products at each k
+    def __init__(self, shape: tuple[int, int], lanes: tuple[type, type], level: int) -> None:
         self.inner = np.zeros(float64.COUNTS, np.int64)
         self.outer = np.zeros(float64.COUNTS, np.int64)
         nothing = (1, 1)
@@ -33,19 +31,6 @@ class Tally:
         full = level == float64.ALL
         self.lost = np.zeros(shape if full else nothing)
         self.mass = np.zeros(shape if full else nothing)
-
-
-def zero_counts(x: Array, axis: int) -> Array:
-    """Zeros of a matrix along an axis (int64)."""
-    zeros = np.zeros(x.shape[1 - axis], np.int64)
-    count_zeros(np.ascontiguousarray(x), axis == 0, zeros)
-    return zeros
-
-
-def zero_products(rows: Array, columns: Array, m: int, n: int) -> Array:
-    """Products with a zero operand at each k, from the zeros in a's columns and in b's rows."""
-    counts: Array = rows * n + columns * m - rows * columns
-    return counts
 
 
 def step_counts(counts: Array, additions: int) -> StepCounts:
@@ -69,11 +54,10 @@ class Totals:
         self.level = level
         self.inner = np.zeros(float64.COUNTS, np.int64)
         self.outer = np.zeros(float64.COUNTS, np.int64)
-        self.zeros = 0
-        self.struck = np.zeros(shape if level else (0,), np.uint8)
+        self.struck = np.zeros(shape, np.uint8) if level else NO_FLAGS
         self.lost: list[Array] = []
         self.mass: list[Array] = []
-        self.whole_mass: Fraction | float = Fraction(0)  # what was added without rounding
+        self.whole_mass: Fraction | float = ZERO  # what was added without rounding
         self.finite = False  # whether no sum can be Inf or NaN, where that was proved
 
     @property
@@ -93,7 +77,6 @@ class Totals:
             largest = max(mine[float64.LARGEST], theirs[float64.LARGEST])
             mine += theirs
             mine[float64.LARGEST] = largest
-        self.zeros += int(tally.zeros.sum())
         slots = (float64.OVERFLOW, float64.PRODUCT_OVERFLOW)
         if any(tally.inner[slot] or tally.outer[slot] for slot in slots):
             self.struck[where] = (tally.flags != 0) | (tally.outer_flags != 0)

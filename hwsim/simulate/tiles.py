@@ -15,7 +15,7 @@ from hwsim.simulate.facts import Facts
 from hwsim.simulate.orders import lane_order
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import Stage, refuse_nan
-from hwsim.simulate.tally import Tally, Totals, zero_counts, zero_products
+from hwsim.simulate.tally import Tally, Totals
 from hwsim.units import Chunked, Lanes, MacUnit
 
 Array = npt.NDArray[Any]
@@ -26,7 +26,6 @@ FEW_LANES = 128
 ROWS = 64
 PANEL_BYTES = 1 << 20  # of b under a tile, so that it stays in a core's cache
 NARROW = 64  # columns that fill too few lanes
-NOTHING = np.empty(0, np.int64)
 SMALL = 1 << 18  # multiplications that are not worth a second thread
 
 
@@ -40,7 +39,6 @@ def tiled_product(
         a, b = b.swapaxes(1, 2), a.swapaxes(1, 2)
         c = None if c is None else c.swapaxes(1, 2)
     job = _Job(a, b, c, unit, plan, level)
-    job.blind = level == NONE or facts.zero_free
     run_tiles(job.tasks(threads), threads if a.size * b.shape[2] > SMALL else 1)
     for where, tally in job.tallies:
         job.totals.add(tally, where)
@@ -66,7 +64,6 @@ class _Job:
             self.out[...] = c
         self.totals = Totals(shape, level)
         self.tallies: list[tuple[Any, Tally]] = []
-        self.blind = False  # whether there are no zero products to count
 
     def tasks(self, threads: int) -> list[Callable[[], None]]:
         """One task for every tile."""
@@ -81,20 +78,15 @@ class _Job:
             for first in range(0, n, width):
                 columns = slice(first, min(n, first + width))
                 panel: Array = np.ascontiguousarray(self.b[item, :, columns], carrier)
-                zeros = NOTHING if self.blind else zero_counts(panel, 1)
                 for row in range(0, m, step):
                     where = (item, slice(row, min(m, row + step)), columns)
-                    tasks.append(partial(self.tile, where, left[where[1]], panel, zeros))
+                    tasks.append(partial(self.tile, where, left[where[1]], panel))
         return tasks
 
-    def tile(self, where: tuple[int, slice, slice], a: Array, b: Array, zeros: Array) -> None:
-        """Accumulate one tile, which starts as c; ``zeros`` are those of b at each k."""
+    def tile(self, where: tuple[int, slice, slice], a: Array, b: Array) -> None:
+        """Accumulate one tile, which starts as c."""
         target = np.ascontiguousarray(self.out[where])
-        if self.blind:
-            zeros = np.zeros(a.shape[1], np.int64)
-        else:
-            zeros = zero_products(zero_counts(a, 0), zeros, *target.shape)
-        tally = Tally(target.shape, (self.inner.lane, self.last.lane), self.level, zeros)
+        tally = Tally(target.shape, (self.inner.lane, self.last.lane), self.level)
         if self.outer is None:
             self.inner.add(a, b, target, tally)
         elif isinstance(self.unit.order, Lanes):

@@ -125,7 +125,7 @@ def _values(
         image = stuffed(x[part], stuffing.step, stuffing.first, stuffing.size)
         start = None if c is None else c[part]
         here = replace(options.stream, first=part.start * out[0].size)
-        how = replace(options, strict=False, stream=here)
+        how = options._replace(strict=False, stream=here)
         out[part], counted = conv2d_values(image, kernels, start, unit, stuffing.window, how)
         telemetry += counted
     return out, telemetry

@@ -24,7 +24,7 @@ from hwsim.simulate.grids import magnitude
 from hwsim.simulate.inputs import nan_reached
 from hwsim.simulate.posit_stages import has_posits
 from hwsim.simulate.scheduler import run_tiles
-from hwsim.simulate.streams import NO_WORDS, Draws, drawing
+from hwsim.simulate.streams import NO_WORDS, drawing
 from hwsim.simulate.sums import Bounds, finest_bit, product_of
 from hwsim.simulate.tally import Tally, Totals
 from hwsim.units import (
@@ -242,11 +242,9 @@ def round_array(
 
 
 # --- products -------------------------------------------------------------------------------------
-def wide_product(
-    facts: Facts, unit: MacUnit, level: int, threads: int, draws: Draws | None = None
-) -> tuple[Array, Totals]:
+def wide_product(facts: Facts, unit: MacUnit, level: int, threads: int) -> tuple[Array, Totals]:
     """The product in the outer format's values, before any output conversion."""
-    job = _Job(facts, unit, level, draws)
+    job = _Job(facts, unit, level)
     run_tiles(job.tasks(), threads)
     for where, tally in job.tallies:
         job.totals.add(tally, where)
@@ -270,8 +268,8 @@ def out_of_range(facts: Facts, unit: MacUnit, threads: int) -> int:
 class _Job:
     """One product cut into blocks of outputs."""
 
-    def __init__(self, facts: Facts, unit: MacUnit, level: int, draws: Draws | None = None) -> None:
-        self.unit, self.level, self.draws = unit, level, draws
+    def __init__(self, facts: Facts, unit: MacUnit, level: int) -> None:
+        self.unit, self.level, self.draws = unit, level, facts.draws
         self.a = _laid_out(facts.a, unit.a)
         self.b = _laid_out(facts.b.swapaxes(1, 2), unit.b)  # (batch, n, k): k is contiguous
         shape = (self.a.shape[0], self.a.shape[1], self.b.shape[1])
@@ -316,7 +314,7 @@ class _Job:
         """Compute one block."""
         a, b, c = self.operands(where)
         out = np.empty(c.shape, np.int64)
-        tally = Tally(c.shape, (np.uint8, np.uint8), self.level, np.zeros(0, np.int64))
+        tally = Tally(c.shape, (np.uint8, np.uint8), self.level)
         counts = np.zeros((2, COUNTS), np.int64)
         words = self.words(where)
         if isinstance(self.unit.order, Exact):

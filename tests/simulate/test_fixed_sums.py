@@ -11,7 +11,7 @@ from hwsim_kernels.paths import CLAMP, NOTHING, RING, STEPS
 
 import hwsim
 from hwsim import reference
-from hwsim.simulate import products
+from hwsim.simulate import ways
 from tests.simulate.comparison import check_matmul
 
 
@@ -20,13 +20,13 @@ def test_all_sums(overflow: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """c + x·y for every c, x and y of 5 bits: ties of both signs, both ends of the range."""
     unit = hwsim.mac(f"fixed1.3xfixed1.3+fixed2.2:{overflow}")
     paths: list[Any] = []
-    run = products.run_plan
+    run = ways.run_plan
 
     def watched(facts: Any, plan: Any, *rest: Any) -> Any:
         paths.append(plan.inner.path)
         return run(facts, plan, *rest)
 
-    monkeypatch.setattr(products, "run_plan", watched)
+    monkeypatch.setattr(ways, "run_plan", watched)
     x = reference.decode(np.arange(32), unit.a)
     for c in reference.decode(np.arange(32), unit.accumulator):
         start = np.full((32, 32), c)

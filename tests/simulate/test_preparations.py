@@ -10,7 +10,7 @@ from hwsim_kernels.vectors import ROUNDS
 
 import hwsim
 from hwsim import reference
-from hwsim.simulate import products, staged
+from hwsim.simulate import products, staged, ways
 from hwsim.testing import values
 from tests.simulate.comparison import bits, check_matmul
 
@@ -155,7 +155,7 @@ def test_kernels_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("spec", ["avx2.vpmaddubsw", "int8xint8+int40:saturate:dot2/int16"])
 def test_pairs_in_floats(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pairs that clamp at both ends; sums that float32 holds, and that float64 does."""
-    monkeypatch.setattr(products, "run_plan", None)
+    monkeypatch.setattr(ways, "run_plan", None)
     monkeypatch.setattr(products, "by_reference", None)
     generator, unit = np.random.default_rng(5), hwsim.mac(spec)
     for k in (1, 2, 3, 8, 13, 64, 1100):
