@@ -20,7 +20,7 @@ from hwsim_kernels.blocked import place
 from hwsim_kernels.counting import Tally, counted, plus, used
 from hwsim_kernels.datapath import add
 from hwsim_kernels.joins import join
-from hwsim_kernels.multiply import ROWS
+from hwsim_kernels.multiply import ROWS, addends
 from hwsim_kernels.passes import (
     body,
     count_up,
@@ -30,10 +30,9 @@ from hwsim_kernels.passes import (
     store_flags,
     wrapped,
 )
-from hwsim_kernels.paths import NATIVE, NONE, Path, Scalars, lossless
-from hwsim_kernels.terms import Term
+from hwsim_kernels.paths import NONE, Path, Scalars, lossless
 from hwsim_kernels.tiles import FUSED, PANEL, Tile, code_of, columns, path_of, vectors
-from hwsim_kernels.vectors import I64, Vector, counted_loop, select, splat
+from hwsim_kernels.vectors import I64, Vector, counted_loop, select
 
 INNER, OUTER = range(2)  # rows of counts
 
@@ -51,23 +50,18 @@ class _Stacked(Tile):
             for v in range(self.vectors)
         ]
 
-    def left(self, at: Any, r: int, k: Any) -> Vector:
-        """An element of a in all lanes."""
-        row = self.builder.add(at[1], I64(r))
-        return splat(self.builder, self.builder.load(self.address("a", at[0], row, k)), self.lanes)
-
 
 def _lane(tile: _Stacked, place: Any) -> None:
     """The sum of ``count`` products from k on, ``stride`` apart, to a height of the stack."""
     builder, path = tile.builder, tile.path
-    *at, k, stride, count, height = place
+    *at, k, stride, count, height, terms = place
     names, g = used(path), tile.scalars(0)
     struck = flag_starts(tile, path)
     sums = [g.start.value] * (ROWS * tile.vectors)
     state = [*sums, *struck, *(start(tile, name) for name in names)]
 
     def step(i: Any, now: Sequence[Any]) -> list[Any]:
-        return body(tile, g, at, I64(1), builder.add(k, builder.mul(i, stride)), now)
+        return body(tile, g, at, terms, builder.add(k, builder.mul(i, stride)), now)
 
     end = counted_loop(builder, I64(0), count, state, step)
     ends, _, tally = split(tile, end)
@@ -79,20 +73,18 @@ def _lane(tile: _Stacked, place: Any) -> None:
 
 def _pair(tile: _Stacked, place: Any) -> None:
     """The rounded sum of products k and k + 1, to a height of the stack."""
-    *at, k, height = place
+    *at, k, height, terms = place
     path, builder, g = tile.path, tile.builder, tile.scalars(INNER)
     names = used(path)
     n = Tally(**wrapped(builder, {name: start(tile, name) for name in names}))
     n = n._replace(empty=I64(0))
     struck = [Vector(builder, x) for x in flag_starts(tile, path)]
-    ks = k, builder.add(k, I64(1))
-    right = [[tile.right(at, x, v) for v in range(tile.vectors)] for x in ks]
+    one, other = (addends(tile, at, x, terms, FUSED) for x in (k, builder.add(k, I64(1))))
     spots = tile.waiting(at[3], height)
     for r in range(ROWS):
-        x, y = (tile.left(at, r, k) for k in ks)
         for v in range(tile.vectors):
             i = r * tile.vectors + v
-            acc, second = x * right[0][v], Term(y, right[1][v], FUSED or path.sums == NATIVE)
+            acc, second = one(r, v).value, other(r, v)
             if path.level == NONE:
                 tile.store(add(acc, second, g, path).y.value, spots[i])
                 continue
@@ -109,13 +101,12 @@ def _pair(tile: _Stacked, place: Any) -> None:
 
 def _leaf(tile: _Stacked, place: Any) -> None:
     """Product k, exactly, to a height of the stack."""
-    *at, k, height = place
-    right = [tile.right(at, k, v) for v in range(tile.vectors)]
+    *at, k, height, terms = place
+    product = addends(tile, at, k, terms, FUSED)
     spots = tile.waiting(at[3], height)
     for r in range(ROWS):
-        x = tile.left(at, r, k)
         for v in range(tile.vectors):
-            tile.store((x * right[v]).value, spots[r * tile.vectors + v])
+            tile.store(product(r, v).value.value, spots[r * tile.vectors + v])
 
 
 def _join(tile: _Stacked, place: Any, level: int) -> None:
@@ -185,11 +176,11 @@ def lanes_kernel(inner: Path) -> Any:
         rows,
         numbers,
         fresh,
-        _,
+        terms,
         outer,
     ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
-        m, length, panels = a.shape[1], a.shape[2], b.shape[1]
+        m, length, panels = a.shape[1], a.shape[2] // terms, b.shape[1]
         order, joins = numbers
         count = order.shape[0]
         for unit in range(first, last):
@@ -204,8 +195,8 @@ def lanes_kernel(inner: Path) -> Any:
                     height = 0
                     for j in range(count):
                         lane = order[j]
-                        terms = (length - lane + count - 1) // count if lane < length else 0
-                        at = (item, row, panel, part, lane, count, terms, height)
+                        some = (length - lane + count - 1) // count if lane < length else 0
+                        at = (item, row, panel, part, lane, count, some, height, terms)
                         lane_pass(code, arrays, at)
                         for _ in range(joins[j]):
                             to = (item, row, panel, part, height, outer)
@@ -246,11 +237,11 @@ def trees_kernel(inner: Path) -> Any:
         rows,
         width,
         fresh,
-        _,
+        terms,
         outer,
     ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
-        m, length, panels = a.shape[1], a.shape[2], b.shape[1]
+        m, length, panels = a.shape[1], a.shape[2] // terms, b.shape[1]
         for unit in range(first, last):
             item, panel, top, bottom = place(unit, rows, m, panels)
             block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
@@ -265,7 +256,7 @@ def trees_kernel(inner: Path) -> Any:
                         pairs = (stop - base) // 2
                         height = 0
                         for i in range(pairs):
-                            at = (item, row, panel, part, base + 2 * i, height)
+                            at = (item, row, panel, part, base + 2 * i, height, terms)
                             pair_pass(code, arrays, at)
                             waiting = i
                             while waiting & 1:
@@ -275,7 +266,7 @@ def trees_kernel(inner: Path) -> Any:
                                 waiting >>= 1
                             height += 1
                         if (stop - base) & 1:
-                            at = (item, row, panel, part, stop - 1, height)
+                            at = (item, row, panel, part, stop - 1, height, terms)
                             leaf_pass(code, arrays, at)
                             height += 1
                         for i in range(height - 1, 0, -1):

@@ -10,7 +10,7 @@ import pytest
 
 import hwsim
 from hwsim import reference
-from hwsim.simulate import products
+from hwsim.simulate import blocks, products, wide
 from hwsim.testing import product_table
 from hwsim.units import MacUnit, multiplier
 
@@ -146,6 +146,33 @@ def test_sums_and_counts_are_the_references(spec: str, core: str, level: bool | 
             assert mine == (theirs if level is True else products.cheap(theirs))
         np.testing.assert_array_equal(got, wanted)
         np.testing.assert_array_equal(np.signbit(got), np.signbit(wanted))
+
+
+ORDERS = (
+    ("e5m2xe5m2+e6m9:lanes4", "mitchell"),
+    ("e4m3xint8+fp16:saturate:lanes4-tree", "trunc3"),
+    ("e4m3xe4m3+fp16:tree5", "mbm"),
+    ("int8xint8+e5m7:rtz:tree4", "signed"),
+    ("e5m2xe5m2+e6m9:sr8", "mitchell"),
+    ("e3m4xe4m3+fp16:sr5c-lfsr16:chunk3/fp32", "realm4"),
+)
+
+
+@pytest.mark.parametrize(("spec", "core"), ORDERS)
+def test_orders_and_draws_have_fast_kernels(
+    spec: str, core: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wide, "wide_product", None)
+    for name in ("prepare", "prepare_way", "prepare_order", "prepare_joins"):
+        monkeypatch.setattr(blocks, name, lambda *given: None)  # minutes, for what others need
+    unit = unit_with(spec, core)
+    rng = np.random.default_rng(8)
+    for m, k, n in ((2, 1, 3), (3, 23, 40), (40, 6, 2), (1, 0, 1)):
+        a, b = (rng.normal(0, 2.0 ** rng.uniform(-4, 6, s), s) for s in ((m, k), (k, n)))
+        a[rng.random(a.shape) < 0.2] = -0.0
+        c = np.where(rng.random((m, n)) < 0.3, -0.0, np.rint(rng.normal(size=(m, n))))
+        got = hwsim.matmul(a, b, unit, c=c, seed=5)
+        assert got.tobytes() == reference.matmul(a, b, unit, c=c, seed=5).tobytes()
 
 
 def test_specials_are_those_of_exact_products() -> None:
