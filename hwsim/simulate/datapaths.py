@@ -88,8 +88,9 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
     if product_kind is None or (product_kind != PLAIN and not facts.finite):
         return None
     simple = isinstance(unit.order, Sequential | Chunked)
-    if not simple and stochastic_of(unit.rounding):
-        return None
+    how = stochastic_of(unit.rounding)
+    if how and not simple and (how.lfsr or not isinstance(unit.order, Lanes)):
+        return None  # registers' bits come one after the other
     if not simple and product_kind != PLAIN and (level != NONE or isinstance(unit.order, DotAdd)):
         return None
     if level != NONE and any(fmt.lowest >= 0 for fmt in formats[2:]):

@@ -112,18 +112,22 @@ def driver(order: Order, inner: Path, step: int) -> tuple[Any, tuple[Any, ...]]:
     return run_kernel(inner), (step,)
 
 
-def lane_order(order: Lanes) -> tuple[Array, Array]:
-    """Lanes as they are summed, and how many sums become one after each.
+def lane_order(order: Lanes) -> tuple[Array, Array, Array]:
+    """Lanes as they are summed, how many sums become one after each, and as which of all these
+    additions (lanes, most of one).
 
-    Lanes i and i + count/2 are neighbours where bits are reversed, as are then i and i + count/4.
+    Lanes i and i + count/2 are neighbours where bits are reversed, as are then i and i + count/4;
+    count/2 additions of the first kind come before count/4 of the second.
     """
     lanes = np.arange(order.count)
     if not order.tree:
-        return lanes, np.minimum(lanes, 1)
+        return lanes, np.minimum(lanes, 1), lanes[:, None] - 1
     depth = order.count.bit_length() - 1
     bits = (lanes[:, None] >> np.arange(depth)) & 1
+    summed = bits @ (1 << np.arange(depth)[::-1])
     joins = [(i & -i).bit_length() - 1 for i in range(1, order.count + 1)]
-    return bits @ (1 << np.arange(depth)[::-1]), np.array(joins)
+    left = order.count >> np.arange(depth)  # sums before each kind of addition
+    return summed, np.array(joins), order.count - left + summed[:, None] % np.maximum(left // 2, 1)
 
 
 def stack_for(order: Order, path: Path, carrier: np.dtype[Any]) -> Array:

@@ -118,7 +118,7 @@ class _Job:
         inside = copy(tally)  # sums of lanes count as inner ones
         inside.outer, inside.outer_flags = tally.inner, tally.flags
         waiting: list[Array] = []
-        for lane, joins in zip(*lane_order(order), strict=True):
+        for lane, joins, _ in zip(*lane_order(order), strict=True):
             sums: Array = np.zeros(total.shape, self.inner.carrier)
             mine = slice(lane, None, order.count)
             left, right = (np.ascontiguousarray(x) for x in (a[:, mine], b[mine]))

@@ -38,7 +38,7 @@ def join(tile: Tile, function: Any, terms: Any, sums: Any, at: Any, level: int) 
     numbers = dict(zip(("terms", "terms_row"), terms, strict=True))
     numbers |= zip(("sums", "sums_row"), sums, strict=True)
     numbers |= {name: tile.address(name, level, 0) for name in ("scalars", "counts")}
-    numbers |= {} if tile.turn is None else _draws_of(tile, at)
+    numbers |= {} if tile.turn is None else _draws_of(tile, at, level)
     if tile.path.level != NONE or tile.turn is not None:
         numbers |= {"flags": tile.spots("flags", at)[0], "out_row": tile.extent("out", 2)}
     numbers["vectors"] = I64(tile.vectors)
@@ -52,15 +52,15 @@ def join(tile: Tile, function: Any, terms: Any, sums: Any, at: Any, level: int) 
     builder.call(builder.inttoptr(function, kind), [builder.ptrtoint(frame, I64)])
 
 
-def _draws_of(tile: Tile, at: Any) -> dict[str, Any]:
-    """What the outer sums' draws come from."""
+def _draws_of(tile: Tile, at: Any, level: int) -> dict[str, Any]:
+    """What the sums' draws come from."""
     item, row, panel, part = at
     if tile.arrays["rows"][0].ndim == 3:
         words = tile.address("words", 0, 0)
         return {"registers": tile.spots(DRAWS[1], at)[0], "words": words}
     column = tile.builder.mul(panel, I64(tile.columns))
     column = tile.builder.add(column, tile.builder.mul(part, I64(tile.vectors * tile.lanes)))
-    found = {"rows": tile.address("rows", item, row), "words": tile.address("words", 1, 0)}
+    found = {"rows": tile.address("rows", item, row), "words": tile.address("words", level, 0)}
     found |= {"columns": tile.address("columns", item, column)}
     return found | {"draw": tile.turn}
 

@@ -110,8 +110,9 @@ def _leaf(tile: _Stacked, place: Any) -> None:
 
 
 def _join(tile: _Stacked, place: Any, level: int) -> None:
-    """The sum at a height of the stack is added to the one below, or to the tile of ``out``."""
-    *at, height, function = place
+    """The sum at a height of the stack is added to the one below, or to the tile of ``out``, by
+    draw number ``turn``, if by any."""
+    *at, height, function, tile.turn = place
     wide = I64(tile.columns)
     below = tile.builder.sub(height, I64(1))
     into = tile.waiting(at[3], below)[0], wide
@@ -153,9 +154,9 @@ def lanes_kernel(inner: Path) -> Any:
 
     run(a, b, table, out, flags, scalars, counts, stack, draws, first, last, rows, numbers, …)
 
-    with ``numbers`` (order, joins): ``order`` lists the lanes as they are summed; ``joins`` how
-    often, after each, the two sums on top of the stack become one.  The rest is as in
-    `blocked.run_kernel`.
+    with ``numbers`` (order, joins, turns): ``order`` lists the lanes as they are summed; ``joins``
+    how often, after each, the two sums on top of the stack become one, and ``turns`` (lanes, most
+    joins) as which of all these additions.  The rest is as in `blocked.run_kernel`.
     """
     code, zero = code_of(inner), Scalars._fields.index("start")
     parts, wide = PANEL // vectors(inner), columns(inner)
@@ -181,7 +182,7 @@ def lanes_kernel(inner: Path) -> Any:
     ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2] // terms, b.shape[1]
-        order, joins = numbers
+        order, joins, turns = numbers
         count = order.shape[0]
         for unit in range(first, last):
             item, panel, top, bottom = place(unit, rows, m, panels)
@@ -198,12 +199,13 @@ def lanes_kernel(inner: Path) -> Any:
                         some = (length - lane + count - 1) // count if lane < length else 0
                         at = (item, row, panel, part, lane, count, some, height, terms)
                         lane_pass(code, arrays, at)
-                        for _ in range(joins[j]):
-                            to = (item, row, panel, part, height, outer)
+                        for i in range(joins[j]):
+                            turn = length + turns[j, i]
+                            to = (item, row, panel, part, height, outer, turn)
                             join_inner(code, arrays, to)
                             height -= 1
                         height += 1
-                    to = (item, row, panel, part, 0, outer)
+                    to = (item, row, panel, part, 0, outer, length + count - 1)
                     join_outer(code, arrays, to)
 
     return run
@@ -260,7 +262,7 @@ def trees_kernel(inner: Path) -> Any:
                             pair_pass(code, arrays, at)
                             waiting = i
                             while waiting & 1:
-                                to = (item, row, panel, part, height, outer)
+                                to = (item, row, panel, part, height, outer, 0)
                                 join_inner(code, arrays, to)
                                 height -= 1
                                 waiting >>= 1
@@ -270,9 +272,9 @@ def trees_kernel(inner: Path) -> Any:
                             leaf_pass(code, arrays, at)
                             height += 1
                         for i in range(height - 1, 0, -1):
-                            to = (item, row, panel, part, i, outer)
+                            to = (item, row, panel, part, i, outer, 0)
                             join_inner(code, arrays, to)
-                        to = (item, row, panel, part, 0, outer)
+                        to = (item, row, panel, part, 0, outer, 0)
                         join_outer(code, arrays, to)
 
     return run

@@ -155,6 +155,7 @@ ORDERS = (
     ("int8xint8+e6m9:tree4", "signed"),
     ("e5m2xe5m2+e6m9:sr8", "mitchell"),
     ("e3m4xe4m3+fp16:sr5c-lfsr16:chunk3/fp32", "realm4"),
+    ("e5m2xe5m2+e6m9:sr8:lanes4", "mitchell"),
 )
 
 
