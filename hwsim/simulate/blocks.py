@@ -46,7 +46,7 @@ from hwsim.simulate.facts import Facts
 from hwsim.simulate.finish import prepare as prepare_finish
 from hwsim.simulate.grids import draw_place, lane_scalars
 from hwsim.simulate.operands import PART
-from hwsim.simulate.orders import driver, losing_steps, stack_for
+from hwsim.simulate.orders import driver, losing_steps, numbers_of, stack_for
 from hwsim.simulate.scheduler import run_tiles
 from hwsim.simulate.stages import refuse_nan
 from hwsim.simulate.streams import Draws
@@ -77,7 +77,7 @@ class _Program(NamedTuple):
     """What runs a plan, whatever the data."""
 
     kernel: Any
-    numbers: tuple[Any, ...]  # of the order
+    step: int  # products that stay together
     scalars: Array
     function: int  # what chunk sums enter
     wide: int  # columns of a panel
@@ -100,13 +100,12 @@ def _program(plan: Plan) -> _Program:
     scalars = _scalars(*formats, path.width, plan.negated, how.bits if how else 0)
     if isinstance(order, DotAdd):
         scalars = _from_minus_zero(scalars)
-    kernel, numbers = driver(order, path, step)
     limited = path.limit != UNBOUNDED or (outer is not None and outer.limit != UNBOUNDED)
     fmt, last = unit.outer_format, outer or path
     negative = plan.negated or last.signs or fmt.lowest == 0
     fixed = join_function(outer), columns(path), *CARRIERS[path.width], limited, planes
     plain_zeros = negative and not fmt.has_negative_zero
-    return _Program(kernel, numbers, scalars, *fixed, plain_zeros)
+    return _Program(driver(order, path), step, scalars, *fixed, plain_zeros)
 
 
 @dataclass
@@ -195,6 +194,7 @@ class _Job:
         block = max(ROWS, min(BLOCK, rows if small else share))
         units = batch * self.b.shape[1] * -(-rows // block)
         pieces = 1 if small or threads == 1 else min(units, 8 * threads)
+        numbers = numbers_of(order, program.step, k)
         tasks = []
         for i in range(pieces):
             first, last = units * i // pieces, units * (i + 1) // pieces
@@ -204,7 +204,7 @@ class _Job:
             last_array = self.lost
             if isinstance(order, (Lanes, Tree)):
                 last_array = stack_for(order, self.plan.inner.path, self.out.dtype)
-            span = (first, last, block, *program.numbers, self.fresh, program.planes, function)
+            span = (first, last, block, numbers, self.fresh, program.planes, function)
             tasks.append(partial(kernel, *arrays, last_array, self.words, *span))
         run_tiles(tasks, 1 if small else threads)
         if self.level != ALL and (kernel, function) not in _known:
@@ -343,8 +343,9 @@ def _compile(paths: list[Path], order: Lanes | Tree | None = None) -> None:
         counts = np.zeros((2, SLOTS), np.int64)
         last = stack_for(order, path, carrier) if order else NO_MASS
         arrays = (read_only(left), right, NO_TABLE[path.width], out, flags, scalars, counts, last)
-        kernel, numbers = driver(order or Sequential(), path, 1)
-        kernel(*arrays, NO_DRAWS, 0, 0, ROWS, *numbers, True, 1, 0)
+        one = order or Sequential()
+        numbers = numbers_of(one, 1, 0)
+        driver(one, path)(*arrays, NO_DRAWS, 0, 0, ROWS, numbers, True, 1, 0)
 
 
 @cache

@@ -89,8 +89,8 @@ def _plan(unit: MacUnit, level: int, facts: Bounds) -> Plan | None:
         return None
     simple = isinstance(unit.order, Sequential | Chunked)
     how = stochastic_of(unit.rounding)
-    if how and not simple and (how.lfsr or not isinstance(unit.order, Lanes)):
-        return None  # registers' bits come one after the other
+    if how and not simple and (how.lfsr or isinstance(unit.order, DotAdd)):
+        return None  # a register's bits come one after the other
     if not simple and product_kind != PLAIN and (level != NONE or isinstance(unit.order, DotAdd)):
         return None
     if level != NONE and any(fmt.lowest >= 0 for fmt in formats[2:]):

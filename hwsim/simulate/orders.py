@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -103,13 +104,18 @@ def _fraction(x: float) -> Fraction:
 
 
 # --- kernels --------------------------------------------------------------------------------------
-def driver(order: Order, inner: Path, step: int) -> tuple[Any, tuple[Any, ...]]:
-    """The compiled kernel for an order, and its numbers: ``step`` of a sequential sum."""
+def driver(order: Order, inner: Path) -> Any:
+    """The compiled kernel for an order."""
+    kernels = {Lanes: lanes_kernel, Tree: trees_kernel}
+    return kernels.get(type(order), run_kernel)(inner)
+
+
+@lru_cache(maxsize=1 << 8)
+def numbers_of(order: Order, step: int, length: int) -> Any:
+    """What its kernel is told of sums of ``length`` products: ``step`` of a sequential sum."""
     if isinstance(order, Lanes):
-        return lanes_kernel(inner), (lane_order(order),)
-    if isinstance(order, Tree):
-        return trees_kernel(inner), (order.width,)
-    return run_kernel(inner), (step,)
+        return lane_order(order)
+    return (order.width, tree_turns(order.width, length)) if isinstance(order, Tree) else step
 
 
 def lane_order(order: Lanes) -> tuple[Array, Array, Array]:
@@ -128,6 +134,49 @@ def lane_order(order: Lanes) -> tuple[Array, Array, Array]:
     joins = [(i & -i).bit_length() - 1 for i in range(1, order.count + 1)]
     left = order.count >> np.arange(depth)  # sums before each kind of addition
     return summed, np.array(joins), order.count - left + summed[:, None] % np.maximum(left // 2, 1)
+
+
+def tree_turns(width: int, length: int) -> Array:
+    """(2, most nodes), the numbers of a tree's nodes, level by level, in the order in which the
+    kernel adds: those of a whole tree over ``width`` leaves, and of the last one."""
+    turns = np.zeros((2, max(1, width - 1)), np.int64)
+    for row, leaves in enumerate((width, length % width)):
+        numbers = {node: i for i, node in enumerate(_nodes_by_level(leaves))}
+        added = [numbers[node] for node in _nodes_as_added(leaves)]
+        turns[row, : len(added)] = added
+    return turns
+
+
+def _nodes_by_level(leaves: int) -> list[tuple[int, int]]:
+    """The first leaf and the end of every node: neighbours of each level are paired, a last one
+    without a partner goes up."""
+    level, found = [(i, i + 1) for i in range(leaves)], []
+    while len(level) > 1:
+        pairs = [(x[0], y[1]) for x, y in zip(level[::2], level[1::2], strict=False)]
+        found += pairs
+        level = pairs + level[2 * len(pairs) :]
+    return found
+
+
+def _nodes_as_added(leaves: int) -> list[tuple[int, int]]:
+    """The same as `trees_kernel` adds: sums wait for one of their size, the rest from the last."""
+    waiting: list[tuple[int, int]] = []
+    found = []
+
+    def join() -> None:
+        last = waiting.pop()
+        waiting[-1] = (waiting[-1][0], last[1])
+        found.append(waiting[-1])
+
+    for i in range(leaves):
+        waiting.append((i, i + 1))
+        size = i + 1
+        while size % 2 == 0:
+            join()
+            size //= 2
+    while len(waiting) > 1:
+        join()
+    return found
 
 
 def stack_for(order: Order, path: Path, carrier: np.dtype[Any]) -> Array:

@@ -24,6 +24,7 @@ from hwsim_kernels.multiply import ROWS, addends
 from hwsim_kernels.passes import (
     body,
     count_up,
+    draws_of,
     flag_starts,
     split,
     start,
@@ -72,25 +73,26 @@ def _lane(tile: _Stacked, place: Any) -> None:
 
 
 def _pair(tile: _Stacked, place: Any) -> None:
-    """The rounded sum of products k and k + 1, to a height of the stack."""
-    *at, k, height, terms = place
+    """The rounded sum of products k and k + 1, to a height of the stack, by draw number ``turn``,
+    if by any."""
+    *at, k, height, terms, turn = place
     path, builder, g = tile.path, tile.builder, tile.scalars(INNER)
     names = used(path)
     n = Tally(**wrapped(builder, {name: start(tile, name) for name in names}))
     n = n._replace(empty=I64(0))
     struck = [Vector(builder, x) for x in flag_starts(tile, path)]
     one, other = (addends(tile, at, x, terms, FUSED) for x in (k, builder.add(k, I64(1))))
-    spots = tile.waiting(at[3], height)
+    spots, draw = tile.waiting(at[3], height), draws_of(tile, at, turn, [])
     for r in range(ROWS):
         for v in range(tile.vectors):
             i = r * tile.vectors + v
             acc, second = one(r, v).value, other(r, v)
             if path.level == NONE:
-                tile.store(add(acc, second, g, path).y.value, spots[i])
+                tile.store(add(acc, second, g, path, draw(i, g)).y.value, spots[i])
                 continue
             if not lossless(path):
                 n = n._replace(empty=plus(n.empty, second.value.eq(0.0)))
-            z, n, over = counted(acc, second, g, path, n)
+            z, n, over = counted(acc, second, g, path, n, draw(i, g))
             if over is not None:
                 struck[i] = select(over, struck[i].constant(1), struck[i])
             tile.store(z.value, spots[i])
@@ -215,10 +217,12 @@ def lanes_kernel(inner: Path) -> Any:
 def trees_kernel(inner: Path) -> Any:
     """The driver of adder trees:
 
-    run(a, b, table, out, flags, scalars, counts, stack, draws, first, last, rows, width, …)
+    run(a, b, table, out, flags, scalars, counts, stack, draws, first, last, rows, numbers, …)
 
-    Each pair of leaves is added, and then as many pairs of waiting sums of one size as there are:
-    every node has the operands that it has when a tree is added up level by level.
+    with ``numbers`` (width, turns).  Each pair of leaves is added, and then as many pairs of
+    waiting sums of one size as there are: every node has the operands that it has when a tree is
+    added up level by level.  There it is number ``turns[0]`` (width − 1,) of a whole tree's nodes,
+    ``turns[1]`` of the last one's, in the order of additions here.
     """
     code, zero = code_of(inner), Scalars._fields.index("start")
     parts, wide = PANEL // vectors(inner), columns(inner)
@@ -237,13 +241,16 @@ def trees_kernel(inner: Path) -> Any:
         first,
         last,
         rows,
-        width,
+        numbers,
         fresh,
         terms,
         outer,
     ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
         m, length, panels = a.shape[1], a.shape[2] // terms, b.shape[1]
+        width, turns = numbers
+        trees = -(-length // width)
+        nodes = length - trees  # of all of them: one less than leaves each
         for unit in range(first, last):
             item, panel, top, bottom = place(unit, rows, m, panels)
             block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
@@ -256,14 +263,20 @@ def trees_kernel(inner: Path) -> Any:
                     for base in range(0, length, width):
                         stop = min(length, base + width)
                         pairs = (stop - base) // 2
-                        height = 0
+                        tree = base // width
+                        done, turn = base - tree, turns[int(stop < base + width)]
+                        height = node = 0
                         for i in range(pairs):
-                            at = (item, row, panel, part, base + 2 * i, height, terms)
+                            k, number = base + 2 * i, done + turn[node]
+                            at = (item, row, panel, part, k, height, terms, number)
                             pair_pass(code, arrays, at)
+                            node += 1
                             waiting = i
                             while waiting & 1:
-                                to = (item, row, panel, part, height, outer, 0)
+                                number = done + turn[node]
+                                to = (item, row, panel, part, height, outer, number)
                                 join_inner(code, arrays, to)
+                                node += 1
                                 height -= 1
                                 waiting >>= 1
                             height += 1
@@ -272,9 +285,10 @@ def trees_kernel(inner: Path) -> Any:
                             leaf_pass(code, arrays, at)
                             height += 1
                         for i in range(height - 1, 0, -1):
-                            to = (item, row, panel, part, i, outer, 0)
+                            to = (item, row, panel, part, i, outer, done + turn[node])
                             join_inner(code, arrays, to)
-                        to = (item, row, panel, part, 0, outer, 0)
+                            node += 1
+                        to = (item, row, panel, part, 0, outer, nodes + tree)
                         join_outer(code, arrays, to)
 
     return run

@@ -92,7 +92,7 @@ def body(tile: Tile, g: Scalars, at: Any, terms: Any, k: Any, now: Any) -> list[
     n = Tally(**tally)
     product_at = addends(tile, at, k, terms, FUSED)
     registers = own.pop("register", [])
-    draws = _draws(tile, at, k, registers)
+    draws = draws_of(tile, at, k, registers)
     for r in range(ROWS):
         for v in range(tile.vectors):
             i = r * tile.vectors + v
@@ -114,7 +114,7 @@ def body(tile: Tile, g: Scalars, at: Any, terms: Any, k: Any, now: Any) -> list[
     return [getattr(x, "value", x) for x in new]
 
 
-def _draws(
+def draws_of(
     tile: Tile, at: Any, number: Any, registers: list[Vector]
 ) -> Callable[[int, Scalars], Vector | None]:
     """The random bits of rounding ``number`` for the tile's vectors, by their places in it; none
