@@ -16,7 +16,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from hwsim_kernels._jit import kernel
-from hwsim_kernels.blocked import place
+from hwsim_kernels.blocked import begun
 from hwsim_kernels.datapath import (
     NATIVE,
     NONE,
@@ -41,7 +41,7 @@ from hwsim_kernels.passes import (
     store_flags,
     wrapped,
 )
-from hwsim_kernels.tiles import FUSED, PANEL, Tile, code_of, columns, path_of, vectors
+from hwsim_kernels.tiles import FUSED, PANEL, Tile, code_of, path_of, vectors
 from hwsim_kernels.vectors import I64, Vector, counted_loop, select, splat
 
 INNER, OUTER = range(2)  # rows of counts
@@ -175,8 +175,8 @@ def lanes_kernel(inner: Path) -> Any:
     often, after each, the two sums on top of the stack become one.  The rest is as in
     `blocked.run_kernel`.
     """
-    code, zero = code_of(inner), Scalars._fields.index("start")
-    parts, wide = PANEL // vectors(inner), columns(inner)
+    code, parts = code_of(inner), PANEL // vectors(inner)
+    zero = Scalars._fields.index("start")
 
     @kernel
     def run(  # type: ignore[no-untyped-def]
@@ -198,16 +198,11 @@ def lanes_kernel(inner: Path) -> Any:
         outer,
     ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
-        m, length, panels = a.shape[1], a.shape[2], b.shape[1]
+        length, panels, targets = a.shape[2], b.shape[1], (out, flags, fresh)
         order, joins = numbers
         count = order.shape[0]
         for unit in range(first, last):
-            item, panel, top, bottom = place(unit, rows, m, panels)
-            block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
-            if fresh:
-                out[item][block] = scalars[1, zero]
-            if flags.shape[2] == out.shape[2]:
-                flags[item][block] = 0
+            item, panel, top, bottom = begun(unit, rows, panels, targets, scalars[1, zero])
             for row in range(top, bottom, ROWS):
                 for part in range(parts if length else 0):
                     height = 0
@@ -236,8 +231,8 @@ def trees_kernel(inner: Path) -> Any:
     Each pair of leaves is added, and then as many pairs of waiting sums of one size as there are:
     every node has the operands that it has when a tree is added up level by level.
     """
-    code, zero = code_of(inner), Scalars._fields.index("start")
-    parts, wide = PANEL // vectors(inner), columns(inner)
+    code, parts = code_of(inner), PANEL // vectors(inner)
+    zero = Scalars._fields.index("start")
 
     @kernel
     def run(  # type: ignore[no-untyped-def]
@@ -259,14 +254,9 @@ def trees_kernel(inner: Path) -> Any:
         outer,
     ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
-        m, length, panels = a.shape[1], a.shape[2], b.shape[1]
+        length, panels, targets = a.shape[2], b.shape[1], (out, flags, fresh)
         for unit in range(first, last):
-            item, panel, top, bottom = place(unit, rows, m, panels)
-            block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
-            if fresh:
-                out[item][block] = scalars[1, zero]
-            if flags.shape[2] == out.shape[2]:
-                flags[item][block] = 0
+            item, panel, top, bottom = begun(unit, rows, panels, targets, scalars[1, zero])
             for row in range(top, bottom, ROWS):
                 for part in range(parts):
                     for base in range(0, length, width):

@@ -164,10 +164,9 @@ def step(acc, p, formats, m, where, into):
 
 
 @inlined
-def rounded(x, formats, m, where, into):
-    """R(x) of an exact number, of which only an overflow counts."""
-    draw = next_draw(m, where, into)
-    value, over, _, refused = project(x, formats[where], draw)
+def rounded(x, t, m, where, into):
+    """R(x) of an exact number to t, the format at ``where``; only an overflow counts."""
+    value, over, _, refused = project(x, t, next_draw(m, where, into))
     if refused:
         into.state[1] = IN_PRODUCT if where == PRODUCT else IN_SUM + where
     if over:
@@ -183,7 +182,7 @@ def rounded(x, formats, m, where, into):
 def addend(x, y, formats, m, into):
     """The product as it enters a sum."""
     p = multiply(x, y, m.sign_of_zero)
-    return exact(rounded(p, formats, m, PRODUCT, into)) if m.rounds_products else p
+    return exact(rounded(p, formats[PRODUCT], m, PRODUCT, into)) if m.rounds_products else p
 
 
 # --- outputs --------------------------------------------------------------------------------------
@@ -212,13 +211,13 @@ def start(origin, length, inner, m, into):
         into.source[OUTER] = later(into.source[INNER], inner, m.draws)
 
 
-@helper
+@inlined
 def load(word, t):
     """A packed value of a target's format, as an exact number."""
     return exact(unpack(word, t.holds, t.floor))
 
 
-@helper
+@inlined
 def product(x, y, formats, m, into):
     """The product of two operands' int64, as it enters a sum."""
     left = unpack(x, m.a.holds, m.a.exponent)

@@ -30,7 +30,8 @@ KAHAN, DOUBLE_WORD = 4, 13  # roundings of a product
 @helper
 def alone(x, formats, m, into):
     """R(x) of an exact number, packed; only an overflow counts."""
-    return pack(rounded(x, formats, m, INNER, into), formats[INNER])
+    t = formats[INNER]
+    return pack(rounded(x, t, m, INNER, into), t)
 
 
 @helper
@@ -100,6 +101,7 @@ def double_words(a, b, c, out, flags, lost, mass, counts, formats, m, rows, colu
                 z = words(h, s, True, formats, m, into)
                 low = words(w, z, True, formats, m, into)
             total = add(load(h, t), load(low, t), m.down)[0]
-            out[i, j] = pack(rounded(total, formats, m, OUTER, into), formats[OUTER])
+            last = formats[OUTER]
+            out[i, j] = pack(rounded(total, last, m, OUTER, into), last)
             finish(i, j, flags, lost, mass, m, into)
     return into.state[1]
