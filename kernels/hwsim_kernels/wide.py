@@ -164,25 +164,26 @@ def step(acc, p, formats, m, where, into):
 
 
 @inlined
-def rounded(x, t, m, where, into):
-    """R(x) of an exact number to t, the format at ``where``; only an overflow counts."""
-    value, over, _, refused = project(x, t, next_draw(m, where, into))
+def note(over, refused, where, into):
+    """What a rounding to the format at ``where`` did, where nothing else of it counts."""
     if refused:
         into.state[1] = IN_PRODUCT if where == PRODUCT else IN_SUM + where
     if over:
+        slot = (INNER, PRODUCT_OVERFLOW) if where == PRODUCT else (where, OVERFLOW)
+        into.counts[slot] += 1
         into.state[0] = 1
-        if where == PRODUCT:
-            into.counts[INNER, PRODUCT_OVERFLOW] += 1
-        else:
-            into.counts[where, OVERFLOW] += 1
-    return value
 
 
 @inlined
 def addend(x, y, formats, m, into):
     """The product as it enters a sum."""
     p = multiply(x, y, m.sign_of_zero)
-    return exact(rounded(p, formats[PRODUCT], m, PRODUCT, into)) if m.rounds_products else p
+    if not m.rounds_products:
+        return p
+    draw = next_draw(m, PRODUCT, into)
+    value, over, _, refused = project(p, formats[PRODUCT], draw)
+    note(over, refused, PRODUCT, into)
+    return exact(value)
 
 
 # --- outputs --------------------------------------------------------------------------------------
