@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from hwsim_kernels.float64 import NONE
-from hwsim_kernels.logsums import NEVER, ZERO, LogUnit, Rounding, counted_sums, log_sums
+from hwsim_kernels.logsums import NEVER, ZERO, LogUnit, Rounding, counting_kernel, log_sums
 
 from hwsim.formats import Format, LogFormat
 from hwsim.reference import logsums as exactly
@@ -93,7 +93,7 @@ class _Job:
             tally = Tally(sums[0].shape, (np.int64, np.int64), self.level)
             values = magnitudes(self.unit.log_accumulator).astype(np.float64)
             slots = (tally.flags, tally.inner, tally.lost, tally.mass)
-            counted_sums(*arrays, values, self.level, slots)
+            counting_kernel(self.level)(*arrays, values, slots)
             self.tallies.append((where, tally))
         self.fields[where], self.signs[where] = sums
 

@@ -123,3 +123,15 @@ def leading_zeros(typingctx, x):  # type: ignore[no-untyped-def]
         return builder.ctlz(args[0], context.get_constant(types.boolean, 0))
 
     return types.int64(types.uint64), codegen
+
+
+@intrinsic
+def fma64(typing_context, x, y, z):  # type: ignore[no-untyped-def]
+    """x·y + z of float64, rounded once (llvm.fma)."""
+    if not x == y == z == types.float64:
+        return None
+
+    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        return builder.fma(*values)
+
+    return types.float64(x, y, z), codegen

@@ -12,7 +12,7 @@ from hwsim_kernels._jit import helper, kernel
 from hwsim_kernels.multiply import ROWS
 from hwsim_kernels.passes import tile_pass
 from hwsim_kernels.paths import NONE, UNBOUNDED, Path, Scalars
-from hwsim_kernels.tiles import PANEL, code_of, columns, vectors
+from hwsim_kernels.tiles import PANEL, code_of, vectors
 
 K_BLOCK = 512  # of a panel of b that stays in the second-level cache under all rows
 
@@ -23,6 +23,21 @@ def place(unit, rows, m, panels):  # type: ignore[no-untyped-def]
     blocks = (m + rows - 1) // rows
     top = (unit % blocks) * rows
     return unit // blocks // panels, unit // blocks % panels, top, min(m, top + rows)
+
+
+@helper
+def begun(unit, rows, panels, targets, start):  # type: ignore[no-untyped-def]
+    """The `place` of a unit of work.  ``targets`` = (out, flags, whether nothing was written): sums
+    that are fresh are ``start`` there, and flags 0, where there are any."""
+    out, flags, fresh = targets
+    item, panel, top, bottom = place(unit, rows, out.shape[1], panels)
+    wide = out.shape[2] // panels
+    block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
+    if fresh:  # while it is near
+        out[item][block] = start
+    if flags.shape[2] == out.shape[2]:
+        flags[item][block] = 0
+    return item, panel, top, bottom
 
 
 @cache
@@ -52,9 +67,7 @@ def run_kernel(inner: Path) -> Any:
     quick = inner._replace(limit=UNBOUNDED, watched=True) if watches else None
     quick_code, inner_code = code_of(quick), code_of(inner)
     quick_parts = PANEL // vectors(quick) if quick else 0
-    parts = PANEL // vectors(inner)
-
-    wide, zero = columns(inner), Scalars._fields.index("start")
+    parts, zero = PANEL // vectors(inner), Scalars._fields.index("start")
 
     @kernel
     def run(  # type: ignore[no-untyped-def]
@@ -76,14 +89,10 @@ def run_kernel(inner: Path) -> Any:
         outer,
     ):
         arrays = (a, b, table, out, flags, scalars, counts, lost, draws[0], draws[1], draws[2])
-        m, length, panels = a.shape[1], a.shape[2] // terms, b.shape[1]
+        length, panels = a.shape[2] // terms, b.shape[1]
+        targets = out, flags, fresh
         for unit in range(first, last):
-            item, panel, top, bottom = place(unit, rows, m, panels)
-            block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
-            if fresh:  # while it is near
-                out[item][block] = scalars[1, zero]
-            if flags.shape[2] == out.shape[2]:
-                flags[item][block] = 0
+            item, panel, top, bottom = begun(unit, rows, panels, targets, scalars[1, zero])
             for k in range(0, length, step):
                 stop = min(length, k + step)
                 turn = length + k // step

@@ -51,17 +51,18 @@ def kahan_kernel(first: int, sums: int, mode: int, rounded: bool, level: int) ->
                     acc = tile[i, j]
                     p, struck = product(x, b[k, j], zero_add, h, mode, False, rounded)
                     y, first_over = rest(p, -too_much[j], g, first, mode)
-                    step = add_round(acc, y, g, sums, mode, False)
-                    u, third = rest(step[0], -acc, g, sums, mode)
+                    found = add_round(acc, y, g, sums, mode, False)
+                    grown, s, e, _, _ = found
+                    u, third = rest(grown, -acc, g, sums, mode)
                     too_much[j], fourth = rest(u, -y, g, sums, mode)
-                    tile[i, j] = step[0]
+                    tile[i, j] = grown
                     if level > NONE:
-                        n, over = counted_sum(n, acc, y, step, rule, level)
+                        n, over = counted_sum(n, acc, y, found, rule, level)
                         others = np.int64(first_over) + np.int64(third) + np.int64(fourth)
                         n = also(n, others, struck)
                         flags[i, j] |= np.int64((others > 0) | over | struck)
                     if level > CHEAP:
-                        term, size = masses(y, step)
+                        term, size = masses(y, grown, s, e)
                         lost[i, j] += term
                         mass[i, j] += size
                 count_up(n, counts, level)
@@ -115,27 +116,27 @@ def double_word_kernel(first: int, sums: int, mode: int, rounded: bool, level: i
                     acc = tile[i, j]
                     exact, struck = product(x, b[k, j], zero_add, h, mode, False, rounded)
                     p, r, of_product = two_words(exact, g, first, mode)
-                    step = add_round(acc, p, g, sums, mode, False)
-                    e, of_sum = two_sum(acc, p, step[0], g, sums, mode)
+                    found = add_round(acc, p, g, sums, mode, False)
+                    y, s, e, _, _ = found
+                    error, of_sum = two_sum(acc, p, y, g, sums, mode)
                     v, over1 = rest(low[j], r, g, sums, mode)
-                    w, over2 = rest(e, v, g, sums, mode)
-                    upper, lower, of_words = renormalised(step[0], w, g, sums, mode)
+                    w, over2 = rest(error, v, g, sums, mode)
+                    upper, lower, of_words = renormalised(y, w, g, sums, mode)
                     tile[i, j] = upper
                     low[j] = lower
                     if level > NONE:
-                        n, over = counted_sum(n, acc, p, step, rule, level)
+                        n, over = counted_sum(n, acc, p, found, rule, level)
                         others = of_product + of_sum + of_words
                         others += np.int64(over1) + np.int64(over2)
                         n = also(n, others, struck)
                         flags[i, j] |= np.int64((others > 0) | over | struck)
                     if level > CHEAP:
-                        term, size = masses(p, step)
+                        term, size = masses(p, y, s, e)
                         lost[i, j] += term
                         mass[i, j] += size
                 count_up(n, counts, level)
             for j in range(columns):
-                y, over = rest(tile[i, j], low[j], last, STICKY, mode)
-                tile[i, j] = y
+                tile[i, j], over = rest(tile[i, j], low[j], last, STICKY, mode)
                 if level > NONE:
                     outer[OVERFLOW] += np.int64(over)
                     flags[i, j] |= np.int64(over)

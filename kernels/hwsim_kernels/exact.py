@@ -58,22 +58,28 @@ def deposit_product(digits, x, y, base):
 
 
 @helper
-def collect(digits, base):
-    """The digits' value rounded to odd in 53 bits, as float64; 0 for an exact zero."""
-    n = digits.shape[0]
+def carried(digits):
+    """Make every digit 0 … 2^32 − 1; whether the total is negative (digits then hold |total|)."""
     carry = np.int64(0)
-    for i in range(n):
+    for i in range(digits.shape[0]):
         v = digits[i] + carry
         digits[i] = v & DIGIT
         carry = v >> 32
-    negative = carry < 0
-    if negative:  # two's complement: negate
-        carry = np.int64(1)
-        for i in range(n):
-            v = (digits[i] ^ DIGIT) + carry
-            digits[i] = v & DIGIT
-            carry = v >> 32
-    top = n - 1
+    if carry >= 0:
+        return False
+    carry = np.int64(1)
+    for i in range(digits.shape[0]):
+        v = (digits[i] ^ DIGIT) + carry
+        digits[i] = v & DIGIT
+        carry = v >> 32
+    return True
+
+
+@helper
+def collect(digits, base):
+    """The digits' value rounded to odd in 53 bits, as float64; 0 for an exact zero."""
+    negative = carried(digits)
+    top = digits.shape[0] - 1
     while top > 0 and digits[top] == 0:
         top -= 1
     lead = digits[top]

@@ -131,9 +131,8 @@ def counted_sum(n, acc, p, found, rule, level):
 
 
 @inlined
-def masses(p, found):
-    """(lost, mass) of a step (y, s, e, …); nothing of one that is not finite."""
-    y, s, e, _, _ = found
+def masses(p, y, s, e):
+    """(lost, mass) of a step; nothing of one that is not finite."""
     usable = (abs(s) < math.inf) & (abs(y) < math.inf)
     # Computed first and chosen then: a branch would not vectorise.
     term, addend = lost_term(y, s, e), abs(p)
@@ -162,13 +161,14 @@ def mac_kernel(sums: int, mode: int, wraps: bool, rounded: bool, level: int) -> 
                     p, struck = product(x, b[k, j], zero_add, h, mode, wraps, rounded)
                     acc = tile[i, j]
                     found = add_round(acc, p, g, sums, mode, wraps)
-                    tile[i, j] = found[0]
+                    y, s, e, _, _ = found
+                    tile[i, j] = y
                     if level > NONE:
                         n, over = counted_sum(n, acc, p, found, (g, mode, wraps), level)
                         n = also(n, 0, struck)
                         flags[i, j] |= np.int64(over | struck)
                     if level > CHEAP:
-                        term, size = masses(p, found)
+                        term, size = masses(p, y, s, e)
                         lost[i, j] += term
                         mass[i, j] += size
                 count_up(n, counts, level)

@@ -6,23 +6,13 @@ one by adding ``bump`` and cutting, which every rounding of a field is.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwsim_kernels._jit import helper, inlined, kernel
-from hwsim_kernels.float64 import (
-    ALL,
-    DOMINATED,
-    FULL,
-    LARGEST,
-    OVERFLOW,
-    PARTIAL,
-    PRODUCT_OVERFLOW,
-    UNDERFLOW,
-    finite_bits,
-    lost_term,
-)
+from hwsim_kernels.float64 import CHEAP, also, count_up, counted, masses, no_tally
 from hwsim_kernels.rounding64 import exact_sum
 
 ZERO = np.int32(-(1 << 31))  # an operand's logarithm that stands for none
@@ -126,80 +116,58 @@ def signed(x, minus):
 
 
 @helper
-def count(accs, addends, ys, hits, i, tally):
-    """Overflows and swamping of a row of steps y ← acc + p; hits: 1 where p did overflow, 2 where y
-    did."""
-    flags, counts, _, _ = tally
-    row = flags[i]
-    struck, overs = np.int64(0), np.int64(0)
-    full, partial = np.int64(0), np.int64(0)
+def count(rows, least, i, level, tally):
+    """A row of steps y ← acc + p, ``rows`` = (accs, addends, ys, hits); hits: 1 where p overflowed,
+    2 where y did."""
+    accs, addends, ys, hits = rows
+    flags, counts, lost, mass = tally
+    n = no_tally(counts)
     for j in range(ys.size):
         acc, p, y = accs[j], addends[j], ys[j]
-        exact, e = exact_sum(acc, p)
-        inexact = (y != exact) | (e != 0.0)
-        over = np.int64(hits[j] >> 1)
-        struck += np.int64(hits[j] & 1)
-        overs += over
-        row[j] |= np.int64(hits[j])
-        full += np.int64((p != 0.0) & (y == acc) & (over == 0))
-        partial += np.int64((y != acc) & inexact & (over == 0))
-    counts[PRODUCT_OVERFLOW] += struck
-    counts[OVERFLOW] += overs
-    counts[FULL] += full
-    counts[PARTIAL] += partial
+        s, e = exact_sum(acc, p)
+        over, tiny = hits[j] > 1, (abs(s) < least) & (s != 0.0)
+        n = counted(n, (acc, p, y, s, e), over, p, tiny, level)
+        n = also(n, 0, hits[j] & 1)
+        flags[i, j] |= np.int64(hits[j])
+        if level > CHEAP:
+            term, size = masses(p, y, s, e)
+            lost[i, j] += term
+            mass[i, j] += size
+    count_up(n, counts, level)
 
 
-@helper
-def count_more(accs, addends, ys, hits, least, i, tally):
-    """The other counts, what is lost of addends, and their mass."""
-    _, counts, lost, mass = tally
-    lost_row, mass_row = lost[i], mass[i]
-    dominated, underflow, largest = np.int64(0), np.int64(0), 0.0
-    for j in range(ys.size):
-        acc, p, y = accs[j], addends[j], ys[j]
-        exact, e = exact_sum(acc, p)
-        inexact = (y != exact) | (e != 0.0)
-        alone = (acc != 0.0) & (p != 0.0) & (y == p)
-        small = (abs(exact) < least) & (abs(exact) > 0.0)
-        dominated += np.int64(alone & inexact & (hits[j] < 2))
-        underflow += np.int64(small & inexact)
-        largest = max(largest, abs(y))
-        lost_row[j] += lost_term(y, exact, e)
-        mass_row[j] += abs(p)
-    counts[DOMINATED] += dominated
-    counts[UNDERFLOW] += underflow
-    counts[LARGEST] = max(counts[LARGEST], finite_bits(largest))
-
-
-@kernel
-def counted_sums(a, a_minus, b, b_minus, s, s_minus, table, u, values, level, tally):
-    """The same, counted on the numbers that fields stand for (``values``, float64, whose sums do
+@cache
+def counting_kernel(level: int) -> Any:
+    """`log_sums`, counted on the numbers that fields stand for (``values``, float64, whose sums do
     not overflow); tally = (flags, counts, lost, mass)."""
-    n = b.shape[1]
-    places, entries = np.empty(n, np.int32), np.empty(n, np.int32)
-    ps, p_minuses, hits = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
-    accs, addends, ys = np.empty(n), np.empty(n), np.empty(n)
-    for i in range(a.shape[0]):
-        sums, minuses = s[i], s_minus[i]
-        for j in range(n):
-            ys[j] = signed(values[np.uint32(sums[j])], minuses[j])
-        for k in range(a.shape[1]):
-            x, x_minus = a[i, k], a_minus[i, k]
+
+    @kernel
+    def counted_sums(a, a_minus, b, b_minus, s, s_minus, table, u, values, tally):
+        n = b.shape[1]
+        places, entries = np.empty(n, np.int32), np.empty(n, np.int32)
+        ps, p_minuses, hits = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+        accs, addends, ys = np.empty(n), np.empty(n), np.empty(n)
+        for i in range(a.shape[0]):
+            sums, minuses = s[i], s_minus[i]
             for j in range(n):
-                p, p_minus, struck = product(x, x_minus, b[k, j], b_minus[k, j], u)
-                larger, minus, at = place(sums[j], minuses[j], p, p_minus, u)
-                sums[j], minuses[j], places[j] = larger, minus, at
-                ps[j], p_minuses[j], hits[j] = p, p_minus, np.int32(struck)
-            for j in range(n):
-                entries[j] = table[np.uint32(places[j])]
-            for j in range(n):
-                field = settled(sums[j], minuses[j], entries[j], u)
-                sums[j] = min(field, u.last)
-                hits[j] = np.int32(hits[j] + np.int32(2) * np.int32(field > u.last))
-            for j in range(n):
-                accs[j] = ys[j]
-                addends[j] = signed(values[np.uint32(ps[j])], p_minuses[j])
                 ys[j] = signed(values[np.uint32(sums[j])], minuses[j])
-            count(accs, addends, ys, hits, i, tally)
-            if level == ALL:
-                count_more(accs, addends, ys, hits, values[1], i, tally)
+            for k in range(a.shape[1]):
+                x, x_minus = a[i, k], a_minus[i, k]
+                for j in range(n):
+                    p, p_minus, struck = product(x, x_minus, b[k, j], b_minus[k, j], u)
+                    larger, minus, at = place(sums[j], minuses[j], p, p_minus, u)
+                    sums[j], minuses[j], places[j] = larger, minus, at
+                    ps[j], p_minuses[j], hits[j] = p, p_minus, np.int32(struck)
+                for j in range(n):
+                    entries[j] = table[np.uint32(places[j])]
+                for j in range(n):
+                    field = settled(sums[j], minuses[j], entries[j], u)
+                    sums[j] = min(field, u.last)
+                    hits[j] = np.int32(hits[j] + np.int32(2) * np.int32(field > u.last))
+                for j in range(n):
+                    accs[j] = ys[j]
+                    addends[j] = signed(values[np.uint32(ps[j])], p_minuses[j])
+                    ys[j] = signed(values[np.uint32(sums[j])], minuses[j])
+                count((accs, addends, ys, hits), values[1], i, level, tally)
+
+    return counted_sums

@@ -11,10 +11,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core import types
-from numba.extending import intrinsic
 
-from hwsim_kernels._jit import helper, kernel
+from hwsim_kernels._jit import fma64, helper, kernel
 from hwsim_kernels.rounding64 import EXPONENT, NEAREST, limit, to_grid, to_odd
 from hwsim_kernels.scalars import Grid64
 
@@ -33,24 +31,12 @@ class ScaleRule(NamedTuple):
     grid: Grid64  # of scales, whose precision is at least 2 unless floored
 
 
-@intrinsic
-def fused(typing_context, x, y, z):  # type: ignore[no-untyped-def]
-    """x·y + z, rounded once (llvm.fma)."""
-    if not x == y == z == types.float64:
-        return None
-
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        return builder.fma(*values)
-
-    return types.float64(x, y, z), codegen
-
-
 @helper
 def quotient(x, y):
     """x / y rounded to odd, y > 0.  The remainder is exact unless it lies under float64's smallest
     number; x / y is then so small that its last bit decides nothing."""
     q = x / y
-    rest = fused(-q, y, x)
+    rest = fma64(-q, y, x)
     return to_odd(q, rest if q != 0.0 else 0.0)
 
 

@@ -16,7 +16,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from hwsim_kernels._jit import kernel
-from hwsim_kernels.blocked import place
+from hwsim_kernels.blocked import begun
 from hwsim_kernels.counting import Tally, counted, plus, used
 from hwsim_kernels.datapath import add
 from hwsim_kernels.joins import join
@@ -32,7 +32,7 @@ from hwsim_kernels.passes import (
     wrapped,
 )
 from hwsim_kernels.paths import NONE, Path, Scalars, lossless
-from hwsim_kernels.tiles import FUSED, PANEL, Tile, code_of, columns, path_of, vectors
+from hwsim_kernels.tiles import FUSED, PANEL, Tile, code_of, path_of, vectors
 from hwsim_kernels.vectors import I64, Vector, counted_loop, select
 
 INNER, OUTER = range(2)  # rows of counts
@@ -160,8 +160,8 @@ def lanes_kernel(inner: Path) -> Any:
     how often, after each, the two sums on top of the stack become one, and ``turns`` (lanes, most
     joins) as which of all these additions.  The rest is as in `blocked.run_kernel`.
     """
-    code, zero = code_of(inner), Scalars._fields.index("start")
-    parts, wide = PANEL // vectors(inner), columns(inner)
+    code, parts = code_of(inner), PANEL // vectors(inner)
+    zero = Scalars._fields.index("start")
 
     @kernel
     def run(  # type: ignore[no-untyped-def]
@@ -183,16 +183,11 @@ def lanes_kernel(inner: Path) -> Any:
         outer,
     ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
-        m, length, panels = a.shape[1], a.shape[2] // terms, b.shape[1]
+        length, panels, targets = a.shape[2] // terms, b.shape[1], (out, flags, fresh)
         order, joins, turns = numbers
         count = order.shape[0]
         for unit in range(first, last):
-            item, panel, top, bottom = place(unit, rows, m, panels)
-            block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
-            if fresh:
-                out[item][block] = scalars[1, zero]
-            if flags.shape[2] == out.shape[2]:
-                flags[item][block] = 0
+            item, panel, top, bottom = begun(unit, rows, panels, targets, scalars[1, zero])
             for row in range(top, bottom, ROWS):
                 for part in range(parts if length else 0):
                     height = 0
@@ -224,8 +219,8 @@ def trees_kernel(inner: Path) -> Any:
     added up level by level.  There it is number ``turns[0]`` (width − 1,) of a whole tree's nodes,
     ``turns[1]`` of the last one's, in the order of additions here.
     """
-    code, zero = code_of(inner), Scalars._fields.index("start")
-    parts, wide = PANEL // vectors(inner), columns(inner)
+    code, parts = code_of(inner), PANEL // vectors(inner)
+    zero = Scalars._fields.index("start")
 
     @kernel
     def run(  # type: ignore[no-untyped-def]
@@ -247,17 +242,12 @@ def trees_kernel(inner: Path) -> Any:
         outer,
     ):
         arrays = (a, b, table, out, flags, scalars, counts, stack, draws[0], draws[1], draws[2])
-        m, length, panels = a.shape[1], a.shape[2] // terms, b.shape[1]
+        length, panels, targets = a.shape[2] // terms, b.shape[1], (out, flags, fresh)
         width, turns = numbers
         trees = -(-length // width)
         nodes = length - trees  # of all of them: one less than leaves each
         for unit in range(first, last):
-            item, panel, top, bottom = place(unit, rows, m, panels)
-            block = slice(top, bottom), slice(panel * wide, (panel + 1) * wide)
-            if fresh:
-                out[item][block] = scalars[1, zero]
-            if flags.shape[2] == out.shape[2]:
-                flags[item][block] = 0
+            item, panel, top, bottom = begun(unit, rows, panels, targets, scalars[1, zero])
             for row in range(top, bottom, ROWS):
                 for part in range(parts):
                     for base in range(0, length, width):

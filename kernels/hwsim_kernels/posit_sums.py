@@ -16,20 +16,8 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
-from hwsim_kernels._jit import helper, inlined, kernel
-from hwsim_kernels.float64 import (
-    CHEAP,
-    DOMINATED,
-    FULL,
-    LARGEST,
-    NONE,
-    OVERFLOW,
-    PARTIAL,
-    PRODUCT_OVERFLOW,
-    UNDERFLOW,
-    finite_bits,
-    lost_term,
-)
+from hwsim_kernels._jit import fma64, inlined, kernel
+from hwsim_kernels.float64 import CHEAP, NONE, also, count_up, counted, masses, no_tally
 from hwsim_kernels.lanes import load_lanes, store_lanes
 from hwsim_kernels.posits import Posit, loaded, nearest_posit, to_posit, valued
 from hwsim_kernels.rounding64 import exact_sum, to_odd
@@ -139,16 +127,6 @@ def vector_kernel(wide: int) -> Any:
 
 
 # --- scalars, which count -------------------------------------------------------------------------
-@intrinsic
-def fma_scalar(typing_context, x, y, z):  # type: ignore[no-untyped-def]
-    """x·y + z of float64, rounded once (llvm.fma)."""
-
-    def codegen(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        return builder.fma(*values)
-
-    return types.float64(types.float64, types.float64, types.float64), codegen
-
-
 @inlined
 def joined(acc, p, rest, wide):  # type: ignore[no-untyped-def]
     """(z, s, e): acc + p + rest rounded to odd, and as s + e, but for a part under e's last place;
@@ -177,10 +155,11 @@ def mac_kernel(rounded: bool, wide: bool, level: int) -> Any:
         for i in range(a.shape[0]):
             for k in range(a.shape[1]):
                 x = a[i, k]
+                n = no_tally(counts)
                 for j in range(b.shape[1]):
                     acc = tile[i, j]
                     p = x * b[k, j]
-                    rest = fma_scalar(x, b[k, j], -p) if wide else 0.0
+                    rest = fma64(x, b[k, j], -p) if wide else 0.0
                     hit = False
                     if rounded:
                         exact = to_odd(p, rest)
@@ -191,41 +170,27 @@ def mac_kernel(rounded: bool, wide: bool, level: int) -> Any:
                     y = nearest_posit(z, q)
                     tile[i, j] = y
                     if level > NONE:
-                        counts[PRODUCT_OVERFLOW] += np.int64(hit)
-                        flags[i, j] |= np.int64(hit)
-                        count(acc, p, (z, s, e, y), (least, most), flags, counts, i, j)
+                        n, over = counted_sum(n, acc, p, (z, s, e, y), (least, most), q, level)
+                        n = also(n, 0, hit)
+                        flags[i, j] |= np.int64(over | hit)
                     if level > CHEAP:
-                        tell(acc, p, (z, s, e, y), (least, most), counts, q)
-                        if abs(y) < math.inf:
-                            lost[i, j] += lost_term(y, s, e)
-                            mass[i, j] += abs(p)
+                        term, size = masses(p, y, s, e)
+                        lost[i, j] += term
+                        mass[i, j] += size
+                count_up(n, counts, level)
 
     return mac
 
 
-@helper
-def count(acc, p, found, ends, flags, counts, i, j):  # type: ignore[no-untyped-def]
-    """Swamping and overflow of one addition."""
+@inlined
+def counted_sum(n, acc, p, found, ends, q, level):  # type: ignore[no-untyped-def]
+    """(the tally n after a step that found (z, s, e, y), whether y overflowed); ``ends``: the
+    smallest and the largest posit."""
     z, s, e, y = found
-    over = (abs(z) > ends[1]) & (abs(z) < math.inf)
-    judged = (abs(z) < math.inf) & (not over)
-    moved = y != acc
-    flags[i, j] |= np.int64(over)
-    counts[OVERFLOW] += np.int64(over)
-    counts[FULL] += np.int64((p != 0.0) & (not moved) & judged)
-    counts[PARTIAL] += np.int64(moved & ((y != s) | (e != 0.0)) & judged)
-
-
-@helper
-def tell(acc, p, found, ends, counts, q):  # type: ignore[no-untyped-def]
-    """The rest: dominance, underflow, and the largest sum."""
-    z, s, e, y = found
-    inexact = (y != s) | (e != 0.0)
-    judged = abs(z) <= ends[1]
-    taken = (acc != 0.0) & (p != 0.0) & (y == nearest_posit(p, q))
-    counts[DOMINATED] += np.int64(taken & inexact & judged)
-    counts[UNDERFLOW] += np.int64((z != 0.0) & (abs(z) < ends[0]) & inexact)
-    counts[LARGEST] = max(counts[LARGEST], finite_bits(y))
+    least, most = ends
+    over, tiny = (abs(z) > most) & (abs(z) < math.inf), (z != 0.0) & (abs(z) < least)
+    alone = nearest_posit(p, q) if level > CHEAP else p
+    return counted(n, (acc, p, y, s, e), over, alone, tiny, level), over
 
 
 @cache
@@ -237,14 +202,15 @@ def merge_kernel(level: int) -> Any:
         most = np.int64(q.most).view(np.float64)
         least = np.int64(q.least).view(np.float64)
         for i in range(total.shape[0]):
+            n = no_tally(counts)
             for j in range(total.shape[1]):
                 acc, p = total[i, j], tile[i, j]
                 z, s, e = joined(acc, p, 0.0, False)
                 y = nearest_posit(z, q)
                 total[i, j] = y
                 if level > NONE:
-                    count(acc, p, (z, s, e, y), (least, most), flags, counts, i, j)
-                if level > CHEAP:
-                    tell(acc, p, (z, s, e, y), (least, most), counts, q)
+                    n, over = counted_sum(n, acc, p, (z, s, e, y), (least, most), q, level)
+                    flags[i, j] |= np.int64(over)
+            count_up(n, counts, level)
 
     return merge

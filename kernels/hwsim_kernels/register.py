@@ -18,6 +18,7 @@ from hwsim_kernels.bignum import (
     smaller,
     special,
 )
+from hwsim_kernels.exact import DIGIT, carried
 from hwsim_kernels.float64 import ALL, LARGEST, NONE, OVERFLOW
 from hwsim_kernels.project import exact, pack, project, to_float, unpack
 from hwsim_kernels.wide import (
@@ -36,7 +37,6 @@ from hwsim_kernels.wide import (
 # float64; the largest is under 2^2048, and 2^31 of them under 2^2079.
 BASE = np.int64(-2368)
 DIGITS = 144
-DIGIT = np.int64(0xFFFFFFFF)
 HALF_WORD = np.uint64(32)
 LEAST_TOP = 5
 EVERY_BIT = np.int64(1 << 20)
@@ -69,24 +69,6 @@ def deposit(digits, x):
     deposit_word(digits, x[4], at, shift, sign)
     deposit_word(digits, x[3], at + 2, shift, sign)
     deposit_word(digits, x[2], at + 4, shift, sign)
-
-
-@helper
-def carried(digits):
-    """Make every digit 0 … 2^32 − 1; whether the total is negative (digits then hold |total|)."""
-    carry = np.int64(0)
-    for i in range(digits.shape[0]):
-        v = digits[i] + carry
-        digits[i] = v & DIGIT
-        carry = v >> 32
-    if carry >= 0:
-        return False
-    carry = np.int64(1)
-    for i in range(digits.shape[0]):
-        v = (digits[i] ^ DIGIT) + carry
-        digits[i] = v & DIGIT
-        carry = v >> 32
-    return True
 
 
 @helper

@@ -164,26 +164,26 @@ def step(acc, p, formats, m, where, into):
 
 
 @inlined
-def rounded(x, formats, m, where, into):
-    """R(x) of an exact number, of which only an overflow counts."""
-    draw = next_draw(m, where, into)
-    value, over, _, refused = project(x, formats[where], draw)
+def note(over, refused, where, into):
+    """What a rounding to the format at ``where`` did, where nothing else of it counts."""
     if refused:
         into.state[1] = IN_PRODUCT if where == PRODUCT else IN_SUM + where
     if over:
+        slot = (INNER, PRODUCT_OVERFLOW) if where == PRODUCT else (where, OVERFLOW)
+        into.counts[slot] += 1
         into.state[0] = 1
-        if where == PRODUCT:
-            into.counts[INNER, PRODUCT_OVERFLOW] += 1
-        else:
-            into.counts[where, OVERFLOW] += 1
-    return value
 
 
 @inlined
 def addend(x, y, formats, m, into):
     """The product as it enters a sum."""
     p = multiply(x, y, m.sign_of_zero)
-    return exact(rounded(p, formats, m, PRODUCT, into)) if m.rounds_products else p
+    if not m.rounds_products:
+        return p
+    draw = next_draw(m, PRODUCT, into)
+    value, over, _, refused = project(p, formats[PRODUCT], draw)
+    note(over, refused, PRODUCT, into)
+    return exact(value)
 
 
 # --- outputs --------------------------------------------------------------------------------------
@@ -212,13 +212,13 @@ def start(origin, length, inner, m, into):
         into.source[OUTER] = later(into.source[INNER], inner, m.draws)
 
 
-@helper
+@inlined
 def load(word, t):
     """A packed value of a target's format, as an exact number."""
     return exact(unpack(word, t.holds, t.floor))
 
 
-@helper
+@inlined
 def product(x, y, formats, m, into):
     """The product of two operands' int64, as it enters a sum."""
     left = unpack(x, m.a.holds, m.a.exponent)

@@ -10,16 +10,17 @@ import numpy as np
 
 from hwsim_kernels._jit import helper, kernel
 from hwsim_kernels.bignum import add, negated
-from hwsim_kernels.project import pack
+from hwsim_kernels.project import pack, project
 from hwsim_kernels.wide import (
     INNER,
     OUTER,
     finish,
     load,
+    next_draw,
     no_tallies,
+    note,
     origin,
     product,
-    rounded,
     start,
 )
 from hwsim_kernels.wide_orders import added
@@ -30,7 +31,11 @@ KAHAN, DOUBLE_WORD = 4, 13  # roundings of a product
 @helper
 def alone(x, formats, m, into):
     """R(x) of an exact number, packed; only an overflow counts."""
-    return pack(rounded(x, formats, m, INNER, into), formats[INNER])
+    t = formats[INNER]
+    draw = next_draw(m, INNER, into)
+    value, over, _, refused = project(x, t, draw)
+    note(over, refused, INNER, into)
+    return pack(value, t)
 
 
 @helper
@@ -100,6 +105,9 @@ def double_words(a, b, c, out, flags, lost, mass, counts, formats, m, rows, colu
                 z = words(h, s, True, formats, m, into)
                 low = words(w, z, True, formats, m, into)
             total = add(load(h, t), load(low, t), m.down)[0]
-            out[i, j] = pack(rounded(total, formats, m, OUTER, into), formats[OUTER])
+            draw = next_draw(m, OUTER, into)
+            value, over, _, refused = project(total, formats[OUTER], draw)
+            note(over, refused, OUTER, into)
+            out[i, j] = pack(value, formats[OUTER])
             finish(i, j, flags, lost, mass, m, into)
     return into.state[1]
