@@ -79,11 +79,11 @@ class _Program(NamedTuple):
     kernel: Any
     step: int  # products that stay together
     scalars: Array
-    function: int  # what chunk sums enter
+    function: int  # the address of what chunk sums enter; 0 for nothing
     wide: int  # columns of a panel
     floats: np.dtype[Any]
     whole: np.dtype[Any]
-    limited: bool
+    limited: bool  # whether a sum may overflow
     planes: int  # of an operand
     plain_zeros: bool  # whether −0, which is none of the results, may come out
 

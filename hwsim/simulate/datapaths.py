@@ -41,7 +41,7 @@ from hwsim.units import SPLIT, Chunked, DotAdd, Lanes, MacUnit, Sequential, Tree
 KNOWN = (Sequential, Chunked, Lanes, Tree, DotAdd)  # orders that have kernels in register tiles
 
 
-@dataclass(frozen=True, eq=False)  # the same one is met again: by itself it is found fast
+@dataclass(frozen=True, eq=False)  # a key by identity: `plan` gives the same one again
 class Plan:
     """The datapaths of a unit on this data; ``negated`` where operands enter with other signs
     (rdn is rup of the negated sum)."""

@@ -142,7 +142,7 @@ def _without_tiny(unit: MacUnit, facts: Facts) -> MacUnit:
     return unit
 
 
-# What data may allow, as PREPARATIONS: a unit without a shifter adds products, if it meets both.
+# As PREPARATIONS, where data allow it; a unit that lost its shifter may lose more.
 ON_DATA: tuple[tuple[Callable[[MacUnit], bool], Callable[[MacUnit, Facts], MacUnit]], ...] = (
     (lambda unit: unit.core is not None, plain),
     (lambda unit: unit.ftz or unit.accumulator == FP32_NOSUB, _without_tiny),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import hwsim
-from hwsim.simulate import products
+from hwsim import MacUnit
+from hwsim.simulate import ways
 from tests.simulate.comparison import Array, check_matmul
 
 UNITS = ("e4m3xe4m3+fp16", "e4m3xe4m3+fp16:nan", "e5m2xe5m2+e6m9:chunk8", "e4m3xe4m3+fp16:rtz")
@@ -33,14 +36,17 @@ def test_equals_the_reference_on_both_sides(unit: str, top: float) -> None:
 
 def test_an_overflow_sends_the_product_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[bool] = []
-    attempt = products._without_overflow
+    attempt, all_ways = ways._without_overflow, ways.ways_of
 
-    def spied(*args: object) -> object:
-        done = attempt(*args)  # type: ignore[arg-type]
+    def spied(*args: Any) -> Any:
+        done = attempt(*args)
         taken.append(done is not None)
         return done
 
-    monkeypatch.setattr(products, "_without_overflow", spied)
+    def watched(unit: MacUnit) -> tuple[ways.Way, ...]:
+        return tuple(spied if way is attempt else way for way in all_ways(unit))
+
+    monkeypatch.setattr(ways, "ways_of", watched)
     a, b = _operands(256.0)
     for scale, fits in ((2.0, True), (32.0, False)):
         _, telemetry = hwsim.matmul(a, b * scale, "e4m3xe4m3+fp16:nan", telemetry="counts")
