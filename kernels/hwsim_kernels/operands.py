@@ -64,20 +64,6 @@ def magnitudes(bits, mask, out):
 
 
 @kernel
-def count_zeros(x, by_column, zeros):
-    """zeros += zeros of each column of a matrix, or of each row."""
-    for i in range(x.shape[0]):
-        if by_column:
-            for j in range(x.shape[1]):
-                zeros[j] += np.int64(x[i, j] == 0)
-        else:
-            count = np.int32(0)
-            for j in range(x.shape[1]):
-                count = np.int32(count + np.int32(x[i, j] == 0))
-            zeros[i] += np.int64(count)
-
-
-@kernel
 def zero_pairs(a, b):
     """Products with a zero operand in (items, m, k) × (items, k, n)."""
     m, n = a.shape[1], b.shape[2]
