@@ -26,21 +26,21 @@ from hwsim.testing.points import hard_numbers
 from hwsim.testing.verdicts import Finding, FunctionError
 
 Array = npt.NDArray[Any]
-Function = Callable[[Array, Format, str, str], Any]
+Function = Callable[..., Any]
 NEAREST = ("rne", "rna")
 MIRRORS = {"rup": "rdn", "rdn": "rup"}
 
 
-def ours(x: Array, fmt: Format, rounding: str, overflow: str) -> Any:
+def ours(x: Array, fmt: Format, rounding: str, overflow: str, seed: int = 0) -> Any:
     from hwsim import simulate  # imports numba
 
-    return simulate.round(x, fmt, rounding, overflow)
+    return simulate.round(x, fmt, rounding, overflow, seed=seed)
 
 
 @dataclass(frozen=True)
 class Conversion:
     """A rounding under test: ``function(x, fmt, rounding, overflow)`` gives values for float64 x;
-    by default `hwsim.round`.
+    by default `hwsim.round`.  One that draws random bits may also take ``seed``.
 
     >>> Conversion("e4m3", "rtz", "saturate")([1.99, 1e9]).tolist()
     [1.875, 448.0]

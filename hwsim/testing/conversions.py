@@ -8,6 +8,7 @@ from dataclasses import replace
 from hwsim.formats import CodebookFormat, FloatFormat, TableFormat, plain_overflow, stochastic_of
 from hwsim.testing import rounding_laws as judge
 from hwsim.testing.conversion import MIRRORS, NEAREST, Conversion, every, ours
+from hwsim.testing.streams import CONVERSION_STREAMS
 from hwsim.testing.verdicts import Finding, Law
 from hwsim.testing.wide import WIDE_LAWS, is_wide
 
@@ -128,6 +129,7 @@ _LAWS = (
         "R(x) equals hwsim.reference.round, all bits",
         judge.rounded,
     ),
+    CONVERSION_STREAMS,
 )
 
 

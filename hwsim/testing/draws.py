@@ -8,8 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hwsim import reference
-from hwsim.formats import FixedFormat, FloatFormat, Format, PositFormat, TableFormat
+from hwsim.formats import (
+    FixedFormat,
+    FloatFormat,
+    Format,
+    PositFormat,
+    TableFormat,
+    stochastic_of,
+)
 from hwsim.testing.points import hard_codes, patterns
+from hwsim.units import MacUnit
 
 Array = npt.NDArray[Any]
 STYLES = ("codes", "finite", "tiny", "middle", "huge", "root", "cancelling", "hard")
@@ -29,6 +37,48 @@ def values(
     if isinstance(fmt, PositFormat):
         return _posits(fmt, shape, style, generator)
     return _fixed(fmt, shape, style, generator)
+
+
+def apart(
+    unit: MacUnit, m: int, n: int, generator: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """a (m, 1), b (1, n) and c (m, n): significands of one or two bits, and products that stand as
+    far above or below c as the first bits that a sum loses, or farther.  There are ties, and ties
+    but for one bit that a carrier loses.
+    """
+    fmt, how = unit.accumulator, stochastic_of(unit.rounding)
+    kept = fmt.precision if isinstance(fmt, FloatFormat) else 4
+    kept += how.bits if how else 0
+    a, b = (
+        np.ldexp(1.0, _exponents(f, shape, generator)) * _significands(f, shape, generator)
+        for f, shape in ((unit.a, (m, 1)), (unit.b, (1, n)))
+    )
+    far = generator.integers(0, 60, (m, n))
+    near = kept + generator.integers(0, 2, (m, n))
+    distance = np.where(generator.random((m, n)) < 0.8, near, far)
+    distance *= generator.choice([-1, 1], (m, n))
+    c = np.ldexp(_significands(unit.outer_format, (m, n), generator), np.frexp(a * b)[1] + distance)
+    given = zip((a, b, c), (unit.a, unit.b, unit.outer_format), strict=True)
+    a, b, c = (reference.round(x, f, overflow="saturate", nan="zero") for x, f in given)
+    return a, b, c
+
+
+def _exponents(fmt: Format, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+    """Around one, or the middle of the range."""
+    top = int(np.frexp(float(fmt.largest))[1])
+    low = int(np.frexp(float(fmt.smallest))[1])
+    middle = (min(top, max(low, 0)), (top + low) // 2)[generator.integers(2)]
+    exponents: Array = middle + generator.integers(-3, 4, shape)
+    return exponents
+
+
+def _significands(fmt: Format, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+    """1 and 1 ± one of the last places, with signs."""
+    bits = fmt.precision if isinstance(fmt, FloatFormat) else 4
+    last = np.ldexp(1.0, -(bits - 1 - generator.integers(0, 2, shape)))
+    signs = generator.choice([-1.0, 1.0], shape) if fmt.lowest < 0 else 1.0
+    found: Array = (1 + generator.integers(-1, 2, shape) * last) * signs
+    return found
 
 
 def _entries(

@@ -15,20 +15,21 @@ from hwsim.testing.verdicts import Finding
 from hwsim.units import Lanes, MacUnit, as_unit, is_integer
 
 Array = npt.NDArray[Any]
-Function = Callable[[Array, Array, MacUnit, Array | None], Any]
+Function = Callable[..., Any]
 SHAPES = ((1, 1), (2, 3), (3, 2), (1, 17), (5, 1))
 
 
-def ours(a: Array, b: Array, unit: MacUnit, c: Array | None) -> Any:
+def ours(a: Array, b: Array, unit: MacUnit, c: Array | None, seed: int = 0) -> Any:
     from hwsim import simulate  # imports numba
 
-    return simulate.matmul(a, b, unit, c=c)
+    return simulate.matmul(a, b, unit, c=c, seed=seed)
 
 
 @dataclass(frozen=True)
 class Product:
     """A matrix product under test: ``function(a, b, unit, c)`` for a (M, K), b (K, N), c (M, N) or
-    None gives (M, N) values; by default `hwsim.matmul`.  outputs : how many a law compares.
+    None gives (M, N) values; by default `hwsim.matmul`.  One that draws random bits may also take
+    ``seed``.  outputs : how many a law compares.
 
     >>> Product("int8xint8+int12:saturate")([[100, 1]], [[100], [1]]).tolist()
     [[2047]]
@@ -46,11 +47,18 @@ class Product:
         return str(self.unit)
 
     def __call__(
-        self, a: npt.ArrayLike, b: npt.ArrayLike, c: Array | None = None, /, **changes: Any
+        self,
+        a: npt.ArrayLike,
+        b: npt.ArrayLike,
+        c: Array | None = None,
+        /,
+        seed: int | None = None,
+        **changes: Any,
     ) -> Array:
         """The product, on the unit with some fields changed."""
         unit = replace(self.unit, **changes) if changes else self.unit
-        return np.asarray(self.function(np.asarray(a), np.asarray(b), unit, c))
+        seeded = {} if seed is None else {"seed": seed}
+        return np.asarray(self.function(np.asarray(a), np.asarray(b), unit, c, **seeded))
 
     def draws(self, *styles: str, lengths: tuple[int, ...] = ()) -> Iterator[Case]:
         """Seeded operands until there are enough outputs."""

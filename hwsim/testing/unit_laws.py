@@ -12,7 +12,7 @@ import numpy as np
 
 from hwsim import reference
 from hwsim.formats import FixedFormat, FloatFormat, PositFormat, TableFormat, stochastic_of
-from hwsim.testing.draws import STYLES, values
+from hwsim.testing.draws import STYLES, apart, values
 from hwsim.testing.products import Array, Case, Judge, Product, Refused, both, compared, equal
 from hwsim.testing.verdicts import Finding
 from hwsim.units import MacUnit
@@ -59,6 +59,30 @@ def dots(subject: Product) -> Finding:
     return compared(subject, subject.draws(), judge, "the reference gives")
 
 
+def apart_sums(subject: Product) -> Finding:
+    """Of such sums few are ties, and of ties few meet the draw that tells; a thousand at least."""
+    generator, size = np.random.default_rng(subject.seed), 16
+    cases = range(max(4, subject.outputs // size**2))
+    drawn = (Case(*apart(subject.unit, size, size, generator)) for _ in cases)
+    return compared(subject, drawn, _against_reference(subject), "the reference gives")
+
+
+def zeros(subject: Product) -> Finding:
+    """Zeros of both signs, and what the unit takes for zeros, times anything."""
+    unit, generator = subject.unit, np.random.default_rng(subject.seed)
+    sides = []
+    for fmt, shape in ((unit.a, (6, 1)), (unit.b, (1, 6))):
+        nothing = values(fmt, shape, "zeros", generator)
+        if unit.daz or unit.ftz:
+            signs = generator.choice([1.0, -1.0], shape) if fmt.lowest < 0 else 1.0
+            nothing = np.where(generator.random(shape) < 0.5, signs * float(fmt.smallest), nothing)
+        sides.append((nothing, values(fmt, shape, "middle", generator)))
+    c = values(unit.outer_format, (6, 6), "zeros", generator)
+    (a, x), (b, y) = sides
+    cases = [Case(*pair, start) for pair in ((a, y), (x, b), (a, b)) for start in (None, c, -c)]
+    return compared(subject, iter(cases), _against_reference(subject), "the reference gives")
+
+
 def commutes(subject: Product) -> Finding:
     def judge(case: Case) -> Sides:
         c, unit = None if case.c is None else case.c.T, subject.unit
@@ -71,13 +95,13 @@ def commutes(subject: Product) -> Finding:
 
 def symmetric(subject: Product) -> Finding:
     rounding = subject.unit.rounding
-    mirror = {"rounding": MIRRORS[rounding]} if rounding in MIRRORS else {}
+    mirror = MIRRORS.get(rounding, rounding)
 
     def judge(case: Case) -> Sides:
         c = None if case.c is None else -case.c
         return (
             lambda: subject(case.a, case.b, case.c) + 0,
-            lambda: -subject(-case.a, case.b, c, **mirror) + 0,
+            lambda: -subject(-case.a, case.b, c, rounding=mirror) + 0,
         )
 
     return compared(subject, subject.draws("finite", *STYLES[2:]), judge, "-f(-a, b, -c) is")

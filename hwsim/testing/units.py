@@ -10,6 +10,7 @@ from hwsim.formats import FixedFormat, FloatFormat, TableFormat
 from hwsim.testing import unit_laws as judge
 from hwsim.testing.orders import ORDER_LAWS
 from hwsim.testing.products import Product, ours
+from hwsim.testing.streams import UNIT_STREAMS
 from hwsim.testing.unit_laws import PAIRS
 from hwsim.testing.verdicts import Law
 from hwsim.units import (
@@ -109,6 +110,16 @@ def _has_ones(s: Product) -> bool:
     return _values(s) and ones and all(f.lowest <= -1 and f.largest >= 1 for f in formats)
 
 
+def _adds_floats(s: Product) -> bool:
+    u = s.unit
+    formats = (u.accumulator, u.outer_format)
+    return _values(s) and all(isinstance(fmt, FloatFormat) for fmt in formats)
+
+
+def _has_zeros(s: Product) -> bool:
+    return _values(s) and all(f.has_zero for f in (s.unit.a, s.unit.b, s.unit.outer_format))
+
+
 def _is_ours(s: Product) -> bool:
     return s.function is ours and _values(s)
 
@@ -130,6 +141,18 @@ UNIT_LAWS = (
         "c + Σ a·b equals the reference's, all bits",
         judge.dots,
         _when(CODES, _values),
+    ),
+    Law(
+        "far apart",
+        "c + a·b, one of them at the first bits that a sum of the other loses, is the reference's",
+        judge.apart_sums,
+        _when(f"{CODES}, or sums are of no floats", _adds_floats),
+    ),
+    Law(
+        "zeros",
+        "of nothing but zeros, the reference's, with their signs",
+        judge.zeros,
+        _when(f"{CODES}, or a format has no zero", _has_zeros),
     ),
     Law(
         "operands commute",
@@ -204,6 +227,7 @@ UNIT_LAWS = (
         judge.telemetry,
         _when("only of hwsim's own products", _is_ours),
     ),
+    UNIT_STREAMS,
     *ORDER_LAWS,
 )
 

@@ -3,6 +3,7 @@ column, and streams that do not depend on how work is cut."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import hwsim
 from hwsim import reference
 from hwsim.simulate import blocks, datapaths, wide
 from hwsim.simulate.facts import Facts
+from hwsim.testing.draws import apart
 from tests.simulate.comparison import bits, count_differences, outcome, same
 from tests.simulate.test_digests import digest, operands, splitmix64
 
@@ -107,6 +109,21 @@ def test_infinite_sums_beside_subnormal_ones(unit: str, rounding: str) -> None:
                 assert bits(got[0] if telemetry else got) == bits(wanted[0]), telemetry
                 if telemetry:
                     assert not count_differences(got[1], wanted[1], telemetry == "counts")
+
+
+@pytest.mark.parametrize("unit", ["bf16xbf16+bf16:sr4c", "fp16xe5m2+e6m9:sr3c:lanes2"])
+def test_ties_but_for_a_bit_that_the_carrier_loses(unit: str) -> None:
+    """Rule C must know whether anything lies below a tie; in one direction of odd draws only."""
+    generator, mac, ties = np.random.default_rng(5), hwsim.mac(unit), 0
+    nearest = str(mac.rounding).replace("c", "b")  # which takes ties up
+    for _ in range(30):
+        a, b, c = apart(mac, 16, 16, generator)
+        wanted = reference.matmul(a, b, unit, c=c)
+        assert bits(hwsim.matmul(a, b, unit, c=c)) == bits(wanted)
+        ties += np.count_nonzero(
+            reference.matmul(a, b, replace(mac, rounding=nearest), c=c) != wanted
+        )
+    assert ties > 10
 
 
 @pytest.mark.parametrize("unit", REGISTERS)

@@ -307,6 +307,31 @@ MUTANTS = (
         ("nearest + draw >= 1 << n", "nearest + draw > 1 << n", "e4m3:sr3c:saturate"),
     ),
     *_family(
+        *("rules of draws in sums", "rounding.py", "bf16xbf16+bf16:sr3c"),
+        ("whole + (left > half or", "whole + ((left >> 4) > (half >> 4) or"),
+        ("left == half and whole % 2 == 1", "left == half"),
+        (">> shift) + draw >= 1 << n", ">> shift) + draw > 1 << n", "e4m3xe4m3+e6m9:sr2"),
+    ),
+    *_family(
+        *("streams", "draws.py", "e3m2xe3m2+e4m3:sr4"),
+        ("word(self.seed, output * steps", "word(0, output * steps"),
+        ("word(self.seed, output * steps", "word(self.seed % 2**32, output * steps"),
+        ("word(self.seed, output * steps", "word(0, output * steps", "e4m3:sr3:saturate"),
+        ("output * steps + step) & mask", "(output & 1023) * steps + step) & mask"),
+        ("output * steps + step) & mask", "output * (steps + 1) + step) & mask"),
+        ("1 + word(self.seed, output) %", "1 + word(0, output) %", "e3m2xe3m2+e4m3:sr4-lfsr9"),
+    ),
+    *_family(
+        *("signs of zeros", "units.py", "e3m2xe3m2+e4m3:daz"),
+        ("return zero(x.negative and fmt.has_negative_zero)", "return zero()"),
+        (
+            "isinstance(unit.a, FloatFormat) and isinstance(unit.b, FloatFormat)",
+            "isinstance(unit.a, FloatFormat) or isinstance(unit.b, FloatFormat)",
+            "e3m2xint4+e4m3",
+        ),
+        ("negative = x.negative != y.negative", "negative = False", "e3m2xe3m2:drum2+e4m3"),
+    ),
+    *_family(
         *("ties and grids", "rounding.py", "e4m3:rne:saturate"),
         ("half = 1 << (shift - 1)\n    return", "half = 1 << shift\n    return"),
         ("(rest > half) - (rest < half)", "(rest >= half) - (rest < half)"),
@@ -344,11 +369,11 @@ def judged(mutant: Mutant, cases: int = 60) -> Report:
     """What the laws say of a mutant."""
     with package_of(mutant) as package:
 
-        def product(a: Any, b: Any, unit: Any, c: Any) -> Any:
-            return package.matmul(a, b, unit, c=c)
+        def product(a: Any, b: Any, unit: Any, c: Any, seed: int = 0) -> Any:
+            return package.matmul(a, b, unit, c=c, seed=seed)
 
-        def rounding(x: Any, fmt: Any, how: str, rule: str) -> Any:
-            return package.round(x, fmt, how, rule)
+        def rounding(x: Any, fmt: Any, how: str, rule: str, seed: int = 0) -> Any:
+            return package.round(x, fmt, how, rule, seed=seed)
 
         function = product if names_unit(mutant.spec) else rounding
         return check(mutant.spec, function, cases=cases)
