@@ -143,6 +143,11 @@ def _cases() -> list[Case]:
     cases += [Case(f"{E6M9}:{rounding}", floor=0.08) for rounding in ("sr8b", "sr8c")]
     for order in ("lanes8", "lanes8-tree", "tree4", "tree16"):
         cases.append(Case(f"{E6M9}:saturate:{order}", floor=0.12))
+    mitchell = "e5m2xe5m2:mitchell+e6m9"
+    cases.append(Case(f"{E6M9}:sr8:tree4"))
+    for unit in (f"{E6M9}:sr8:lanes8", f"{mitchell}:sr8"):
+        cases.append(Case(unit, floor=0.08))
+    cases.append(Case(f"{mitchell}:saturate:tree4", floor=0.12))
     cases.append(Case("binaryxbinary+int16", floor=2.0))
     cases.append(Case("pow2_4xint8+int32", "int8", floor=0.2))
     for unit in ("int8xpow2_4b7:shift2+fixed13.2", "int8xpow2_4b7:shift2+int16"):
