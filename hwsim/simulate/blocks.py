@@ -213,12 +213,14 @@ class _Job:
 
     def _prepare(self, kernel: Any, function: int) -> None:
         """Compile what other formats will need, once something had to be compiled: a sweep then
-        compiles nothing after its first unit, and the cache on disk has everything."""
+        compiles nothing after its first unit, and the cache on disk has everything.  Of products
+        that are approximate few kernels are needed, each when it is."""
         path, order = self.plan.inner.path, self.plan.unit.order
         way = way_of(self.plan.unit.rounding)
-        if kernel.stats.cache_misses and isinstance(order, Lanes | Tree):
+        compiled = kernel.stats.cache_misses and path.product == PLAIN
+        if compiled and isinstance(order, Lanes | Tree):
             prepare_order(isinstance(order, Tree), self.level, way)
-        elif kernel.stats.cache_misses:
+        elif compiled:
             prepare(self.level)
             prepare_way(self.level, way, path.clocked)
         if was_compiled(function):

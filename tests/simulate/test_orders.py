@@ -171,7 +171,7 @@ def test_another_width_compiles_nothing():
         chosen = planned(a, b, None, unit, 0)
         assert chosen is not None
         assert chosen.outer is not None
-        kernel, _ = driver(hwsim.mac(unit).order, chosen.inner.path, 1)
+        kernel = driver(hwsim.mac(unit).order, chosen.inner.path)
         hwsim.matmul(a, b, unit)
         before = len(kernel.overloads)
         for other in others:
