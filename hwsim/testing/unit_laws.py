@@ -60,9 +60,8 @@ def dots(subject: Product) -> Finding:
 
 
 def apart_sums(subject: Product) -> Finding:
-    """Of such sums few are ties, and of ties few meet the draw that tells; a thousand at least."""
     generator, size = np.random.default_rng(subject.seed), 16
-    cases = range(max(4, subject.outputs // size**2))
+    cases = range(-(-subject.outputs // size**2))
     drawn = (Case(*apart(subject.unit, size, size, generator)) for _ in cases)
     return compared(subject, drawn, _against_reference(subject), "the reference gives")
 
