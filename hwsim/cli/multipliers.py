@@ -79,14 +79,13 @@ def multiplier_command(
 
 def _subjects(specs: list[str], bits: int | None) -> tuple[dict[str, Any], int]:
     """Names as they are and files' tables, and the bits of operands, of which tables decide."""
-    subjects: dict[str, Any] = {}
-    sides = {}
-    for spec in specs:
-        subjects[spec] = spec
-        if spec.endswith(".npy"):
-            subjects[spec], sides[spec] = _table(Path(spec))
-    if sides and bits is not None:
+    files = [spec for spec in specs if spec.endswith(".npy")]
+    if files and bits is not None:
         raise ValueError(f"--bits {bits}: the table's side says how many bits there are")
+    subjects: dict[str, Any] = {spec: spec for spec in specs}
+    sides = {}
+    for file in files:
+        subjects[file], sides[file] = _table(Path(file))
     if len(set(sides.values())) > 1:
         each = " and ".join(f"{file} of {side}-bit" for file, side in sides.items())
         raise ValueError(f"{each} operands: one width is needed")
