@@ -34,6 +34,8 @@ def check_command(context: click.Context, spec: str, cases: int, seed: int, as_j
     Your own arithmetic, in Python:
       from hwsim.testing import check
       print(check("e4m3", my_rounding))
+    A unit with a table of products is right by that table, whatever is in it; for the table:
+      hwsim multiplier mine.npy --against mitchell
     """
     from hwsim.testing import check
 

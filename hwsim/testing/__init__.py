@@ -1,8 +1,10 @@
 """For people who property-test arithmetic, theirs or hwsim's: laws, hard numbers, strategies.
 
-    from hwsim.testing import check
+    from hwsim.testing import check, matches
     print(check("e4m3"))                         # hwsim's conversions to a format
     print(check("e4m3xe4m3+fp16", my_matmul))    # your own product
+
+    print(matches(my_multiplier, "mitchell"))    # your own multiplier, against a definition
 
 `check` judges every law that applies and gives a counterexample as small as it can find.  One law
 alone is a function: ``CONVERSIONS["ties"](Conversion("e4m3", "rne", "saturate", my_rounding))``
@@ -25,6 +27,7 @@ from hwsim.testing.errors import (
     multiplier_errors,
     product_table,
 )
+from hwsim.testing.matching import matches
 from hwsim.testing.points import hard_numbers, is_exhaustive
 from hwsim.testing.products import Product
 from hwsim.testing.timing import Speed, speed
@@ -59,6 +62,7 @@ __all__ = [
     "exact_products",
     "hard_numbers",
     "is_exhaustive",
+    "matches",
     "multiplier_errors",
     "product_table",
     "speed",

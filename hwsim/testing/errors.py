@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from operator import index
+from functools import partial
+from operator import index, mul
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hwsim.reference.multipliers import multiply
-from hwsim.units.multipliers import IntegerMultiplier, Logarithmic, Shift, parse_multiplier
-from hwsim.units.tables import TableMultiplier
+from hwsim.units.multipliers import (
+    ExactMultiplier,
+    IntegerMultiplier,
+    Logarithmic,
+    Shift,
+    parse_multiplier,
+)
+from hwsim.units.tables import TableMultiplier, require_two_arguments
 
 Array = npt.NDArray[Any]
 MOST_BITS = 10  # of operands whose pairs are all multiplied
@@ -55,11 +62,11 @@ def product_table(subject: Subject, bits: int = 8, signed: bool = False) -> Arra
     """All products, int64 (2^bits, 2^bits), a along the first axis.
 
     subject : a name (`hwsim.units.multipliers.parse_multiplier`) or a multiplier of unsigned
-    integers; a function of two integers; or a table itself.  Axes of signed tables go from the
-    lowest integer up.
+    integers, `exact` of signed ones too; a function of two integers; or a table itself.  Axes of
+    signed tables go from the lowest integer up.
 
     Raises ValueError for tables of another shape and products beyond 32 bits, TypeError for what is
-    none of these and for products that are no integers.
+    none of these, for a function of more or fewer, and for products that are no integers.
 
     >>> product_table("mitchell", 2).tolist()
     [[0, 0, 0, 0], [0, 1, 2, 3], [0, 2, 4, 6], [0, 3, 6, 8]]
@@ -76,13 +83,11 @@ def product_table(subject: Subject, bits: int = 8, signed: bool = False) -> Arra
     if isinstance(subject, np.ndarray):
         return _checked(subject, len(axis), signed)
     if isinstance(subject, (str, IntegerMultiplier)):
-        if signed:
-            raise ValueError("signed=True: named multipliers are unsigned; pass a function")
-        multiplier = parse_multiplier(subject, bits) if isinstance(subject, str) else subject
-        named = [[multiply(multiplier, a, b) for b in axis] for a in axis]
-        return _checked(np.array(named, object), len(axis), signed)
+        named = parse_multiplier(subject, bits) if isinstance(subject, str) else subject
+        subject = _function_of(named, signed)
     if not callable(subject):
         raise TypeError(f"{type(subject).__name__}: a name, a multiplier, a function or a table")
+    require_two_arguments(subject)
     products = [[index(subject(a, b)) for b in axis] for a in axis]
     return _checked(np.array(products, object), len(axis), signed)
 
@@ -143,6 +148,14 @@ def multiplier_errors(
         worst_relative=worst,
         digest=hashlib.sha256(_as_32_bits(table, signed)).hexdigest()[:16],
     )
+
+
+def _function_of(multiplier: IntegerMultiplier, signed: bool) -> Callable[[int, int], int]:
+    if not signed:
+        return partial(multiply, multiplier)
+    if isinstance(multiplier, ExactMultiplier):
+        return mul
+    raise ValueError("signed=True: named multipliers but exact are unsigned; pass a function")
 
 
 def _as_32_bits(table: Array, signed: bool) -> bytes:

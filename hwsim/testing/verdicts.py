@@ -64,6 +64,10 @@ class Verdict:
         """Whether the law holds, or does not apply."""
         return not self.counterexample
 
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"ok": self.ok}
+
 
 @dataclass(frozen=True)
 class Report:
@@ -85,7 +89,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        verdicts = [asdict(verdict) | {"ok": verdict.ok} for verdict in self.verdicts]
+        verdicts = [verdict.to_dict() for verdict in self.verdicts]
         head = {"subject": self.subject, "ok": self.ok, "cases": self.cases}
         return head | {"exhaustive": self.exhaustive, "verdicts": verdicts}
 

@@ -206,7 +206,9 @@ class _Reader:
         fmt = self.format()
         if isinstance(fmt, TableFormat):
             self.at, length = start, self.at - start
-            self.fail(f"format {fmt}: sums are floats, posits, integers or fixed point", length)
+            self.fail(
+                f"format {fmt}: a float, a posit, an integer or fixed point is needed", length
+            )
         return fmt
 
     def entry(self) -> GridFormat:
@@ -331,8 +333,11 @@ def _core(reader: _Reader, bits: int) -> IntegerMultiplier:
         else:
             core = parse_multiplier(word, bits)
     except SpecError as error:
-        known = (*error.known, "table=") if error.known else ()
-        raise SpecError(error.message, reader.text, start, len(word), known) from None
+        message, known = error.message, error.known
+        if known:  # the word names none
+            message += ", table=FILE.npy (its products), tables=FILE.npy (of signed operands)"
+            known = (*known, "table=", "tables=")
+        raise SpecError(message, reader.text, start, len(word), known) from None
     reader.take(word)
     return core
 

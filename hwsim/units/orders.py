@@ -320,9 +320,9 @@ def canonical(order: Order, accumulator: Format) -> Order:
 
 
 def _require_sum(name: str, fmt: object) -> None:
-    """Sums are rounded to floats, posits, integers and fixed point."""
+    """What such sums are rounded to is no table."""
     if isinstance(fmt, TableFormat):
-        message = f"{name} format {fmt}: sums are floats, posits, integers or fixed point"
+        message = f"{name} format {fmt}: a float, a posit, an integer or fixed point is needed"
         raise SpecError(message, part=name)
     if not isinstance(fmt, Format | None):
         raise SpecError(f"{name}={fmt!r}: a format or None is needed")

@@ -7,6 +7,7 @@ integers (Python's, or one of a shared library through ctypes), from an array, o
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,8 +89,9 @@ def multiplier(subject: Subject, bits: int = 8, signed: bool = False) -> TableMu
     products, a along the first axis, from the lowest operand up; or the path of such an npy file.
     bits : of each operand of a function, 1 to 8.  signed : operands are two's complement.
 
-    Raises SpecError for another shape, TypeError for products that are no integers, ValueError for
-    those beyond 32 bits.
+    Raises SpecError for another shape, and for a file with negative products of operands without
+    sign; TypeError for a function of more or fewer arguments and for products that are no integers,
+    ValueError for those beyond 32 bits.
 
     >>> mine = multiplier(lambda a, b: a * b & ~7, bits=4)
     >>> mine.product(3, 7), mine == multiplier(lambda a, b: a * b & ~7, bits=4)
@@ -105,6 +107,7 @@ def multiplier(subject: Subject, bits: int = 8, signed: bool = False) -> TableMu
         return _of_rows(subject, signed)
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MOST_TABLE_BITS:
         raise SpecError(f"bits={bits!r}: an integer from 1 to {MOST_TABLE_BITS} is needed")
+    require_two_arguments(subject)
     low = -(1 << (bits - 1)) if signed else 0
     axis = range(low, low + (1 << bits))
     return TableMultiplier(bits, _packed([[subject(a, b) for b in axis] for a in axis]), signed)
@@ -122,9 +125,35 @@ def read_table(file: str, signed: bool = False) -> TableMultiplier:
     except (ValueError, EOFError) as error:
         raise SpecError(f"table {file!r}: no npy file of integers (numpy.save)") from error
     try:
-        return _of_rows(table, signed, file)
+        found = _of_rows(table, signed, file)
     except (TypeError, ValueError) as error:
         raise SpecError(f"table {file!r}: {getattr(error, 'message', error)}") from error
+    if not signed and table.min() < 0:  # rows would be taken for those of other operands
+        message = (
+            f"table {file!r}: a product of {table.min()}, of operands without sign; of signed "
+        )
+        raise SpecError(message + "ones it is tables=FILE in a description, signed=True in Python")
+    return found
+
+
+def require_two_arguments(function: Callable[..., Any]) -> None:
+    """TypeError for a function that is known to take more or fewer."""
+    if not _may_take_two(function):
+        name = getattr(function, "__name__", None) or type(function).__name__
+        raise TypeError(f"subject={name}: a function of two integers is needed")
+
+
+def _may_take_two(function: Callable[..., Any]) -> bool:
+    declared = getattr(function, "argtypes", None)
+    if declared is not None:  # of ctypes, which passes on what is too much
+        return len(declared) == 2
+    try:
+        inspect.signature(function).bind(0, 0)
+    except TypeError:
+        return False
+    except ValueError:  # it does not say
+        pass
+    return True
 
 
 def known_table(digest: str) -> TableMultiplier:

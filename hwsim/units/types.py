@@ -535,10 +535,12 @@ def default_exact_accumulator(a: Format, b: Format) -> GridFormat:
 
 
 def _require_grid(name: str, value: object, optional: bool = False) -> None:
-    """Sums are rounded to floats, posits, integers and fixed point."""
+    """Sums are rounded to floats, posits, integers and fixed point, but for those of `LogSum`."""
     if isinstance(value, TableFormat):
-        kinds = "floats, posits, integers or fixed point"
-        raise SpecError(f"{name} format {value}: sums and results are {kinds}", part=name)
+        message = f"{name} format {value}: a float, a posit, an integer or fixed point is needed"
+        if name == "accumulator" and isinstance(value, LogFormat):
+            message += "; sums of logarithms have the order lns (log4.3xlog4.3+log6.6:lns)"
+        raise SpecError(message, part=name)
     _require(name, value, SumFormat | None if optional else SumFormat)
 
 

@@ -17,6 +17,7 @@ import hwsim
 from hwsim.costs import ANCHORS, NODES
 from hwsim.costs.toggling import netlist_toggles
 from hwsim.formats import ALIASES, CATALOGUE, TableFormat
+from hwsim.testing import CONVERSIONS, UNITS, Law
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
@@ -148,3 +149,12 @@ def test_docstrings_become_plain_text() -> None:
     assert "Sum \\|x\\| of \\*all\\* ``x``" in text
     assert "**Parameters**" in text
     assert "**x**\n   a\\_b (m, k). more" in text
+
+
+@pytest.mark.parametrize(("heading", "laws"), [("rounding", CONVERSIONS), ("product", UNITS)])
+def test_every_law_stands_on_the_page(heading: str, laws: dict[str, Law]) -> None:
+    """In the table of its section, which has no others."""
+    text = (DOCS / "testing.md").read_text(encoding="utf-8")
+    section = text.partition(f"## A {heading} of your own")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE)
+    assert sorted(rows) == sorted([*laws, "law", "---"])

@@ -101,7 +101,7 @@ def test_swamping_is_that_of_fields() -> None:
         ("log4.3xlog4.3:log8+log6.6:lns", "logarithms are added"),
         ("log4.3xlog4.3+log6.6_unsigned:lns", "need a sign, a zero"),
         ("log4.3xlog4.3+log6.6_linear:lns", "the log domain"),
-        ("log4.3xlog4.3+log6.6", "sums and results"),
+        ("log4.3xlog4.3+log6.6", "sums of logarithms have the order lns"),
         ("log4.3xlog4.3+log6.6:lns:wrap", "wrap"),
     ],
 )

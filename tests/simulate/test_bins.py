@@ -80,7 +80,7 @@ def test_steps_and_names() -> None:
         ("int8xnf4+fp32:bins15", "neither is a table of 15 values"),
         ("int8xnf4+fp32:bins16:mul_add", "exact products, not mul_add"),
         ("int8xnf4+fp32:bins1", "bins: count 1: an integer from 2"),
-        ("int8xnf4+fp32:bins16/nf4", "sums are floats, posits, integers or fixed point"),
+        ("int8xnf4+fp32:bins16/nf4", "a float, a posit, an integer or fixed point is needed"),
     ],
 )
 def test_refused(name: str, message: str) -> None:

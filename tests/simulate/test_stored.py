@@ -52,7 +52,7 @@ def test_every_pair(fmt: str) -> None:
     [
         ("int8xint8+int32:products/int8", "one of them a table's"),
         ("nf4xfp16+fp32:products/fp16", "codes of up to 8 bits"),
-        ("nf4xnf4+fp32:products/nf4", "sums are floats"),
+        ("nf4xnf4+fp32:products/nf4", "format nf4: a float"),
         ("nf4xnf4+fp32:products", "'/' expected after products"),
         ("nf4xnf4+fp32:products/e8m0", "with zero is needed"),
     ],

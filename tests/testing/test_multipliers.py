@@ -153,6 +153,7 @@ def test_functions_and_tables_of_ones_own() -> None:
         (lambda: product_table("mitchell", signed=True), "signed=True: named multipliers"),
         (lambda: product_table(np.zeros((256, 255), int)), r"shape \(256, 255\)"),
         (lambda: product_table(np.zeros((256, 256))), "dtype float64: integers"),
+        (lambda: product_table(lambda a: a), "subject=<lambda>: a function of two integers"),
         (lambda: product_table(3), "int: a name, a multiplier, a function or a table"),  # type: ignore[arg-type]
     ],
 )

@@ -74,6 +74,13 @@ def test_drawn_formats_hold_what_is_drawn_of_them(fmt: Format, data: st.DataObje
     assert np.array_equal(kept, x, equal_nan=x.dtype.kind == "f")
 
 
+@settings(FEW)
+@given(st.integers(2, 64), st.data())
+def test_posits_of_any_limit(width: int, data: st.DataObject) -> None:
+    """Beyond 57 bits none is held with two bits to spare, and narrower ones are drawn."""
+    assert data.draw(strategies.posits(width)).width <= width
+
+
 @pytest.mark.parametrize("name", ["e4m3", "fp16", "fp64", "int8", "uint4", "fixed3.60", "nf4"])
 def test_hard_significands(name: str) -> None:
     """All ones and one-hot fractions of both signs; zeros."""

@@ -84,11 +84,47 @@ def test_exchanged_operands() -> None:
         (np.ma.masked_array(np.zeros((4, 4), int), True), {}, TypeError, "a masked array"),
         (7, {}, SpecError, "2\\^bits"),
         ("nowhere.npy", {}, SpecError, "nowhere.npy"),
+        (lambda a: a, {}, TypeError, "subject=<lambda>: a function of two integers is needed"),
+        (lambda a, b, c: a, {}, TypeError, "a function of two integers is needed"),
+        (ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(abs), {}, TypeError, "subject=CFunctionType"),
     ],
 )
 def test_bad_tables(subject: Any, given: dict[str, Any], error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         multiplier(subject, **given)
+
+
+def test_functions_that_say_nothing_of_their_arguments() -> None:
+    """Some of C's do not; others take more than two where the rest has defaults."""
+    assert multiplier(min, bits=3).product(5, 3) == 3
+    assert multiplier(np.multiply, bits=3).product(5, 3) == 15
+    assert multiplier(lambda a, b, c=1: a * b + c, bits=3).product(5, 3) == 16
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_a_signed_table_is_no_unsigned_one(bits: int, tmp_path: Path) -> None:
+    """Its rows begin at the lowest operand: after `table=` all products would be wrong."""
+    file, axis = tmp_path / "signed.npy", np.arange(1 << bits) - (1 << (bits - 1))
+    np.save(file, axis[:, None] * axis)
+    signed = hwsim.mac(f"int{bits}xint{bits}:tables={file}+int32")
+    assert np.array_equal(hwsim.matmul(axis[:, None], axis[None], signed), np.load(file))
+    refused = r"a product of -\d+, of .* of signed ones it is tables=FILE"
+    with pytest.raises(SpecError, match=refused):
+        hwsim.mac(f"int{bits}xint{bits}:table={file}+int32")
+    with pytest.raises(SpecError, match=refused):
+        multiplier(file)
+
+
+def test_an_unknown_multiplier() -> None:
+    """What is allowed holds tables, and what is nearly one is guessed."""
+    allowed = r"table=FILE.npy \(its products\), tables=FILE.npy \(of signed operands\)"
+    with pytest.raises(SpecError, match=f"multiplier 'booth': allowed are exact.*{allowed}"):
+        hwsim.mac("uint8xuint8:booth+int32")
+    with pytest.raises(SpecError, match="did you mean 'table='"):
+        hwsim.mac("int8xint8:tabel=x.npy+int32")
+    with pytest.raises(SpecError, match="kept=1: an integer from 2 to 8") as found:
+        hwsim.mac("uint8xuint8:drum1+int32")
+    assert "FILE" not in found.value.message
 
 
 @pytest.mark.parametrize(
