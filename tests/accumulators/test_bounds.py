@@ -30,7 +30,7 @@ def overflows(unit: Any, a: Any, b: Any, c: Any = None) -> int:
     st.integers(1, 70),
     st.sampled_from(["int*", "int*:saturate", "fixed*.3", "uint*:saturate", "int*:chunk5"]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_the_worst_case_is_tight(operands: str, k: int, sums: str):
     """The formats' extremes, all alike, overflow one bit less and no bit more."""
     family = Family(f"{operands}+{sums}")
@@ -58,7 +58,7 @@ def _ends(family: Family, operand: str) -> list[float]:
     st.sampled_from([(3, 0), (0, 2), (5, 1), (15, 7), (-4, 0)]),
     st.integers(0, 2**32),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_zero_points_start_sums_off(k: int, points: tuple[int, int], seed: int):
     """From the corrections of any operands no partial sum leaves the width, and some data reaches
     it: by all partial sums of operands at the formats' ends, and of drawn ones."""
@@ -90,7 +90,7 @@ def test_the_worst_case_is_what_the_theory_says():
 
 
 @given(st.integers(1, 40), st.integers(0, 2**32), st.sampled_from(["int8", "uint4"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_weights_are_judged_by_a2q(k: int, seed: int, inputs: str):
     """The rule of the paper; and the inputs of the weights' signs do not overflow."""
     w = np.random.default_rng(seed).integers(-7, 8, (k, 3))
@@ -114,7 +114,7 @@ FLOATS = ["", ":rtz", ":rup", ":chunk8", ":rdn:chunk3", ":rna", ":lanes4", ":tre
     st.sampled_from(["e3m", "e4m"]),
     st.integers(0, 2**32),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_floats_are_judged_by_their_extremes(k: int, options: str, kind: str, seed: int):
     """No data overflows a width that is called enough, with any weights and with these; and the
     next narrower one overflows on the largest operands."""

@@ -82,7 +82,7 @@ def alone_for_all() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(unit=units(), data=st.data())
 def test_any_unit_alone(alone_for_all: None, unit: MacUnit, data: st.DataObject) -> None:
     """Bits, counts and refusals of units that faster kernels would have taken, too."""

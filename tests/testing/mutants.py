@@ -308,9 +308,9 @@ MUTANTS = (
     ),
     *_family(
         *("rules of draws in sums", "rounding.py", "bf16xbf16+bf16:sr3c"),
+        (">> shift) + draw >= 1 << n", ">> shift) + draw > 1 << n", "e4m3xe4m3+e6m9:sr2"),
         ("whole + (left > half or", "whole + ((left >> 4) > (half >> 4) or"),
         ("left == half and whole % 2 == 1", "left == half"),
-        (">> shift) + draw >= 1 << n", ">> shift) + draw > 1 << n", "e4m3xe4m3+e6m9:sr2"),
     ),
     *_family(
         *("streams", "draws.py", "e3m2xe3m2+e4m3:sr4"),
