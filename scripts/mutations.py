@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
-from tests.testing.mutants import MUTANTS, judged, page, seen_by  # noqa: E402
+from tests.testing.mutants import MUTANTS, judged, page, seen_by, untouched  # noqa: E402
 
 
 def main() -> int:
@@ -20,7 +20,10 @@ def main() -> int:
     (ROOT / "docs" / "mutations.md").write_text(page(found), encoding="utf-8")
     survivors = sum(not laws for _, laws in found)
     print(f"{len(found)} mutants, {survivors} survive")
-    return int(survivors > 0)
+    specs = dict.fromkeys(mutant.spec for mutant in MUTANTS)
+    blamed = [spec for spec in specs if seen_by(judged(untouched(spec)))]
+    print(f"{len(specs)} specifications, called broken without a mutant: {blamed or 'none'}")
+    return int(survivors > 0 or bool(blamed))
 
 
 if __name__ == "__main__":

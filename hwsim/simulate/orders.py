@@ -138,9 +138,9 @@ def lane_order(order: Lanes) -> tuple[Array, Array, Array]:
 
 def tree_turns(width: int, length: int) -> Array:
     """(2, most nodes), the numbers of a tree's nodes, level by level, in the order in which the
-    kernel adds: those of a whole tree over ``width`` leaves, and of the last one."""
-    turns = np.zeros((2, max(1, width - 1)), np.int64)
-    for row, leaves in enumerate((width, length % width)):
+    kernel adds: those of a whole tree over ``width`` leaves, if there is one, and of the last."""
+    turns = np.zeros((2, max(1, min(width, length) - 1)), np.int64)
+    for row, leaves in enumerate((width if width <= length else 0, length % width)):
         numbers = {node: i for i, node in enumerate(_nodes_by_level(leaves))}
         added = [numbers[node] for node in _nodes_as_added(leaves)]
         turns[row, : len(added)] = added

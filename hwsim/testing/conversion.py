@@ -59,11 +59,12 @@ class Conversion:
     def __str__(self) -> str:
         return f"{self.fmt}:{self.rounding}:{self.overflow}"
 
-    def __call__(self, x: npt.ArrayLike) -> Array:
+    def __call__(self, x: npt.ArrayLike, seed: int | None = None) -> Array:
         """Values of x, as float64."""
         numbers = np.asarray(x, np.float64)
+        seeded = {} if seed is None else {"seed": seed}
         try:
-            values = self.function(numbers, self.fmt, self.rounding, self.overflow)
+            values = self.function(numbers, self.fmt, self.rounding, self.overflow, **seeded)
         except Exception as error:  # a user's function may raise anything
             what = f"{type(error).__name__}: {error}"
             raise FunctionError(f"{self} of {numbers.size} numbers raises {what}") from error

@@ -110,6 +110,11 @@ def _kept(subject: Product) -> Finding:
     return within(subject, fmt, lambda steps: first * u + 10 * steps * u * u)
 
 
+def _is_told(subject: Product) -> bool:
+    """Whether another order has the same roundings: draws go by their numbers in this one."""
+    return not stochastic_of(subject.unit.rounding)
+
+
 def _has(
     kind: type | tuple[type, ...], why: str, also: Callable[[Product], bool] = bool
 ) -> Callable[[Product], str]:
@@ -127,7 +132,7 @@ def _has(
 
 def _not_rounded(subject: Product) -> bool:
     order = subject.unit.order
-    return isinstance(order, DotAdd) and order.partial is None
+    return isinstance(order, DotAdd) and order.partial is None and _is_told(subject)
 
 
 def _plain_floats(subject: Product) -> bool:
@@ -144,7 +149,7 @@ def _plain_floats(subject: Product) -> bool:
 def _ascending(subject: Product) -> bool:
     order = subject.unit.order
     zeros = subject.unit.a.has_zero and subject.unit.b.has_zero
-    return isinstance(order, Lanes) and not order.tree and zeros
+    return isinstance(order, Lanes) and not order.tree and zeros and _is_told(subject)
 
 
 ORDER_LAWS = (
@@ -158,7 +163,7 @@ ORDER_LAWS = (
         "exact groups",
         "one rounding of c and each group, which an exact accumulator gives in turn",
         _exact_groups,
-        _has(DotAdd, "no exact groups", _not_rounded),
+        _has(DotAdd, "no exact groups, or random bits", _not_rounded),
     ),
     Law(
         "kept",
@@ -170,18 +175,22 @@ ORDER_LAWS = (
         "wider trees",
         "trees of twice the width, half empty, give the same",
         _wider_trees,
-        _has(Tree, "no tree", lambda s: s.unit.order.group <= 1 << 15),
+        _has(
+            Tree,
+            "no tree, or random bits",
+            lambda s: s.unit.order.group <= 1 << 15 and _is_told(s),
+        ),
     ),
     Law(
         "sorted terms",
         "bins do not depend on the order of terms with different values of the codebook",
         _sorted_terms,
-        _has(Bins, "no bins", lambda s: not stochastic_of(s.unit.rounding)),
+        _has(Bins, "no bins", _is_told),
     ),
     Law(
         "lanes are chunks",
         "lanes without c are chunks of the terms, lane by lane; but for the sign of zero",
         _lanes_are_chunks,
-        _has(Lanes, "no ascending lanes", _ascending),
+        _has(Lanes, "no ascending lanes, or random bits", _ascending),
     ),
 )

@@ -59,6 +59,7 @@ def test_hwsim_obeys_the_laws_of_units(unit: str) -> None:
         *("int8xe4m3+fp16", "e4m3_unsignedxe4m3+fp16", "fp64xint64+fp64:rup"),
         *("e3m3b0xe3m3b0+fp32:daz", "e4m3xe4m3+int16:mul_add/fp16"),
         *("e5m2xe5m2+e4m3:exact:rto:out=e2m3", "uint8xint8+uint12"),
+        *("e2m1xe2m1+e3m2:tree3:sr2", "e2m1xe2m1+e3m2:lanes3:sr2c", "e2m1xe2m1+e3m2:dot2:sr2"),
     ],
 )
 def test_right_arithmetic_is_never_called_broken(unit: str) -> None:
@@ -87,6 +88,17 @@ def test_functions_that_fail_are_broken(function: Callable[..., Any]) -> None:
     report = check("e4m3xe4m3+fp16:out=e5m2", function, cases=40)
     broken = {v.law for v in report.verdicts if not v.ok}
     assert broken >= {"single products", "dot products"}, report
+
+
+def test_a_seeded_rounding_that_raises_is_broken() -> None:
+    def rounding(x: Any, fmt: Format, how: str, rule: str, seed: int = 0) -> Any:
+        if seed:
+            raise RuntimeError("no other streams")
+        return hwsim.round(x, fmt, how, rule)
+
+    report = check("e4m3:sr3:saturate", rounding)
+    assert [v.law for v in report.verdicts if not v.ok] == ["streams"]
+    assert "no other streams" in str(report)
 
 
 @pytest.mark.parametrize("name", ["int64", "uint64", "int54_sym", "fixed3.60", "ufixed0.64"])
